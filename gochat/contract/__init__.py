@@ -1,0 +1,1 @@
+"""The wire models, declared once; OpenAPI and AsyncAPI are generated from them."""

@@ -1,0 +1,1 @@
+"""The Socket.IO face: connections, handlers, rooms and fan-out."""

@@ -1,0 +1,1 @@
+"""The Engine.IO and Socket.IO engine: how packets move."""

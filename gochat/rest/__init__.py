@@ -1,0 +1,1 @@
+"""The Starlette face: login, history, conversations and health."""
