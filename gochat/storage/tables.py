@@ -1,6 +1,7 @@
 """The tables. Rows stay in storage: they are no domain objects, and nothing validates them.
 
-Times are integer milliseconds UTC: no zone, no lost fraction, the same on every database. Keys compare binary.
+Times are integer milliseconds UTC: no zone, no lost fraction, the same on every database. Keys
+compare binary.
 """
 
 from typing import Any
@@ -77,7 +78,7 @@ class SessionRow(SQLModel, table=True):
 
 
 class ConversationRow(SQLModel, table=True):
-    """One conversation. Its lock orders everything in it. `unique_key`: see core's `direct_key`, `group_key`."""
+    """One conversation. Its lock orders everything in it."""
 
     __tablename__ = "conversations"
     __table_args__ = (UniqueConstraint("unique_key", name="uq_conversations_unique_key"), _UTF8)
