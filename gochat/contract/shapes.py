@@ -181,6 +181,20 @@ class Problem(Error):
     status: int
 
 
+class Refusal(TypedDict):
+    """An ack that says no. Nothing of the request was stored."""
+
+    ok: Literal[False]
+    error: Error
+
+
+class ConnectError(TypedDict):
+    """What `connect_error` brings: a connection was refused (Socket.IO protocol 5, CONNECT_ERROR)."""
+
+    message: str
+    data: Error
+
+
 class SendAnswer(TypedDict):
     """Stored. `duplicate`: it was stored before; this is its present state."""
 
