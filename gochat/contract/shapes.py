@@ -161,6 +161,13 @@ class Tokens(TypedDict):
     session: Session
 
 
+class AccountAnswer(TypedDict):
+    """Who is logged in, and with which login."""
+
+    user: User
+    session: Session
+
+
 class Error(TypedDict):
     """What went wrong. `code` is stable; `retryable`: the same request may succeed later."""
 
