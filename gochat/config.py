@@ -36,7 +36,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         frozen=True,
-        extra="ignore",
+        extra="forbid",
         env_ignore_empty=True,
         populate_by_name=True,
         hide_input_in_errors=True,
@@ -232,7 +232,8 @@ def load_settings(**overrides: object) -> Settings:
 
 def variables(name: str) -> tuple[str, ...]:
     """Return the environment variables that set the field `name`, the one that goes first first."""
-    alias = Settings.model_fields[name].validation_alias
+    field = Settings.model_fields.get(name)
+    alias = field.validation_alias if field else None
     return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (name.upper(),)
 
 

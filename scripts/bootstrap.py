@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,9 @@ def run(command: list[str]) -> None:
     """Run a command in the project's root; exit with its status if it fails."""
     # A virtual environment that happens to be active is not the one that is meant here.
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    # The system's certificates, where there are any, may hold that of a proxy; uv's own do not.
+    if ssl.get_default_verify_paths().cafile:
+        environment.setdefault("UV_SYSTEM_CERTS", "true")
     done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         sys.exit(f"failed ({done.returncode}): {' '.join(command)}")

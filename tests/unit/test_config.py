@@ -78,6 +78,11 @@ def test_overrides_go_before_the_environment(load: Load) -> None:
     assert load_settings(port=9001).port == 9001
 
 
+def test_unknown_override_is_refused() -> None:
+    with pytest.raises(ConfigError, match="PROT"):
+        load_settings(prot=9001)
+
+
 @pytest.mark.parametrize("name", ["RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"])
 def test_railway_is_production_unless_said_otherwise(load: Load, name: str) -> None:
     settings = load(PRODUCTION | {"GOCHAT_ENV": "", name: "staging"})
