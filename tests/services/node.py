@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from tests.services.programs import NODE, require
+from tests.services.programs import NODE, missing, require
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "js"
 UNREAD_MAX = 100_000
@@ -24,6 +24,8 @@ class NodeClient:
     """`node SCRIPT ARGUMENTS...`; SCRIPT is a file of tests/js, where npm put the official client."""
 
     def __init__(self, script: str, *arguments: str, log: Path) -> None:
+        if not (SCRIPTS / "node_modules").exists():
+            missing("the official JavaScript client is missing (npm ci in tests/js)")
         self._log = log
         self._lines: queue.Queue[bytes] = queue.Queue(UNREAD_MAX)
         with log.open("ab") as errors:

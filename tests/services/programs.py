@@ -8,6 +8,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -46,9 +47,14 @@ MAVEN = Program("Maven", ("mvn",), "maven", ("tests/java",))
 
 def require(program: Program) -> Path:
     """Return where `program` is. Without it, the test is skipped, or with CI=true failed."""
-    if found := program.find():
-        return found
-    message = f"{program.name} is missing (Debian: apt-get install {program.package})"
+    found = program.find()
+    if found is None:
+        missing(f"{program.name} is missing (Debian: apt-get install {program.package})")
+    return found
+
+
+def missing(message: str) -> NoReturn:
+    """Skip the test for want of what `message` names, or with CI=true fail it."""
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(NOT_TESTED + message)
