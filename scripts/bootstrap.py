@@ -22,8 +22,8 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "gochat-stamp"
 OLDEST = (3, 11)
 
-# Level -> the locks that make it. Each level holds all of the one before.
-LEVELS = {"run": ("run", "build"), "test": ("test",), "all": ("all",)}
+# Each is a lock, and holds all of the one before.
+LEVELS = ("run", "test", "all")
 
 
 def find_new_python() -> None:
@@ -37,9 +37,14 @@ def find_new_python() -> None:
     sys.exit("GoChat needs Python 3.11 or newer; this is %s." % sys.version.split()[0])  # noqa: UP031
 
 
+def lock(name: str) -> Path:
+    """Return the path of a lock."""
+    return ROOT / "requirements" / f"{name}.txt"
+
+
 def stamp(level: str) -> str:
     """Return the line that .venv carries when it holds `level`: it changes with anything that goes in."""
-    inputs = [ROOT / "pyproject.toml", *(ROOT / "requirements" / f"{lock}.txt" for lock in LEVELS[level])]
+    inputs = [ROOT / "pyproject.toml", lock(level), lock("build")]
     parts = [str(ROOT).encode(), *(path.read_bytes() for path in inputs)]
     return f"{level} {hashlib.sha256(b'|'.join(parts)).hexdigest()}\n"
 
@@ -48,14 +53,14 @@ def is_ready(level: str) -> bool:
     """Tell whether .venv holds `level` or one above it, as locked today."""
     if not (PYTHON.exists() and STAMP.exists()):
         return False
-    levels = list(LEVELS)
-    return STAMP.read_text() in {stamp(name) for name in levels[levels.index(level) :]}
+    return STAMP.read_text() in {stamp(name) for name in LEVELS[LEVELS.index(level) :]}
 
 
 def create_venv(uv: str | None) -> None:
     """Create .venv, with uv if there is one, else with the standard library."""
+    shutil.rmtree(VENV, ignore_errors=True)
     if uv:
-        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(VENV)])
+        run([uv, "venv", "--quiet", "--python", sys.executable, str(VENV)])
         return
     try:
         import ensurepip  # noqa: F401
@@ -65,7 +70,7 @@ def create_venv(uv: str | None) -> None:
             f"This Python has no ensurepip, so it cannot make a virtual environment.\n"
             f"Install it (Debian, Ubuntu: apt-get install python{version}-venv) or put uv on the PATH."
         )
-    run([sys.executable, "-m", "venv", "--clear", str(VENV)])
+    run([sys.executable, "-m", "venv", str(VENV)])
 
 
 def find_uv(uv: str | None) -> str:
@@ -74,9 +79,8 @@ def find_uv(uv: str | None) -> str:
         return uv
     own = VENV / "bin" / "uv"
     if not own.exists():
-        lock = ROOT / "requirements" / "uv.txt"
         pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)])
+        run([*pip, "--require-hashes", "--no-deps", "-r", str(lock("uv"))])
     return str(own)
 
 
@@ -106,10 +110,10 @@ def main() -> None:
         create_venv(on_path)
     STAMP.unlink(missing_ok=True)
     uv = find_uv(on_path)
-    locks = [f"requirements/{lock}.txt" for lock in LEVELS[level]]
     into = ["--quiet", "--python", str(PYTHON)]
-    run([uv, "pip", "sync", *into, "--require-hashes", *locks])
-    run([uv, "pip", "install", *into, "--no-deps", "--no-build-isolation", "--editable", "."])
+    run([uv, "pip", "sync", *into, "--require-hashes", str(lock(level))])
+    constraints = ["--build-constraints", str(lock("build"))]
+    run([uv, "pip", "install", *into, "--no-deps", *constraints, "--editable", "."])
     STAMP.write_text(stamp(level))
 
 

@@ -8,58 +8,66 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
 
-# Lock -> what it holds: "project" is [project.dependencies], the rest are dependency groups.
-# run.txt comes first: it constrains the others, so a test runs what production runs.
+# Lock -> its parts: "project" and "build" are tables of pyproject.toml, the others dependency groups.
+# run.txt comes first: it constrains those that hold it, so a test runs what production runs.
 CONTENTS = {
     "run": ("project",),
+    "test": ("project", "test"),
+    "all": ("project", "test", "browser"),
     "build": ("build",),
-    "test": ("project", "test", "build"),
-    "all": ("project", "test", "build", "browser"),
     "uv": ("uv",),
     "node": ("node",),
 }
 
 
-def digest(name: str, pyproject: dict[str, object]) -> str:
-    """Return a SHA-256, in hex, of the requirements that the lock `name` is compiled from."""
-    project = pyproject["project"]
-    groups = pyproject["dependency-groups"]
-    if not isinstance(project, dict) or not isinstance(groups, dict):
-        raise TypeError("pyproject.toml: [project] and [dependency-groups] must be tables")
-    inputs = {part: project["dependencies"] if part == "project" else groups[part] for part in CONTENTS[name]}
-    inputs["requires-python"] = project["requires-python"]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+def requirements(part: str, pyproject: dict[str, Any]) -> list[str]:
+    """Return the requirements that pyproject.toml gives for one part."""
+    if part == "project":
+        return list(pyproject["project"]["dependencies"])
+    if part == "build":
+        return list(pyproject["build-system"]["requires"])
+    return list(pyproject["dependency-groups"][part])
 
 
-def header(name: str, pyproject: dict[str, object]) -> str:
+def inputs(name: str, pyproject: dict[str, Any]) -> str:
+    """Return what the lock `name` is compiled from, a requirement a line."""
+    return "\n".join(line for part in CONTENTS[name] for line in requirements(part, pyproject))
+
+
+def header(name: str, pyproject: dict[str, Any]) -> str:
     """Return the first lines of the lock `name`."""
-    return f"# Written by `make lock`.\n# inputs: sha256:{digest(name, pyproject)}\n"
+    digest = hashlib.sha256(f"{oldest(pyproject)}\n{inputs(name, pyproject)}".encode()).hexdigest()
+    return f"# Written by `make lock`.\n# inputs: sha256:{digest}\n"
 
 
-def compile_lock(name: str, pyproject: dict[str, object], upgrade: bool) -> None:
+def oldest(pyproject: dict[str, Any]) -> str:
+    """Return the oldest Python that is supported, such as 3.11."""
+    return str(pyproject["project"]["requires-python"]).removeprefix(">=")
+
+
+def compile_lock(name: str, pyproject: dict[str, Any], upgrade: bool) -> None:
     """Compile one lock with uv, keeping today's versions unless `upgrade`."""
     path = LOCKS / f"{name}.txt"
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"]
-    command += ["--python-version", str(pyproject["project"]["requires-python"]).removeprefix(">=")]  # type: ignore[index]
+    command += ["--no-annotate", "--python-version", oldest(pyproject), "--output-file", str(path)]
     command += ["--upgrade"] if upgrade else []
-    command += ["pyproject.toml"] if "project" in CONTENTS[name] else []
-    command += [arg for part in CONTENTS[name] if part != "project" for arg in ("--group", part)]
-    command += ["--constraint", "requirements/run.txt"] if name in {"build", "test", "all"} else []
-    command += ["--output-file", str(path.relative_to(ROOT))]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    command += ["--constraint", str(LOCKS / "run.txt")] if name in {"test", "all"} else []
+    subprocess.run(
+        [*command, "-"], input=inputs(name, pyproject), text=True, check=True, stdout=subprocess.DEVNULL
+    )
     path.write_text(header(name, pyproject) + path.read_text())
 
 
-def stale(pyproject: dict[str, object]) -> list[str]:
+def stale(pyproject: dict[str, Any]) -> list[str]:
     """Return the locks that are absent, or not compiled from today's pyproject.toml."""
     paths = {name: LOCKS / f"{name}.txt" for name in CONTENTS}
     return [
