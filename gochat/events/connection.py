@@ -13,7 +13,7 @@ READY_TIMEOUT_S = 10.0
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """A socket after its CONNECT was answered. `ready` is set once it is in the rooms of its conversations."""
+    """One socket. `ready` is set once it is in the rooms of its conversations."""
 
     sid: str
     identity: Identity

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 MAX_IN_FLIGHT = 512
 """Unanswered events of one client; more are refused as `overloaded`."""
-WITHOUT_TOKEN = "auth:refresh"
+REFRESH = "auth:refresh"
 """What an expired connection may still send."""
 
 R = TypeVar("R", bound=Request)
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[R, T]):
-    """What an event does. `run` starts it at once, before the client's next event; `encode` shapes the answer."""
+    """What an event does: `run` starts at once, before the client's next event; `encode` shapes the answer."""
 
     run: Callable[[Connection, R], T | Awaitable[T]]
     encode: Callable[[T], Mapping[str, Any]]
@@ -68,7 +68,7 @@ class Dispatcher:
 
     def _start(self, call: "_Call", handler: Handler[Any, Any], args: list[Any]) -> Mapping[str, Any] | None:
         connection = call.connection
-        if call.event != WITHOUT_TOKEN:
+        if call.event != REFRESH:
             connection.require_token(int(time.time() * 1000))
         if connection.in_flight >= MAX_IN_FLIGHT:
             raise Overloaded("Too many unanswered events on this connection.", retry_after_ms=1_000)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gochat.contract import requests
-from gochat.contract.commands import create_command, send_command, sync_request
+from gochat.contract.commands import create_command, send_command
 from gochat.contract.cursor import Cursors
-from gochat.contract.encode import delta_out, message_out, receipt_out, sync_out, view_out
+from gochat.contract.encode import delta_out, message_out, receipt_out, view_out
 from gochat.contract.ids import time_out, uuid_in
+from gochat.contract.sync import sync_in, sync_out
 from gochat.core.commands import (
     AddMembers,
     Command,
@@ -181,7 +182,7 @@ class Handlers:
     async def _sync(self, connection: Connection, request: requests.Sync) -> Shape:
         await connection.wait_ready()
         user_id = connection.user_id
-        page = await self.reader.sync(user_id, sync_request(request, user_id, self.cursors))
+        page = await self.reader.sync(user_id, sync_in(request, user_id, self.cursors))
         return sync_out(page, user_id, self.cursors)
 
     async def _refresh(self, connection: Connection, request: requests.Refresh) -> Shape:
