@@ -30,6 +30,8 @@ class Route:
     query: type[queries.Query] | None = None
     raises: tuple[type[ChatError], ...] = ()
     """What it alone may answer; see `errors` for all."""
+    unavailable: type | None = None
+    """What 503 answers in place of a problem."""
     auth: bool = True
     """Whether it needs `Authorization: Bearer` with an access token (RFC 6750)."""
 
@@ -189,6 +191,7 @@ ROUTES: tuple[Route, ...] = (
         "ready",
         "Whether all parts answer; status 503 if one does not.",
         shapes.HealthAnswer,
+        unavailable=shapes.HealthAnswer,
         auth=False,
     ),
 )
