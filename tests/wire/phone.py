@@ -29,7 +29,9 @@ class Phone:
         """Send an event; return its ack."""
         return await self.client.call(event, payload, timeout=ACK_TIMEOUT_S)
 
-    async def send(self, conversations: list[str], count: int, window: int) -> list[tuple[str, str, int, bool]]:
+    async def send(
+        self, conversations: list[str], count: int, window: int
+    ) -> list[tuple[str, str, int, bool]]:
         """Send messages with at most `window` unanswered: (conversation, key, seq, duplicate) of each."""
         acks = []
         numbers = iter(range(count))

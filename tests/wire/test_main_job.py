@@ -1,6 +1,6 @@
 """The main job, on real parts: many phones chat through the servers, and nothing is lost, doubled or out of order.
 
-    .venv/bin/python -m pytest tests/wire/test_main_job.py
+.venv/bin/python -m pytest tests/wire/test_main_job.py
 """
 
 import asyncio
@@ -49,7 +49,9 @@ def two_servers(mariadb_url: str, redis_url: str, tmp_path: Path) -> Iterator[Pl
     }
     with ExitStack() as stack:
         servers = [stack.enter_context(GoChatServer(tmp_path, settings)) for _ in range(2)]
-        yield Place([server.url for server in servers], [["websocket"], ["polling"], ["polling", "websocket"]])
+        yield Place(
+            [server.url for server in servers], [["websocket"], ["polling"], ["polling", "websocket"]]
+        )
 
 
 @pytest.fixture
