@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gochat.core.commands import Command
+from gochat.core.commands import Command, Position
 from gochat.core.delta import Committed, Delta
 from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
 from gochat.core.queries import (
@@ -19,7 +19,7 @@ from gochat.core.queries import (
     SyncPage,
     SyncRequest,
 )
-from gochat.core.state import Result
+from gochat.core.state import Receipt, Result
 
 
 class Writer(Protocol):
@@ -39,11 +39,27 @@ class Writer(Protocol):
         ...
 
 
+class Receipts(Protocol):
+    """The door for receipts: they gather for a moment, then go through `Writer` together."""
+
+    async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
+        """Move a member's positions; the answer comes after the commit.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+
 class Publisher(Protocol):
     """Takes what was committed to whoever is online."""
 
     def publish(self, committed: Committed) -> None:
         """Called on the event loop, once per batch, in order of the commits of this process."""
+        ...
+
+    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        """A session was ended: its sockets are told why, and dismissed."""
         ...
 
 
