@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gochat.contract import queries, requests, shapes
-from gochat.contract.errors import PayloadTooLarge, UnsupportedMediaType
+from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from gochat.core import errors
 from gochat.core.errors import ChatError
 
@@ -47,7 +47,7 @@ class Route:
         if self.auth:
             found += _UNAUTHENTICATED
         if self.body is not None:
-            found += [errors.InvalidPayload, PayloadTooLarge, UnsupportedMediaType]
+            found += [errors.InvalidPayload, PayloadTooLarge, RequestTimeout, UnsupportedMediaType]
         if self.query is not None:
             found.append(errors.InvalidPayload)
         if self.answer is not shapes.HealthAnswer:
