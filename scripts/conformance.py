@@ -2,9 +2,9 @@
 
     python scripts/conformance.py SUITES [--runs 3]
 
-SUITES is a checkout of the socketio/socket.io repository, or its `docs` folder, with `npm install` done in both
-suites' folders. Nothing of it is part of this project. The suites expect a server on port 3000 and short pings;
-both ways into the engine are tested.
+SUITES is a checkout of the socketio/socket.io repository, or its `docs` folder, with `npm install` done in
+both suites' folders. Nothing of it is part of this project. The suites expect a server on port 3000 and short
+pings; both ways into the engine are tested.
 """
 
 import argparse

@@ -7,9 +7,9 @@ Three lines serve an application:
     uvicorn.Config(app, http=engine_protocol_class(server))  # the fast path, optional
 
 How a packet moves: `protocol` or `asgi` accept a client (`handshake`), a transport (`websocket`,
-`asgi_websocket`, `polling`) hands packets to its `session` (Engine.IO), that to its `client` (Socket.IO), that
-to the `server`; outbound, `manager` frames an event once and writes it to every member. `frames`, `payloads`,
-`packets`, `handshake`, `heartbeat`, `session` and `client` do no I/O.
+`asgi_websocket`, `polling`) hands packets to its `session` (Engine.IO), that to its `client` (Socket.IO),
+that to the `server`; outbound, `manager` frames an event once and writes it to every member. `frames`,
+`payloads`, `packets`, `handshake`, `heartbeat`, `session` and `client` do no I/O.
 """
 
 from .asgi import PATHS, EngineApp

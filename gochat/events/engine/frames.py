@@ -85,7 +85,7 @@ class FrameReader:
             return
         if not isinstance(self._buffer, bytearray):
             self._buffer = bytearray(self._buffer)
-        # It grows in place, and what was read is dropped once a feed: sending single bytes makes it no dearer.
+        # It grows in place, and what was read is dropped once a feed: single bytes make it no dearer.
         del self._buffer[: self._position]
         self._position = 0
         self._buffer += data

@@ -2,8 +2,8 @@
 
     uvicorn.Config(app, http=engine_protocol_class(server))
 
-Everything else, polling included, goes on to the ASGI app as before. It also bounds what uvicorn does not: the
-size of a request's head and the time it takes to arrive.
+Everything else, polling included, goes on to the ASGI app as before. It also bounds what uvicorn does not:
+the size of a request's head and the time it takes to arrive.
 """
 
 import asyncio

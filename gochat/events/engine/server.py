@@ -60,7 +60,7 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
     # What the application calls
 
     def set_dispatcher(self, dispatcher: Dispatcher | None) -> None:
-        """Have every event of namespace "/" given to `dispatcher(sid, event, args, ack)`, at once and in order.
+        """Have every event of namespace "/" given to `dispatcher(sid, event, args, ack)`, in order.
 
         It returns None and sees to it that `ack` is called once, or an awaitable, which is run as a task; an
         event is in flight until its ack is called or its awaitable ends. With None, handlers run instead.
