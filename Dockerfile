@@ -1,0 +1,29 @@
+FROM python:3.13-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
+WORKDIR /srv/gochat
+COPY requirements/ requirements/
+RUN pip install --require-hashes --no-deps --requirement requirements/uv.txt \
+    && uv venv .venv \
+    && uv pip sync --require-hashes requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY gochat/ gochat/
+COPY alembic/ alembic/
+# Editable: the migrations stand beside the package, not in it.
+RUN uv pip install --no-deps --build-constraints requirements/build.txt --editable . \
+    && python -m compileall -q gochat
+
+FROM python:3.13-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /data --create-home gochat
+COPY --from=build /srv/gochat /srv/gochat
+ENV PATH=/srv/gochat/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    GOCHAT_ENV=production \
+    HOST=0.0.0.0
+USER gochat
+# Where a SQLite file would go: SQLITE_PATH=/data/gochat.db, with a volume here.
+WORKDIR /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 8000)}/api/v1/health/live', timeout=4)"]
+CMD ["gochat", "serve"]

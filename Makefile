@@ -1,0 +1,62 @@
+# Everything is kept in .venv; nothing but Python 3.11 (and make) has to be there before.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all check format bench soak contract lock clean
+
+help: ## show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start the server on SQLite, or on what the environment names
+	@$(PYTHON) scripts/bootstrap.py run
+	@exec $(BIN)/gochat serve
+
+test: ## unit, contract and wire tests, on real services
+	@$(PYTHON) scripts/bootstrap.py test
+	@$(BIN)/python scripts/services.py test
+	$(BIN)/python -m pytest -m "not slow" $(wildcard tests/unit tests/contract tests/wire) $(ARGS)
+
+test-all: test ## the same, then faults, browser, Java and the long ones
+	@$(PYTHON) scripts/bootstrap.py all
+	@$(BIN)/python scripts/services.py all
+	$(BIN)/python -m pytest -m slow tests $(ARGS)
+
+check: ## lint, types, import rules, locks: all without a network
+	@$(PYTHON) scripts/bootstrap.py test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/settings_table.py --check
+	$(BIN)/python scripts/check_tree.py
+
+format: ## let ruff fix and format the code
+	@$(PYTHON) scripts/bootstrap.py test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: ## the benchmarks; ARGS are theirs
+	@$(PYTHON) scripts/bootstrap.py test
+	@$(BIN)/python scripts/services.py test
+	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: ## load under faults, for long; ARGS are its own
+	@$(PYTHON) scripts/bootstrap.py test
+	@$(BIN)/python scripts/services.py test
+	$(BIN)/python -m tests.soak $(ARGS)
+
+contract: ## write docs/contract and the README's table of settings anew
+	@$(PYTHON) scripts/bootstrap.py run
+	$(BIN)/gochat contract
+	$(BIN)/python scripts/settings_table.py
+
+lock: ## compile requirements/ anew (needs uv); ARGS=--upgrade takes newer versions
+	$(PYTHON) scripts/lock.py $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf .venv .cache tests/js/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,279 @@
+"""The settings: one frozen object, and the only reader of the environment.
+
+`load_settings` is what a program calls. The names are those that Railway and most hosts give as they are
+(`PORT`, `MYSQL_URL`, `REDIS_URL`), so none has a prefix. URLs and secrets are `SecretStr`: no repr, no log
+and no error here shows them.
+"""
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from limits import parse as parse_rate
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRET_MIN_BYTES = 32
+_EXAMPLE_SECRET = re.compile(
+    r"change.?me|example|replace|placeholder|your.?(jwt.?)?secret|^(.{1,8})\2+$", re.I
+)
+_MYSQL_SCHEMES = ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql")
+
+Csv = Annotated[tuple[str, ...], NoDecode]
+
+
+class ConfigError(Exception):
+    """The settings do not allow a start. The text names each setting to change, and no secret value."""
+
+
+class Settings(BaseSettings):
+    """Everything that the environment decides. Durations are in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        loc_by_alias=False,
+    )
+
+    gochat_env: Literal["development", "production"] = Field(
+        "development",
+        description="`development` or `production`. `production` if RAILWAY_ENVIRONMENT is set.",
+    )
+    railway_environment: str | None = Field(
+        None,
+        validation_alias=AliasChoices("RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"),
+        description="Set by Railway.",
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on. `0.0.0.0` lets other machines in.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes of this server. Several need Redis and MySQL."
+    )
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="Servers like this one on the same database. Several need Redis and MySQL.",
+    )
+    forwarded_allow_ips: Csv = Field(
+        ("127.0.0.1",),
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas.",
+    )
+    allowed_origins: Csv = Field(
+        (),
+        description="Origins of browsers let in, by commas, or `*`. Native apps send none and are let in.",
+    )
+    drain_seconds: float = Field(
+        10, ge=0, le=600, description="Time over which sockets are closed on SIGTERM."
+    )
+
+    mysql_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("MYSQL_URL", "DATABASE_URL"),
+        description="`mysql://user:password@host:port/database`. Without it, SQLite.",
+    )
+    sqlite_path: Path = Field(Path("gochat.db"), description="The SQLite file, used without MYSQL_URL.")
+    redis_url: SecretStr | None = Field(None, description="`redis://...` or `rediss://...`: joins processes.")
+    db_pool_size: int = Field(8, ge=1, le=256, description="Threads that read, each with its own connection.")
+    writer_queue_max: int = Field(10_000, ge=1, description="Commands that may wait; then `overloaded`.")
+    writer_batch_max_rows: int = Field(256, ge=1, le=10_000, description="Most commands in one transaction.")
+    writer_batch_max_bytes: int = Field(
+        1_048_576, ge=65_536, le=16_777_216, description="Most bytes in one transaction."
+    )
+
+    jwt_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs tokens; 32 random bytes or more. In development, kept in `.gochat/secret`.",
+    )
+    jwt_secrets_old: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Former values of JWT_SECRET that still verify, by commas, while one is exchanged."
+    )
+    access_token_ttl_s: int = Field(900, ge=30, le=86_400, description="Life of an access token.")
+    refresh_token_ttl_s: int = Field(
+        5_184_000, ge=3_600, le=31_536_000, description="Life of an unused login."
+    )
+    login_rate: str = Field("10/minute", description="Logins tried, per account and per address.")
+    argon2_time_cost: int = Field(2, ge=1, le=20, description="Argon2id passes.")
+    argon2_memory_kib: int = Field(19_456, ge=8_192, le=1_048_576, description="Argon2id memory for a hash.")
+    argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id lanes.")
+    argon2_threads: int = Field(2, ge=1, le=64, description="Passwords hashed at the same time.")
+
+    body_max_chars: int = Field(8_000, ge=1, le=65_535, description="Longest message body, in characters.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`debug`, `info`, `warning`, `error`."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="`console` for people, `json` for machines, which is production's default."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        on_railway = any(given.get(name) for name in ("RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"))
+        environment = given.setdefault("gochat_env", "production" if on_railway else "development")
+        if environment == "production":
+            given.setdefault("log_format", "json")
+        return given
+
+    @field_validator("allowed_origins", "forwarded_allow_ips", "jwt_secrets_old", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if origin != "*" and (
+                parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(f"{origin!r} is not an origin such as https://chat.example.com, or *")
+        return origins
+
+    @field_validator("login_rate")
+    @classmethod
+    def _check_rate(cls, rate: str) -> str:
+        try:
+            parse_rate(rate)
+        except ValueError:
+            raise ValueError("must be a rate such as 10/minute") from None
+        return rate
+
+    @field_validator("mysql_url")
+    @classmethod
+    def _check_mysql_url(cls, url: SecretStr | None) -> SecretStr | None:
+        return _check_url(url, _MYSQL_SCHEMES, "mysql://user:password@host:3306/database", needs_path=True)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
+        return _check_url(url, ("redis", "rediss"), "redis://:password@host:6379/0", needs_path=False)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if problems := list(self._problems()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.workers * self.replicas > 1:
+            several = "WORKERS" if self.workers > 1 else "REPLICAS"
+            if self.redis_url is None:
+                yield f"REDIS_URL: several processes ({several}) need Redis to reach each other's phones"
+            if self.mysql_url is None:
+                yield f"MYSQL_URL: several processes ({several}) need MySQL; SQLite serves one"
+        if 0 < len(self.jwt_secret.get_secret_value().encode()) < SECRET_MIN_BYTES:
+            yield f"JWT_SECRET: is shorter than {SECRET_MIN_BYTES} bytes. {_HOW_TO_MAKE_ONE}"
+        if any(len(old.get_secret_value().encode()) < SECRET_MIN_BYTES for old in self.jwt_secrets_old):
+            yield f"JWT_SECRETS_OLD: one of them is shorter than {SECRET_MIN_BYTES} bytes"
+        if self.is_production:
+            yield from self._problems_of_production()
+
+    def _problems_of_production(self) -> Iterator[str]:
+        secret = self.jwt_secret.get_secret_value()
+        if not secret:
+            yield f"JWT_SECRET: must be set in production. {_HOW_TO_MAKE_ONE}"
+        elif _EXAMPLE_SECRET.search(secret):
+            yield f"JWT_SECRET: is an example, not a secret. {_HOW_TO_MAKE_ONE}"
+        if any(_EXAMPLE_SECRET.search(old.get_secret_value()) for old in self.jwt_secrets_old):
+            yield "JWT_SECRETS_OLD: one of them is an example, not a secret"
+        if self.mysql_url is None and "sqlite_path" not in self.model_fields_set:
+            yield "MYSQL_URL: must be set in production, or SQLITE_PATH to a file on a disk that is kept"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether mistakes that a developer may make stop the start."""
+        return self.gochat_env == "production"
+
+    @property
+    def database_url(self) -> SecretStr:
+        """The SQLAlchemy URL of the database: `mysql+pymysql://...`, or `sqlite:///...`."""
+        if self.mysql_url is None:
+            return SecretStr(f"sqlite:///{self.sqlite_path}")
+        _, _, rest = self.mysql_url.get_secret_value().partition("://")
+        return SecretStr(f"mysql+pymysql://{rest}")
+
+
+_HOW_TO_MAKE_ONE = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment; `overrides` (by field name) go before it.
+
+    In development without JWT_SECRET, one is made and kept in `.gochat/secret` beside the SQLite file, so
+    that logins outlive a restart. Raises ConfigError, naming every setting that is wrong.
+    """
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error))) from None
+    if not settings.jwt_secret.get_secret_value():
+        path = settings.sqlite_path.parent / ".gochat" / "secret"
+        settings = settings.model_copy(update={"jwt_secret": _development_secret(path)})
+    return settings
+
+
+def variables(name: str) -> tuple[str, ...]:
+    """Return the environment variables that set the field `name`, the one that goes first first."""
+    field = Settings.model_fields.get(name)
+    alias = field.validation_alias if field else None
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (name.upper(),)
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Turn pydantic's errors into lines `VARIABLE: what is wrong`, without the values."""
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        names = variables(str(problem["loc"][0])) if problem["loc"] else ()
+        yield f"{' or '.join(names)}: {message}" if names else message
+
+
+def _check_url(
+    url: SecretStr | None, schemes: tuple[str, ...], example: str, needs_path: bool
+) -> SecretStr | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.get_secret_value())
+        usable = parts.scheme in schemes and parts.hostname and (parts.port or True)
+    except ValueError:
+        usable = False
+    if not usable or (needs_path and not parts.path.strip("/")):
+        raise ValueError(f"must be a URL such as {example}")
+    return url
+
+
+def _development_secret(path: Path) -> SecretStr:
+    """Return the secret kept at `path`, made there (mode 0600) by whichever process comes first."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(draft)
+    secret = path.read_text().strip()
+    if len(secret.encode()) < SECRET_MIN_BYTES:
+        raise ConfigError(f"JWT_SECRET: the one kept in {path} is too short. Delete that file.")
+    return SecretStr(secret)

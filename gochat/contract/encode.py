@@ -1,0 +1,181 @@
+"""From the values of core to the shapes of the wire. No rule is here, only form."""
+
+from gochat.contract import shapes
+from gochat.contract.ids import id_out, time_out, uuid_out
+from gochat.core.delta import Delta, MeChange, OwnConversation
+from gochat.core.errors import ChatError
+from gochat.core.model import Attachment, Conversation, Device, Member, Message, Session, User
+from gochat.core.queries import ConversationView, MeDelta
+from gochat.core.state import Receipt
+
+
+def message_out(message: Message) -> shapes.Message:
+    """A message."""
+    return {
+        "conversation_id": id_out(message.conversation_id),
+        "seq": message.seq,
+        "revision": message.revision,
+        "sender_id": id_out(message.sender_id),
+        "client_message_id": uuid_out(message.client_message_id),
+        "body": message.body,
+        "attachments": [_attachment_out(attachment) for attachment in message.attachments],
+        "created_at": time_out(message.created_at),
+        "edited_at": None if message.edited_at is None else time_out(message.edited_at),
+        "deleted_at": None if message.deleted_at is None else time_out(message.deleted_at),
+        "reply_to_seq": message.reply_to_seq,
+    }
+
+
+def _attachment_out(attachment: Attachment) -> shapes.Attachment:
+    return {
+        "url": attachment.url,
+        "mime_type": attachment.mime_type,
+        "size": attachment.size,
+        "width": attachment.width,
+        "height": attachment.height,
+        "name": attachment.name,
+    }
+
+
+def conversation_out(conversation: Conversation) -> shapes.Conversation:
+    """A conversation as all its members see it."""
+    return {
+        "id": id_out(conversation.id),
+        "kind": conversation.kind.value,
+        "title": conversation.title,
+        "history": conversation.history.value,
+        "revision": conversation.revision,
+        "last_seq": conversation.last_seq,
+        "last_message_at": time_out(conversation.last_message_at),
+        "member_count": conversation.member_count,
+        "created_at": time_out(conversation.created_at),
+        "created_by": id_out(conversation.created_by),
+    }
+
+
+def view_out(view: ConversationView) -> shapes.Conversation:
+    """A conversation as one of its members sees it."""
+    shape = conversation_out(view.conversation)
+    shape["last_message"] = None if view.last_message is None else message_out(view.last_message)
+    shape["me"] = me_out(view.me, view.conversation.last_seq)
+    return shape
+
+
+def me_out(member: Member, last_seq: int) -> shapes.Me:
+    """A member's own side of a conversation whose last message is `last_seq`."""
+    return {
+        "role": member.role.value,
+        "delivered_seq": member.delivered_seq,
+        "read_seq": member.read_seq,
+        "unread": member.unread(last_seq),
+        "visible_from_seq": member.visible_from_seq,
+    }
+
+
+def member_out(member: Member) -> shapes.Member:
+    """A member as all members see him."""
+    return {
+        "user_id": id_out(member.user_id),
+        "role": member.role.value,
+        "active": member.active,
+        "delivered_seq": member.shown_delivered_seq,
+        "read_seq": member.shown_read_seq,
+        "revision": member.revision,
+    }
+
+
+def delta_out(delta: Delta) -> shapes.Delta:
+    """A delta; with `me`, if it has that, inside its conversation."""
+    shape: shapes.Delta = {
+        "conversation_id": id_out(delta.conversation_id),
+        "since": delta.since,
+        "revision": delta.revision,
+    }
+    if delta.conversation is not None:
+        shape["conversation"] = conversation_out(delta.conversation)
+        if delta.me is not None:
+            shape["conversation"]["me"] = me_out(delta.me, delta.conversation.last_seq)
+            last = delta.last_message
+            shape["conversation"]["last_message"] = None if last is None else message_out(last)
+    if delta.members:
+        shape["members"] = [member_out(member) for member in delta.members]
+    if delta.messages:
+        shape["messages"] = [message_out(message) for message in delta.messages]
+    if delta.gap:
+        shape["gap"] = True
+    if delta.removed:
+        shape["removed"] = True
+    return shape
+
+
+def own_out(own: OwnConversation) -> shapes.MeConversation:
+    """A user's own side of one conversation, as his own log tells it."""
+    return {
+        "conversation_id": id_out(own.member.conversation_id),
+        "delivered_seq": own.member.delivered_seq,
+        "read_seq": own.member.read_seq,
+        "unread": own.unread,
+    }
+
+
+def me_delta_out(me: MeDelta | MeChange) -> shapes.MeDelta:
+    """What changed in a user's own log: `me:changed`, and `me` of a sync."""
+    shape: shapes.MeDelta = {
+        "since": me.since,
+        "revision": me.revision,
+        "conversations": [own_out(own) for own in me.conversations],
+        "total_unread": me.total_unread,
+    }
+    if isinstance(me, MeDelta) and me.gap:
+        shape["gap"] = True
+    return shape
+
+
+def receipt_out(receipt: Receipt) -> shapes.ReceiptAnswer:
+    """The answer to a receipt."""
+    return {
+        "delivered_seq": receipt.delivered_seq,
+        "read_seq": receipt.read_seq,
+        "unread": receipt.unread,
+        "total_unread": receipt.total_unread,
+    }
+
+
+def user_out(user: User) -> shapes.User:
+    """A user as others see him."""
+    return {
+        "id": id_out(user.id),
+        "username": user.username,
+        "display_name": user.display_name,
+        "avatar_url": user.avatar_url,
+        "about": user.about,
+    }
+
+
+def session_out(session: Session, *, current: bool) -> shapes.Session:
+    """A login on a device."""
+    device: Device = session.device
+    return {
+        "id": id_out(session.id),
+        "device": {"name": device.name, "platform": device.platform, "app_version": device.app_version},
+        "created_at": time_out(session.created_at),
+        "last_seen_at": time_out(session.last_seen_at),
+        "current": current,
+    }
+
+
+def error_out(error: ChatError, request_id: str) -> shapes.Error:
+    """An error, the same in acks, refused connections and REST."""
+    shape: shapes.Error = {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+        "request_id": request_id,
+    }
+    if error.retry_after_ms is not None:
+        shape["retry_after_ms"] = error.retry_after_ms
+    if error.field is not None:
+        shape["field"] = error.field
+    if error.details is not None:
+        shape["details"] = dict(error.details)
+    return shape

@@ -1,0 +1,241 @@
+"""What clients send: every request once. Unknown fields are refused by name."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from gochat.contract.ids import UUID_PATTERN, id_in, uuid_in
+from gochat.core.errors import InvalidPayload
+from gochat.core.model import ConversationId
+
+MAX_INTEGER = 2**53 - 1
+"""What every JSON library reads exactly (RFC 8259, section 6)."""
+
+
+class _AsId:
+    """An opaque string on the wire, an integer inside."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(strict=True, min_length=1, max_length=64)
+        return core_schema.no_info_after_validator_function(id_in, text)
+
+
+class _AsUuid:
+    """A UUID in any case on the wire, 16 bytes inside."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(strict=True, pattern=UUID_PATTERN)
+        return core_schema.no_info_after_validator_function(uuid_in, text)
+
+
+Id: TypeAlias = Annotated[int, _AsId()]
+Key: TypeAlias = Annotated[bytes, _AsUuid()]
+Seq: TypeAlias = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Revision: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+UserIds: TypeAlias = Annotated[list[Id], Field(max_length=500)]
+
+
+class Request(BaseModel):
+    """Strict: no field is converted from another type, and none may be unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+R = TypeVar("R", bound=Request)
+
+
+def parse(model: type[R], payload: object) -> R:
+    """A request out of decoded JSON.
+
+    Raises:
+        InvalidPayload: `field` is the dotted path of the first fault; `details.errors` lists up to ten of
+            `{field, reason}`.
+    """
+    try:
+        return model.model_validate(payload)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> InvalidPayload:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)[:10]
+    faults = [
+        {"field": ".".join(str(part) for part in fault["loc"]), "reason": fault["type"]} for fault in errors
+    ]
+    first = faults[0]["field"]
+    text = f"{first}: {errors[0]['msg']}" if first else errors[0]["msg"]
+    return InvalidPayload(text, field=first or None, details={"errors": faults})
+
+
+class Attachment(Request):
+    """A link to a file. `size` in bytes, `width` and `height` in pixels."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^https?://")]
+    mime_type: Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[\w.+-]+/[\w.+-]+$")]
+    size: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    width: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    height: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    name: Annotated[str, Field(max_length=255)] | None = None
+
+
+class Send(Request):
+    """`message:send`. Sending it again with the same key returns the first result, for ever."""
+
+    conversation_id: Id
+    client_message_id: Key
+    body: Annotated[str, Field(max_length=100_000)] = ""
+    reply_to_seq: Seq | None = None
+    attachments: Annotated[list[Attachment], Field(max_length=100)] = []
+
+
+class Edit(Request):
+    """`message:edit`: one's own message."""
+
+    conversation_id: Id
+    seq: Seq
+    body: Annotated[str, Field(max_length=100_000)]
+
+
+class Delete(Request):
+    """`message:delete`: one's own message, or as an admin of the group."""
+
+    conversation_id: Id
+    seq: Seq
+
+
+class Status(Request):
+    """`messages:status`: which of these are stored?"""
+
+    client_message_ids: Annotated[
+        list[Annotated[str, Field(pattern=UUID_PATTERN)]], Field(min_length=1, max_length=100)
+    ]
+
+
+class Create(Request):
+    """`conversation:create`. `member_ids`: the others; exactly one for a direct conversation."""
+
+    kind: Literal["direct", "group"]
+    member_ids: UserIds
+    title: str | None = None
+    client_conversation_id: Key | None = None
+    history: Literal["from_start", "from_joining"] = "from_start"
+
+
+class Join(Request):
+    """`conversation:join`: it is on screen; what changed after `revision`?"""
+
+    conversation_id: Id
+    revision: Revision | None = None
+
+
+class InConversation(Request):
+    """`conversation:leave`, `typing:start`, `typing:stop`."""
+
+    conversation_id: Id
+
+
+class Update(Request):
+    """`conversation:update`: rename a group; null or blank takes the title away."""
+
+    conversation_id: Id
+    title: str | None
+
+
+class AddMembers(Request):
+    """`member:add`."""
+
+    conversation_id: Id
+    user_ids: Annotated[UserIds, Field(min_length=1)]
+
+
+class RemoveMember(Request):
+    """`member:remove`; oneself: quit."""
+
+    conversation_id: Id
+    user_id: Id
+
+
+class SetRole(Request):
+    """`member:role`."""
+
+    conversation_id: Id
+    user_id: Id
+    role: Literal["owner", "admin", "member"]
+
+
+class Receipt(Request):
+    """`receipt:delivered`, `receipt:read`: everything up to this message."""
+
+    conversation_id: Id
+    seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+
+
+class Receipts(Request):
+    """`POST conversations/{id}/receipts`: one position or both, as an app does that only has REST."""
+
+    delivered_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    read_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+
+
+class Sync(Request):
+    """`sync`: what the phone holds. `limit` counts messages."""
+
+    known: Annotated[dict[str, Annotated[int, Field(le=MAX_INTEGER)]], Field(max_length=10_000)] = {}
+    me: Annotated[int, Field(le=MAX_INTEGER)] | None = None
+    epoch: Annotated[str, Field(max_length=64)] | None = None
+    cursor: Annotated[str, Field(max_length=500)] | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+
+
+class Refresh(Request):
+    """`auth:refresh`: a fresh access token for this connection."""
+
+    token: Annotated[str, Field(min_length=1, max_length=4_096)]
+
+
+class DeviceIn(Request):
+    """What an app says of the phone it runs on."""
+
+    name: Annotated[str, Field(max_length=100)] | None = None
+    platform: Annotated[str, Field(max_length=50)] | None = None
+    app_version: Annotated[str, Field(max_length=50)] | None = None
+
+
+Password: TypeAlias = Annotated[str, Field(min_length=8, max_length=256)]
+Username: TypeAlias = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.]+$")]
+
+
+class Register(Request):
+    """`POST auth/register`. Usernames are compared in lower case; `phone` starts with `+`."""
+
+    username: Username
+    password: Password
+    display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    phone: Annotated[str, Field(min_length=4, max_length=32)] | None = None
+    device: DeviceIn | None = None
+
+
+class Login(Request):
+    """`POST auth/login`, by username or phone."""
+
+    username: Annotated[str, Field(max_length=64)] | None = None
+    phone: Annotated[str, Field(max_length=32)] | None = None
+    password: Annotated[str, Field(max_length=256)]
+    device: DeviceIn | None = None
+
+
+class RefreshTokens(Request):
+    """`POST auth/refresh`. Each refresh token works once; keep the new one."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=4_096)]
+
+
+class Nothing(Request):
+    """No fields."""
+
+
+def known_in(known: Mapping[str, int]) -> dict[ConversationId, int]:
+    """`sync`'s `known` with ids as inside; what is no id of ours is left out."""
+    return {number: revision for text, revision in known.items() if (number := id_in(text))}

@@ -1,0 +1,332 @@
+"""What the server sends: every shape once. Clients must ignore what they do not know.
+
+TypedDicts: plain dicts at run time, checked by mypy where they are built (`encode.py`), and by JSON Schema
+in the tests. Field docs become descriptions in the generated contract.
+"""
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from gochat.contract.ids import ID_PATTERN, TIME_PATTERN, UUID_OUT_PATTERN
+
+Id = Annotated[str, Field(pattern=ID_PATTERN, description="An opaque id.")]
+Uuid = Annotated[
+    str,
+    Field(
+        pattern=UUID_OUT_PATTERN,
+        json_schema_extra={"format": "uuid"},
+        description="A UUID, in lower case.",
+    ),
+]
+Time = Annotated[
+    str,
+    Field(
+        pattern=TIME_PATTERN,
+        json_schema_extra={"format": "date-time"},
+        description="RFC 3339, UTC, with milliseconds.",
+    ),
+]
+Count = Annotated[int, Field(ge=0)]
+Seq = Annotated[int, Field(ge=0, description="A message's place in its conversation, from 1, without holes.")]
+Revision = Annotated[int, Field(ge=0, description="Counts what changed, from 1, without holes.")]
+
+
+class Attachment(TypedDict):
+    """A link to a file that lies elsewhere."""
+
+    url: str
+    mime_type: str
+    size: int | None
+    width: int | None
+    height: int | None
+    name: str | None
+
+
+class Message(TypedDict):
+    """One message. A deleted one keeps its place and has no body."""
+
+    conversation_id: Id
+    seq: Seq
+    revision: Revision
+    sender_id: Id
+    client_message_id: Uuid
+    body: str | None
+    attachments: list[Attachment]
+    created_at: Time
+    edited_at: Time | None
+    deleted_at: Time | None
+    reply_to_seq: Seq | None
+
+
+class Me(TypedDict):
+    """The reader's own side of a conversation."""
+
+    role: Literal["owner", "admin", "member"]
+    delivered_seq: Seq
+    read_seq: Seq
+    unread: Count
+    visible_from_seq: Seq
+
+
+class Conversation(TypedDict):
+    """A conversation. `me` is there in acks, sync and REST; never in a broadcast."""
+
+    id: Id
+    kind: Literal["direct", "group"]
+    title: str | None
+    history: Literal["from_start", "from_joining"]
+    revision: Revision
+    last_seq: Seq
+    last_message: NotRequired[Message | None]
+    last_message_at: Time
+    member_count: Count
+    created_at: Time
+    created_by: Id
+    me: NotRequired[Me]
+
+
+class Member(TypedDict):
+    """A member as all members see him."""
+
+    user_id: Id
+    role: Literal["owner", "admin", "member"]
+    active: bool
+    delivered_seq: Seq
+    read_seq: Seq
+    revision: Revision
+
+
+class Delta(TypedDict):
+    """The state of all that changed after `since`, up to `revision`.
+
+    Apply it if `since` <= mine < `revision`; ignore it if `revision` <= mine; else ask `conversation:join`
+    with mine. On `gap` discard what is held of the conversation. `removed`: no longer a member.
+    """
+
+    conversation_id: Id
+    since: Revision
+    revision: Revision
+    conversation: NotRequired[Conversation]
+    members: NotRequired[list[Member]]
+    messages: NotRequired[list[Message]]
+    gap: NotRequired[Literal[True]]
+    removed: NotRequired[Literal[True]]
+
+
+class MeConversation(TypedDict):
+    """A user's own side of one conversation, in his own log."""
+
+    conversation_id: Id
+    delivered_seq: Seq
+    read_seq: Seq
+    unread: Count
+
+
+class MeDelta(TypedDict):
+    """A user's own log: the state of what changed for him alone, with its own `since` and `revision`."""
+
+    since: Revision
+    revision: Revision
+    conversations: list[MeConversation]
+    total_unread: Count
+    gap: NotRequired[Literal[True]]
+
+
+class User(TypedDict):
+    """What others see of a user."""
+
+    id: Id
+    username: str
+    display_name: str
+    avatar_url: str | None
+    about: str | None
+
+
+class Device(TypedDict):
+    """What an app said of the phone it runs on."""
+
+    name: str | None
+    platform: str | None
+    app_version: str | None
+
+
+class Session(TypedDict):
+    """One login on one device."""
+
+    id: Id
+    device: Device
+    created_at: Time
+    last_seen_at: Time
+    current: bool
+
+
+class Tokens(TypedDict):
+    """The answer to register, login and refresh. `expires_in`: seconds of the access token."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"]
+    expires_in: Count
+    user: User
+    session: Session
+
+
+class AccountAnswer(TypedDict):
+    """Who is logged in, and with which login."""
+
+    user: User
+    session: Session
+
+
+class Error(TypedDict):
+    """What went wrong. `code` is stable; `retryable`: the same request may succeed later."""
+
+    code: str
+    message: str
+    retryable: bool
+    request_id: str
+    retry_after_ms: NotRequired[Count]
+    field: NotRequired[str]
+    details: NotRequired[dict[str, object]]
+
+
+class Problem(Error):
+    """A REST error: `application/problem+json` (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+
+
+class Refusal(TypedDict):
+    """An ack that says no. Nothing of the request was stored."""
+
+    ok: Literal[False]
+    error: Error
+
+
+class ConnectError(TypedDict):
+    """What `connect_error` brings: a connection was refused (Socket.IO protocol 5, CONNECT_ERROR)."""
+
+    message: str
+    data: Error
+
+
+class SendAnswer(TypedDict):
+    """Stored. `duplicate`: it was stored before; this is its present state."""
+
+    message: Message
+    duplicate: bool
+
+
+class MessageAnswer(TypedDict):
+    """The message as it is now."""
+
+    message: Message
+
+
+class StatusAnswer(TypedDict):
+    """By key as sent: the message, or null: not stored yet, send it again."""
+
+    messages: dict[str, Message | None]
+
+
+class ConversationAnswer(TypedDict):
+    """The conversation as it is now; null if one is no longer a member."""
+
+    conversation: Conversation | None
+
+
+class ReceiptAnswer(TypedDict):
+    """The authoritative positions, and what is unread after them."""
+
+    delivered_seq: Seq
+    read_seq: Seq
+    unread: Count
+    total_unread: Count
+
+
+class Empty(TypedDict):
+    """Nothing to say."""
+
+
+class SyncAnswer(TypedDict):
+    """Merge it; while `more`, ask again with `cursor`."""
+
+    conversations: list[Delta]
+    me: NotRequired[MeDelta]
+    more: bool
+    cursor: str | None
+    epoch: str
+    server_time: Time
+
+
+class RefreshAnswer(TypedDict):
+    """The connection now lives as long as the fresh token."""
+
+    expires_at: Time
+
+
+class TypingChanged(TypedDict):
+    """Who types now, all of them; it ends by itself after `expires_in_ms`."""
+
+    conversation_id: Id
+    user_ids: list[Id]
+    expires_in_ms: Count
+
+
+class AuthExpiring(TypedDict):
+    """The access token's end; send `auth:refresh` before it, or soon after."""
+
+    expires_at: Time
+
+
+class SessionEnded(TypedDict):
+    """The session was ended; log in again."""
+
+    code: str
+
+
+class Draining(TypedDict):
+    """The server goes; connect again after this time."""
+
+    retry_after_ms: Count
+
+
+class HistoryAnswer(TypedDict):
+    """A page of messages, ascending."""
+
+    messages: list[Message]
+    has_more_before: bool
+    has_more_after: bool
+
+
+class ConversationList(TypedDict):
+    """Newest first; `cursor` null: that was all."""
+
+    conversations: list[Conversation]
+    cursor: str | None
+
+
+class MemberList(TypedDict):
+    """Active members; `cursor` null: that was all."""
+
+    members: list[Member]
+    cursor: str | None
+
+
+class UserList(TypedDict):
+    """Those that exist."""
+
+    users: list[User]
+
+
+class HealthAnswer(TypedDict):
+    """`parts`: each dependency, `ok` or what is wrong."""
+
+    status: Literal["ok", "unavailable"]
+    contract_version: str
+    version: str
+    parts: NotRequired[dict[str, str]]

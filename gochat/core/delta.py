@@ -1,0 +1,86 @@
+"""The one shape in which everything durable travels: the state of what changed in a span of revisions.
+
+A delta says: whoever has this conversation as of `since` has it, after applying this, as of `revision`.
+It is state, not an event: applying it twice is harmless.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gochat.core.model import Conversation, ConversationId, Member, Message, UserId
+
+
+class Why(StrEnum):
+    """The live event that brings a delta; the name says why."""
+
+    MESSAGE_CREATED = "message:created"
+    MESSAGE_EDITED = "message:edited"
+    MESSAGE_DELETED = "message:deleted"
+    RECEIPT_ADVANCED = "receipt:advanced"
+    MEMBER_ADDED = "member:added"
+    MEMBER_REMOVED = "member:removed"
+    MEMBER_UPDATED = "member:updated"
+    CONVERSATION_CREATED = "conversation:created"
+    CONVERSATION_UPDATED = "conversation:updated"
+    CHANGES = "conversation:changes"
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What changed in one conversation after `since`, up to `revision`.
+
+    `conversation` is there if its own fields changed; `me` (the reader's own row) only in what goes to one
+    user: acks, sync and REST, never in a broadcast. On `gap` the reader discards what he holds of the
+    conversation. `removed`: he is no longer a member.
+    """
+
+    conversation_id: ConversationId
+    since: int
+    revision: int
+    conversation: Conversation | None = None
+    members: tuple[Member, ...] = ()
+    messages: tuple[Message, ...] = ()
+    gap: bool = False
+    removed: bool = False
+    me: Member | None = None
+    last_message: Message | None = None
+    """Of `conversation`, where that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A delta as it is published: after its commit, in order of revision within a conversation."""
+
+    why: Why
+    delta: Delta
+    joined: tuple[UserId, ...] = ()
+    """Who became a member by it: their sockets enter, and get the conversation whole."""
+    left: tuple[UserId, ...] = ()
+    """Who is a member no more: their sockets get `removed` and leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnConversation:
+    """A user's own, private side of one conversation."""
+
+    member: Member
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeChange:
+    """What changed for one user alone after `since`, up to `revision` of his own log."""
+
+    user_id: UserId
+    since: int
+    revision: int
+    conversations: tuple[OwnConversation, ...]
+    total_unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one committed batch changed, for the publisher."""
+
+    changes: tuple[Change, ...] = ()
+    me: tuple[MeChange, ...] = ()

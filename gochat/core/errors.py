@@ -1,0 +1,201 @@
+"""Everything that a user can do wrong, or that can go wrong for him, as one tree.
+
+    ChatError
+      InvalidPayload            invalid_payload        the request itself; `field` names the part
+      UnknownEvent              unknown_event
+      NotFound                  not_found              also: not a member
+      Forbidden                 forbidden              a member, but his role does not allow it
+      MessageDeleted            message_deleted
+      IdempotencyConflict       idempotency_conflict   the retry key was used for another request
+      LimitExceeded             limit_exceeded
+      CursorInvalid             cursor_invalid
+      UsernameTaken             username_taken
+      PhoneTaken                phone_taken
+      Unauthenticated
+        InvalidCredentials      invalid_credentials
+        TokenMissing            token_missing
+        TokenInvalid            token_invalid
+        TokenExpired            token_expired          retryable, with a fresh token
+        SessionRevoked          session_revoked
+      RateLimited               rate_limited           retryable
+      Overloaded                overloaded             retryable
+      Unavailable               unavailable            retryable: the database does not answer
+      Internal                  internal               retryable: a fault of ours
+
+`code` is the stable name that clients may rely on. `retryable` says that the very same request may succeed
+later; an error that is not retryable must not be sent again unchanged.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ChatError(Exception):
+    """A request was refused. Nothing of it was stored.
+
+    Args:
+        message: for the developer of the app, in English; never an inside of the server.
+        field: dotted path of the part of the request that is at fault.
+        details: machine-readable additions, of JSON types.
+        retry_after_ms: when to come back, for the retryable ones.
+    """
+
+    code: ClassVar[str]
+    retryable: ClassVar[bool] = False
+    text: ClassVar[str]
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        details: Mapping[str, object] | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        super().__init__(message or self.text)
+        self.message = message or self.text
+        self.field = field
+        self.details = details
+        self.retry_after_ms = retry_after_ms
+
+
+class InvalidPayload(ChatError):
+    """The request has a wrong, missing or unknown part."""
+
+    code = "invalid_payload"
+    text = "The request is not valid."
+
+
+class UnknownEvent(ChatError):
+    """No such event."""
+
+    code = "unknown_event"
+    text = "There is no such event."
+
+
+class NotFound(ChatError):
+    """It does not exist, or not for this user."""
+
+    code = "not_found"
+    text = "Not found."
+
+
+class Forbidden(ChatError):
+    """The user sees it but may not do this to it."""
+
+    code = "forbidden"
+    text = "You may not do this."
+
+
+class MessageDeleted(ChatError):
+    """The message was deleted and can't be changed."""
+
+    code = "message_deleted"
+    text = "The message was deleted."
+
+
+class IdempotencyConflict(ChatError):
+    """The retry key belongs to a request with other contents."""
+
+    code = "idempotency_conflict"
+    text = "This key was already used for another request."
+
+
+class LimitExceeded(ChatError):
+    """A bound of the product; `details` names it."""
+
+    code = "limit_exceeded"
+    text = "A limit was exceeded."
+
+
+class CursorInvalid(ChatError):
+    """The cursor is not one of ours, or not this user's."""
+
+    code = "cursor_invalid"
+    text = "The cursor is not valid."
+
+
+class UsernameTaken(ChatError):
+    """Another account has this username."""
+
+    code = "username_taken"
+    text = "This username is taken."
+
+
+class PhoneTaken(ChatError):
+    """Another account has this phone number."""
+
+    code = "phone_taken"
+    text = "This phone number is taken."
+
+
+class Unauthenticated(ChatError):
+    """Who is asking is not known."""
+
+
+class InvalidCredentials(Unauthenticated):
+    """No such user, or not his password: one answer for both."""
+
+    code = "invalid_credentials"
+    text = "The name or the password is wrong."
+
+
+class TokenMissing(Unauthenticated):
+    """No token was sent."""
+
+    code = "token_missing"
+    text = "A token is needed."
+
+
+class TokenInvalid(Unauthenticated):
+    """Not a token of ours, or of the wrong kind."""
+
+    code = "token_invalid"
+    text = "The token is not valid."
+
+
+class TokenExpired(Unauthenticated):
+    """A genuine token whose time has passed."""
+
+    code = "token_expired"
+    retryable = True
+    text = "The token has expired."
+
+
+class SessionRevoked(Unauthenticated):
+    """The session was ended: by logout, a password change, or a refresh token used twice."""
+
+    code = "session_revoked"
+    text = "The session was ended. Log in again."
+
+
+class RateLimited(ChatError):
+    """Too many tries; `retry_after_ms` says when the next is accepted."""
+
+    code = "rate_limited"
+    retryable = True
+    text = "Too many requests."
+
+
+class Overloaded(ChatError):
+    """A queue is full; nothing was accepted."""
+
+    code = "overloaded"
+    retryable = True
+    text = "The server is busy."
+
+
+class Unavailable(ChatError):
+    """A service behind the server does not answer. A send may be repeated with the same key."""
+
+    code = "unavailable"
+    retryable = True
+    text = "The service is not available."
+
+
+class Internal(ChatError):
+    """A fault of the server."""
+
+    code = "internal"
+    retryable = True
+    text = "An unexpected error."

@@ -1,0 +1,18 @@
+"""The bounds of the product, in one place."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Counts, unless a name says otherwise. `body` counts Unicode code points."""
+
+    body: int = 8_000
+    title: int = 200
+    attachments: int = 10
+    members_added: int = 500
+    group_members: int = 10_000
+    conversations: int = 10_000
+    """Active memberships of one user."""
+    shown_members: int = 256
+    """Up to this size a conversation shows receipts, and a delta brings its whole list of members."""

@@ -1,0 +1,142 @@
+"""The rules of membership in a group: who comes, who goes, who may what."""
+
+from dataclasses import replace
+
+from gochat.core.commands import AddMembers, RemoveMember, SetRole
+from gochat.core.conversations import check_exist
+from gochat.core.delta import Why
+from gochat.core.errors import Forbidden, LimitExceeded, NotFound
+from gochat.core.limits import Limits
+from gochat.core.membership import group, outranks, require_admin
+from gochat.core.model import Conversation, ConversationId, History, Member, Role, UserId
+from gochat.core.state import Decision, State
+
+
+def add(state: State, command: AddMembers, limits: Limits) -> Decision:
+    """Bring users in; who is there already stays as he is.
+
+    Raises:
+        NotFound: not a member, or a user who does not exist.
+        Forbidden: not a group, or not an admin.
+        LimitExceeded: too many at once, in the group, or conversations of one of them.
+    """
+    conversation, member = group(state, command.conversation_id, command.user_id)
+    require_admin(member)
+    check_exist(state, command.member_ids)
+    new = [
+        user_id
+        for user_id in dict.fromkeys(command.member_ids)
+        if not _is_active(state, conversation.id, user_id)
+    ]
+    if not new:
+        return Decision(conversation)
+    _check_room(state, conversation, new, limits)
+    revision = conversation.revision + 1
+    grown = replace(conversation, revision=revision, member_count=conversation.member_count + len(new))
+    return Decision(
+        grown,
+        Why.MEMBER_ADDED,
+        grown,
+        members=tuple(_joining(grown, user_id, state) for user_id in new),
+        joined=tuple(new),
+        own=True,
+    )
+
+
+def remove(state: State, command: RemoveMember) -> Decision:
+    """Take a member out, or quit.
+
+    Raises:
+        NotFound: not a member; or the other is none.
+        Forbidden: not a group; or the other's role does not stand below one's own.
+    """
+    conversation, member = group(state, command.conversation_id, command.user_id)
+    gone = state.members.get((conversation.id, command.member_id))
+    if gone is None or not gone.active:
+        raise NotFound("There is no such member.", field="user_id")
+    if gone.user_id != member.user_id and not outranks(member, gone):
+        raise Forbidden("Only a member of higher standing may remove a member.")
+    revision = conversation.revision + 1
+    shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
+    rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
+    if gone.role is Role.OWNER:
+        rows += _inherit(state, gone, revision)
+    return Decision(
+        shrunk,
+        Why.MEMBER_REMOVED,
+        shrunk,
+        members=tuple(rows),
+        left=(gone.user_id,),
+        own=True,
+    )
+
+
+def set_role(state: State, command: SetRole) -> Decision:
+    """Change a member's role; a group has one owner, so a new one replaces the old.
+
+    Raises:
+        NotFound: not a member; or the other is none.
+        Forbidden: not a group, not the owner, or the owner's own role.
+    """
+    conversation, owner = group(state, command.conversation_id, command.user_id)
+    if owner.role is not Role.OWNER:
+        raise Forbidden("Only the owner may change roles.")
+    member = state.members.get((conversation.id, command.member_id))
+    if member is None or not member.active:
+        raise NotFound("There is no such member.", field="user_id")
+    if member.role is command.role:
+        return Decision(conversation)
+    if member.user_id == owner.user_id:
+        raise Forbidden("The owner gives his role away by making another the owner.")
+    revision = conversation.revision + 1
+    rows = [replace(member, role=command.role, revision=revision)]
+    if command.role is Role.OWNER:
+        rows.append(replace(owner, role=Role.ADMIN, revision=revision))
+    changed = replace(conversation, revision=revision)
+    return Decision(changed, Why.MEMBER_UPDATED, changed, members=tuple(rows))
+
+
+def _is_active(state: State, conversation_id: ConversationId, user_id: UserId) -> bool:
+    member = state.members.get((conversation_id, user_id))
+    return member is not None and member.active
+
+
+def _check_room(state: State, conversation: Conversation, new: list[UserId], limits: Limits) -> None:
+    bounds = (
+        ("members_added", len(new), limits.members_added),
+        ("group_members", conversation.member_count + len(new), limits.group_members),
+        ("conversations", max(state.users[user_id] for user_id in new) + 1, limits.conversations),
+    )
+    for name, wanted, limit in bounds:
+        if wanted > limit:
+            raise LimitExceeded(field="user_ids", details={"name": name, "limit": limit})
+
+
+def _joining(conversation: Conversation, user_id: UserId, state: State) -> Member:
+    """A row as of joining, for the first time or again: nothing is unread."""
+    before = state.members.get((conversation.id, user_id))
+    last = conversation.last_seq
+    return Member(
+        conversation_id=conversation.id,
+        user_id=user_id,
+        role=Role.MEMBER,
+        active=True,
+        revision=conversation.revision,
+        joined_revision=conversation.revision,
+        visible_from_seq=1 if conversation.history is History.FROM_START else last + 1,
+        delivered_seq=last,
+        read_seq=last,
+        skipped=0,
+        shown_delivered_seq=last,
+        shown_read_seq=last,
+        me_revision=before.me_revision if before is not None else 0,
+    )
+
+
+def _inherit(state: State, owner: Member, revision: int) -> list[Member]:
+    """The row of who owns the group after its owner; nobody, if he was the last."""
+    for user_id in state.successors.get(owner.conversation_id, ()):
+        heir = state.members.get((owner.conversation_id, user_id))
+        if heir is not None and heir.active and heir.user_id != owner.user_id:
+            return [replace(heir, role=Role.OWNER, revision=revision)]
+    return []

@@ -1,0 +1,48 @@
+"""Who a user is in a conversation: the check that stands before every rule."""
+
+from gochat.core.errors import Forbidden, NotFound
+from gochat.core.model import Conversation, ConversationId, Kind, Member, Role, UserId
+from gochat.core.state import State
+
+_STANDING = {Role.OWNER: 2, Role.ADMIN: 1, Role.MEMBER: 0}
+
+
+def membership(state: State, conversation_id: ConversationId, user_id: UserId) -> tuple[Conversation, Member]:
+    """The conversation and the user's row in it.
+
+    Raises:
+        NotFound: there is no such conversation, or he is not a member: the same answer for both.
+    """
+    conversation = state.conversations.get(conversation_id)
+    member = state.members.get((conversation_id, user_id))
+    if conversation is None or member is None or not member.active:
+        raise NotFound("There is no such conversation.", field="conversation_id")
+    return conversation, member
+
+
+def group(state: State, conversation_id: ConversationId, user_id: UserId) -> tuple[Conversation, Member]:
+    """The same, for what only groups have.
+
+    Raises:
+        NotFound: as above.
+        Forbidden: the conversation is direct.
+    """
+    conversation, member = membership(state, conversation_id, user_id)
+    if conversation.kind is not Kind.GROUP:
+        raise Forbidden("A direct conversation has no members to change and no title.")
+    return conversation, member
+
+
+def outranks(one: Member, other: Member) -> bool:
+    """Whether one member's role stands above the other's."""
+    return _STANDING[one.role] > _STANDING[other.role]
+
+
+def require_admin(member: Member) -> None:
+    """Refuse an ordinary member.
+
+    Raises:
+        Forbidden: he is neither an admin nor the owner.
+    """
+    if member.role is Role.MEMBER:
+        raise Forbidden("Only an admin or the owner may do this.")

@@ -1,0 +1,158 @@
+"""What the rules speak of. Frozen values; ids are 63-bit integers, times integer milliseconds UTC.
+
+A conversation's `revision` counts every change that its members see; whatever a change touched carries the
+revision at which it last changed. `seq` counts messages, from 1, without holes.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+UserId: TypeAlias = int
+ConversationId: TypeAlias = int
+SessionId: TypeAlias = int
+Millis: TypeAlias = int
+"""Milliseconds since the Unix epoch, UTC."""
+
+
+class Kind(StrEnum):
+    """A conversation is between two, or of a group."""
+
+    DIRECT = "direct"
+    GROUP = "group"
+
+
+class History(StrEnum):
+    """What of the past a new member sees."""
+
+    FROM_START = "from_start"
+    FROM_JOINING = "from_joining"
+
+
+class Role(StrEnum):
+    """A member's standing, highest first."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A link to a file that lies elsewhere. `size` in bytes, `width` and `height` in pixels."""
+
+    url: str
+    mime_type: str
+    size: int | None = None
+    width: int | None = None
+    height: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. A deleted one keeps its place and has neither body nor attachments."""
+
+    conversation_id: ConversationId
+    seq: int
+    revision: int
+    sender_id: UserId
+    client_message_id: bytes
+    """16 bytes: the UUID that the sender's app chose; the key of a retry."""
+    request_hash: bytes
+    """16 bytes over what was first sent; see `commands.SendMessage.request_hash`."""
+    body: str | None
+    attachments: tuple[Attachment, ...]
+    created_at: Millis
+    edited_at: Millis | None = None
+    deleted_at: Millis | None = None
+    reply_to_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation's own row. `revision` 0: reserved, not created yet."""
+
+    id: ConversationId
+    kind: Kind
+    title: str | None
+    history: History
+    revision: int
+    last_seq: int
+    last_message_at: Millis
+    """Of its last message; before the first, when it was created."""
+    member_count: int
+    created_at: Millis
+    created_by: UserId
+    unique_key: str | None = None
+    """`direct_key` or `group_key`: what makes creating it twice find the first."""
+    request_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One user's standing in one conversation. Never deleted: an ex-member is `active=False`."""
+
+    conversation_id: ConversationId
+    user_id: UserId
+    role: Role
+    active: bool
+    revision: int
+    """When something that others are shown of him last changed."""
+    joined_revision: int
+    visible_from_seq: int
+    delivered_seq: int = 0
+    read_seq: int = 0
+    skipped: int = 0
+    """Deleted messages after `read_seq`."""
+    shown_delivered_seq: int = 0
+    shown_read_seq: int = 0
+    me_revision: int = 0
+    """When something that only he sees last changed; counted on his user row."""
+
+    def unread(self, last_seq: int) -> int:
+        """How many messages he has not read, deleted ones apart."""
+        return max(0, last_seq - self.read_seq - self.skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What other users see of a user."""
+
+    id: UserId
+    username: str
+    display_name: str
+    avatar_url: str | None = None
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What an app says of the phone it runs on."""
+
+    name: str | None = None
+    platform: str | None = None
+    app_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login on one device: a family of refresh tokens."""
+
+    id: SessionId
+    user_id: UserId
+    device: Device
+    created_at: Millis
+    last_seen_at: Millis
+    revoked_at: Millis | None = None
+
+
+def direct_key(one: UserId, other: UserId) -> str:
+    """The unique key of the direct conversation of two users, in whichever order they are named."""
+    low, high = sorted((one, other))
+    return f"d:{low:016x}:{high:016x}"
+
+
+def group_key(creator: UserId, client_conversation_id: bytes) -> str:
+    """The unique key of a group that its creator's app named."""
+    return f"g:{creator:016x}:{client_conversation_id.hex()}"

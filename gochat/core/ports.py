@@ -1,0 +1,297 @@
+"""Where the faces and storage meet. Each port states what it guarantees.
+
+All are safe to call from the event loop, and only from there; none blocks it.
+"""
+
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gochat.core.commands import Command, Position
+from gochat.core.delta import Committed, Delta
+from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
+from gochat.core.queries import (
+    ConversationPage,
+    ConversationView,
+    HistoryPage,
+    MemberPage,
+    Membership,
+    SyncPage,
+    SyncRequest,
+)
+from gochat.core.state import Receipt, Result
+
+
+class Writer(Protocol):
+    """The one door for every change of a conversation."""
+
+    def submit(self, command: Command) -> Awaitable[Result]:
+        """Queue a command. Commands are decided in the order of submission.
+
+        The answer comes after the commit: what it says is durable. It is published (`Publisher`) before it
+        is answered, once, whatever happens to whoever waits for the answer.
+
+        Raises:
+            Overloaded: at once; the queue is full, nothing was accepted.
+            ChatError: from the awaitable; the command was refused, or (`Unavailable`) the database does not
+                answer: then it may be stored or not, and sending it again with its key settles that.
+        """
+        ...
+
+
+class Receipts(Protocol):
+    """The door for receipts: they gather for a moment, then go through `Writer` together."""
+
+    async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
+        """Move a member's positions; the answer comes after the commit.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+
+class Publisher(Protocol):
+    """Takes what was committed to whoever is online."""
+
+    def publish(self, committed: Committed) -> None:
+        """Called on the event loop, once per batch, in order of the commits of this process."""
+        ...
+
+    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        """A session was ended: its sockets are told why, and dismissed."""
+        ...
+
+
+class Reader(Protocol):
+    """The reading side. Every answer is a consistent state at least as new as what was acked before the call.
+
+    Every method raises `Unavailable` if the database does not answer in time, and `Overloaded` if too many
+    reads wait.
+    """
+
+    async def memberships(self, user_id: UserId) -> tuple[Membership, ...]:
+        """All active memberships."""
+        ...
+
+    async def member_ids(self, conversation_id: ConversationId) -> tuple[UserId, ...]:
+        """The active members of a conversation."""
+        ...
+
+    async def conversation(self, user_id: UserId, conversation_id: ConversationId) -> ConversationView:
+        """One conversation.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def conversations(
+        self, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
+    ) -> ConversationPage:
+        """A user's conversations by `last_message_at`, newest first."""
+        ...
+
+    async def members(
+        self, user_id: UserId, conversation_id: ConversationId, after: UserId | None, limit: int
+    ) -> MemberPage:
+        """The active members of a conversation.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def history(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        around_seq: int | None = None,
+        limit: int = 50,
+    ) -> HistoryPage:
+        """A page of messages: the newest, or those before, after or around a seq (itself in the middle).
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def status(self, user_id: UserId, keys: Iterable[bytes]) -> Mapping[bytes, Message]:
+        """Which of a user's retry keys are stored, with the message; an ex-member gets only its numbers."""
+        ...
+
+    async def changes(self, user_id: UserId, conversation_id: ConversationId, since: int | None) -> Delta:
+        """What one member has to know after `since` (None: all): the answer to a join.
+
+        It has `conversation` and `me`, always. Too much, an unknown revision, or one from before he joined
+        is answered whole, from 0, with its newest page and, if the phone had something, `gap`.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
+        """What all members see that changed after `since`: for a process that missed a delta.
+
+        It has `conversation`. With too much to tell it is whole, from 0, with `gap`.
+        """
+        ...
+
+    async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
+        """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as logging in needs him. `password_hash` is an argon2id PHC string."""
+
+    user: User
+    password_hash: str
+    phone: str | None = None
+
+
+class Accounts(Protocol):
+    """Users and their sessions. Raises `Unavailable` if the database does not answer in time."""
+
+    async def create(self, account: Account, now: Millis) -> None:
+        """Store a new user.
+
+        Raises:
+            UsernameTaken, PhoneTaken: another account has it, as normalised.
+        """
+        ...
+
+    async def by_username(self, username: str) -> Account | None:
+        """By normalised username."""
+        ...
+
+    async def by_phone(self, phone: str) -> Account | None:
+        """By E.164 number."""
+        ...
+
+    async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
+        """Those of the users that exist."""
+        ...
+
+    async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
+        """Store a login, with the hash of its first refresh token."""
+        ...
+
+    async def rotate(
+        self, session_id: SessionId, old: bytes, new: bytes, now: Millis, expires_at: Millis
+    ) -> Session:
+        """Replace a session's refresh token, given and stored as 32-byte hashes, in one transaction.
+
+        The old one was genuine when it was issued. A token used twice revokes its session, except within
+        30 s of its first use: a phone whose answer got lost asks again.
+
+        Raises:
+            TokenInvalid: no such session.
+            TokenExpired: its time has passed.
+            SessionRevoked: the session was ended, or is by this.
+        """
+        ...
+
+    async def session(self, session_id: SessionId) -> Session | None:
+        """One session, revoked ones too."""
+        ...
+
+    async def revoke(self, session_id: SessionId, now: Millis) -> None:
+        """End a session; ending it again changes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a genuine access token speaks for. `expires_at` may be past where that was allowed."""
+
+    user_id: UserId
+    session_id: SessionId
+    expires_at: Millis
+
+
+class Authenticator(Protocol):
+    """The one check of an access token, for REST and for the Socket.IO connection."""
+
+    async def authenticate(self, token: str | None, *, allow_expired: bool = False) -> Identity:
+        """Who a token speaks for; its session must be alive.
+
+        Raises:
+            TokenMissing, TokenInvalid, TokenExpired, SessionRevoked
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A login with fresh tokens. `expires_in`: seconds that the access token lives."""
+
+    user: User
+    session: Session
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class Logins(Protocol):
+    """How sessions begin, go on and end. `address` is the client's, for the rate limit.
+
+    Every method may raise `Unavailable`; those that take a password `Overloaded`, if too many wait.
+    """
+
+    async def register(
+        self,
+        *,
+        username: str,
+        password: str,
+        display_name: str | None,
+        phone: str | None,
+        device: Device,
+        address: str | None,
+    ) -> LoggedIn:
+        """Make an account and log in.
+
+        If its answer is lost the account may be there: asking again says `UsernameTaken`, and `login` works.
+
+        Raises:
+            InvalidPayload: no phone number, or a blank name.
+            UsernameTaken, PhoneTaken, RateLimited
+        """
+        ...
+
+    async def login(
+        self, *, username: str | None, phone: str | None, password: str, device: Device, address: str | None
+    ) -> LoggedIn:
+        """Log in by username or phone, by exactly one of them.
+
+        Raises:
+            InvalidPayload: both, neither, or no phone number.
+            InvalidCredentials: no such user or not his password; both take the same time.
+            RateLimited
+        """
+        ...
+
+    async def refresh(self, refresh_token: str) -> LoggedIn:
+        """Exchange a refresh token for fresh tokens; it works once.
+
+        Raises:
+            TokenInvalid, TokenExpired, SessionRevoked
+        """
+        ...
+
+    async def logout(self, identity: Identity) -> None:
+        """End a session; ending it again changes nothing."""
+        ...
+
+
+class Health(Protocol):
+    """What `ready` asks."""
+
+    async def check(self) -> Mapping[str, str]:
+        """Name of each part to `ok` or what is wrong with it, within 2 s."""
+        ...

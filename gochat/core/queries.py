@@ -1,0 +1,100 @@
+"""What the reading side answers with: views made for one user."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gochat.core.delta import Delta, OwnConversation
+from gochat.core.model import Conversation, ConversationId, Member, Message, Millis, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One of a user's active memberships, as a connection needs it."""
+
+    conversation_id: ConversationId
+    revision: int
+    """The conversation's."""
+    visible_from_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationView:
+    """A conversation as one of its members sees it. `last_message` is None if he sees none."""
+
+    conversation: Conversation
+    me: Member
+    last_message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """Newest first. `position` continues after the last one; None: that was all."""
+
+    views: tuple[ConversationView, ...]
+    position: tuple[Millis, ConversationId] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Active members by user id. `position` continues after the last one; None: that was all."""
+
+    members: tuple[Member, ...]
+    position: UserId | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Messages in ascending order of seq, and whether there are more on either side."""
+
+    messages: tuple[Message, ...]
+    has_more_before: bool
+    has_more_after: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MeDelta:
+    """A user's own log after `since`, up to `revision`."""
+
+    since: int
+    revision: int
+    conversations: tuple[OwnConversation, ...]
+    total_unread: int
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPosition:
+    """Where a sync that takes several pages goes on. Conversations come by `last_message_at`, newest first;
+    those that moved after `started_at` come last, so that none is passed over.
+
+    `moved`: in that last part. `at`, `conversation_id`: the last one that was done. `revision`: how far the
+    one after it was already told, if it is told in parts.
+    """
+
+    started_at: Millis
+    moved: bool
+    at: Millis
+    conversation_id: ConversationId
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What a phone has. `me` None: it has nothing of its own log. `limit` counts messages."""
+
+    known: Mapping[ConversationId, int]
+    me: int | None
+    epoch: str | None
+    position: SyncPosition | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPage:
+    """Deltas for one user; `position` None: there is no more."""
+
+    conversations: tuple[Delta, ...]
+    me: MeDelta | None
+    position: SyncPosition | None
+    epoch: str
+    server_time: Millis

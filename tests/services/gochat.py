@@ -1,0 +1,47 @@
+"""GoChat itself as users run it: `gochat serve` in a process of its own."""
+
+import http.client
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.services.process import Process, Server
+
+READY_PATH = "/api/v1/health/ready"
+
+
+class GoChatServer(Server):
+    """One `gochat serve` on 127.0.0.1, with the settings given and no others.
+
+    `directory` is where it runs: the SQLite file and development's JWT secret are made there, so servers that
+    share it know each other's tokens. The log of each start is added to `server-<port>.log` in it.
+    """
+
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._directory = directory
+        self._settings = dict(settings or {})
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def _launch(self, port: int) -> Process:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        env = inherited | self._settings | {"HOST": "127.0.0.1", "PORT": str(port)}
+        command = [str(Path(sys.executable).parent / "gochat"), "serve"]
+        process = Process(command, self._directory / f"server-{port}.log", env, self._directory)
+        process.wait_until(lambda: self._is_ready(port), timeout=30)
+        return process
+
+    def _is_ready(self, port: int) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", READY_PATH)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

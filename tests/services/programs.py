@@ -1,0 +1,60 @@
+"""The programs that tests need and Python's packages do not bring: where they are, and how to get them.
+
+`scripts/services.py` installs them where it can; a fixture asks `require` for the one that it starts.
+"""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+NOT_TESTED = "not tested: "
+
+# Beside PATH: where servers are put that only root is expected to start, and where services.py puts node.
+_FOLDERS = (str(Path(sys.executable).parent), "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: what it is called, the Debian package that has it, and the tests that need it."""
+
+    name: str
+    executables: tuple[str, ...]
+    package: str
+    tests: tuple[str, ...]
+
+    def find(self) -> Path | None:
+        """Return where it is, or None."""
+        path = os.pathsep.join((os.environ.get("PATH", ""), *_FOLDERS))
+        found = (shutil.which(executable, path=path) for executable in self.executables)
+        return next((Path(where) for where in found if where), None)
+
+
+MARIADB = Program(
+    "MariaDB", ("mariadbd",), "mariadb-server-core", ("tests/contract", "tests/wire", "tests/faults")
+)
+MARIADB_SETUP = Program("MariaDB's set-up", ("mariadb-install-db",), "mariadb-server-core", MARIADB.tests)
+REDIS = Program("Redis", ("redis-server",), "redis-server", ("tests/contract", "tests/wire", "tests/faults"))
+NODE = Program("Node", ("node",), "nodejs", ("tests/wire",))
+CHROMIUM = Program("Chromium", ("chromium", "google-chrome"), "chromium", ("tests/browser",))
+JAVA = Program("Java", ("javac",), "default-jdk-headless", ("tests/java",))
+MAVEN = Program("Maven", ("mvn",), "maven", ("tests/java",))
+
+
+def require(program: Program) -> Path:
+    """Return where `program` is. Without it, the test is skipped, or with CI=true failed."""
+    found = program.find()
+    if found is None:
+        missing(f"{program.name} is missing (Debian: apt-get install {program.package})")
+    return found
+
+
+def missing(message: str) -> NoReturn:
+    """Skip the test for want of what `message` names, or with CI=true fail it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(NOT_TESTED + message)

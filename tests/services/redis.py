@@ -1,0 +1,43 @@
+"""A Redis server of the tests' own."""
+
+from pathlib import Path
+
+import redis
+
+from tests.services.process import Process, Server
+from tests.services.programs import REDIS, require
+
+
+class Redis(Server):
+    """redis-server on 127.0.0.1, nothing kept on disk; with `password`, only for who has it."""
+
+    def __init__(self, directory: Path, password: str = "") -> None:
+        super().__init__()
+        self._directory = directory
+        self._password = password
+        self._program = require(REDIS)
+
+    @property
+    def url(self) -> str:
+        """The URL of database 0, `redis://...`."""
+        credentials = f":{self._password}@" if self._password else ""
+        return f"redis://{credentials}127.0.0.1:{self.port}/0"
+
+    def _launch(self, port: int) -> Process:
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
+        if self._password:
+            options += ["--requirepass", self._password]
+        process = Process([str(self._program), *options], self._directory / "log")
+        with redis.Redis(port=port, password=self._password or None, socket_timeout=5) as client:
+            process.wait_until(lambda: self._answers(client), timeout=20)
+        return process
+
+    def _answers(self, client: redis.Redis) -> bool:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    def client(self) -> redis.Redis:
+        """Open a client; close it, or use it as a context manager."""
+        return redis.Redis.from_url(self.url, socket_timeout=5, decode_responses=True)

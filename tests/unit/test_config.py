@@ -1,0 +1,191 @@
+"""The settings: what the environment may say, what stops the start, and what is never shown."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gochat.config import ConfigError, Settings, load_settings
+from scripts import settings_table
+
+SECRET = "kZ3vQ8tY1pR6wX0bN5mC9dF2gH7jL4sA-uEiOqT"
+PRODUCTION = {
+    "GOCHAT_ENV": "production",
+    "JWT_SECRET": SECRET,
+    "MYSQL_URL": "mysql://gochat:hunter2@db.internal:3306/gochat",
+    "REDIS_URL": "redis://:hunter2@redis.internal:6379",
+}
+
+Load = Callable[[dict[str, str]], Settings]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    """Load the settings from exactly the environment given, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def load_from(environment: dict[str, str]) -> Settings:
+        for name in list(os.environ):
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return load_settings()
+
+    return load_from
+
+
+def test_nothing_configured_is_one_process_on_sqlite(load: Load) -> None:
+    settings = load({})
+    assert (settings.gochat_env, settings.workers, settings.port) == ("development", 1, 8000)
+    assert settings.database_url.get_secret_value() == "sqlite:///gochat.db"
+    assert settings.redis_url is None
+    assert settings.log_format == "console"
+
+
+@pytest.mark.parametrize("name", ["MYSQL_URL", "DATABASE_URL"])
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+pymysql"])
+def test_mysql_url_as_hosts_give_it(load: Load, name: str, scheme: str) -> None:
+    settings = load({name: f"{scheme}://u:p%40@db:3306/chat?charset=utf8mb4"})
+    assert settings.database_url.get_secret_value() == "mysql+pymysql://u:p%40@db:3306/chat?charset=utf8mb4"
+
+
+def test_mysql_url_goes_before_database_url(load: Load) -> None:
+    settings = load({"MYSQL_URL": "mysql://db/one", "DATABASE_URL": "mysql://db/two"})
+    assert settings.database_url.get_secret_value().endswith("/one")
+
+
+def test_empty_variables_count_as_not_set(load: Load) -> None:
+    settings = load({"PORT": "", "MYSQL_URL": "", "REDIS_URL": "", "GOCHAT_ENV": ""})
+    assert settings.port == 8000
+    assert settings.mysql_url is None
+
+
+def test_lists_are_split_at_commas(load: Load) -> None:
+    settings = load({"ALLOWED_ORIGINS": "https://a.example, http://localhost:3000,"})
+    assert settings.allowed_origins == ("https://a.example", "http://localhost:3000")
+
+
+def test_settings_cannot_change(load: Load) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load({}).port = 1  # type: ignore[misc]
+
+
+def test_overrides_go_before_the_environment(load: Load) -> None:
+    load({"PORT": "9000"})
+    assert load_settings(port=9001).port == 9001
+
+
+def test_unknown_override_is_refused() -> None:
+    with pytest.raises(ConfigError, match="PROT"):
+        load_settings(prot=9001)
+
+
+@pytest.mark.parametrize("name", ["RAILWAY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"])
+def test_railway_is_production_unless_said_otherwise(load: Load, name: str) -> None:
+    settings = load(PRODUCTION | {"GOCHAT_ENV": "", name: "staging"})
+    assert settings.is_production
+    assert settings.log_format == "json"
+    assert not load({"GOCHAT_ENV": "development", name: "staging"}).is_production
+
+
+def test_sound_production_starts(load: Load) -> None:
+    settings = load(PRODUCTION | {"WORKERS": "4", "REPLICAS": "3", "JWT_SECRETS_OLD": SECRET[::-1]})
+    assert settings.is_production
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param({"JWT_SECRET": ""}, "JWT_SECRET", id="no secret"),
+        pytest.param({"JWT_SECRET": SECRET[:31]}, "JWT_SECRET", id="short secret"),
+        pytest.param({"JWT_SECRET": "change-me-" * 5}, "JWT_SECRET", id="example secret"),
+        pytest.param({"JWT_SECRET": "your_jwt_secret" * 3}, "JWT_SECRET", id="another example"),
+        pytest.param({"JWT_SECRET": "ab" * 20}, "JWT_SECRET", id="repetition"),
+        pytest.param({"JWT_SECRETS_OLD": f"{SECRET},short"}, "JWT_SECRETS_OLD", id="short old secret"),
+        pytest.param({"JWT_SECRETS_OLD": "example" * 9}, "JWT_SECRETS_OLD", id="example old secret"),
+        pytest.param({"WORKERS": "2", "REDIS_URL": ""}, "REDIS_URL", id="workers without Redis"),
+        pytest.param({"REPLICAS": "2", "REDIS_URL": ""}, "REDIS_URL", id="replicas without Redis"),
+        pytest.param(
+            {"WORKERS": "2", "MYSQL_URL": "", "SQLITE_PATH": "/data/x.db"},
+            "MYSQL_URL",
+            id="workers on SQLite",
+        ),
+        pytest.param({"MYSQL_URL": ""}, "MYSQL_URL", id="a SQLite file that nobody chose"),
+    ],
+)
+def test_unsafe_production_does_not_start(load: Load, change: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigError, match=rf"(?m)\A{named}\b") as caught:
+        load(PRODUCTION | change)
+    assert len(str(caught.value).splitlines()) == 1
+    _assert_tells_no_secret(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("WORKERS", "0"),
+        ("GOCHAT_ENV", "prod"),
+        ("LOG_FORMAT", "xml"),
+        ("LOGIN_RATE", "often"),
+        ("ALLOWED_ORIGINS", "chat.example.org"),
+        ("ALLOWED_ORIGINS", "https://chat.example.org/path"),
+        ("MYSQL_URL", "postgres://u:hunter2@db/chat"),
+        ("MYSQL_URL", "mysql://u:hunter2@db"),
+        ("MYSQL_URL", "mysql://u:hunter2@db:port/chat"),
+        ("DATABASE_URL", "postgres://u:hunter2@db/chat"),
+        ("REDIS_URL", "memcached://:hunter2@cache"),
+        ("REDIS_URL", "hunter2"),
+    ],
+)
+def test_wrong_value_is_named_by_its_variable(load: Load, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\b{name}\b.*: ") as caught:
+        load({name: value})
+    _assert_tells_no_secret(str(caught.value))
+
+
+def test_every_wrong_setting_is_named_at_once(load: Load) -> None:
+    with pytest.raises(ConfigError, match="PORT") as caught:
+        load({"PORT": "x", "WORKERS": "y"})
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["PORT", "WORKERS"]
+
+
+def test_secrets_are_not_shown(load: Load) -> None:
+    settings = load(PRODUCTION | {"JWT_SECRETS_OLD": SECRET[::-1]})
+    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    _assert_tells_no_secret(shown)
+    _assert_tells_no_secret(repr(settings.database_url))
+
+
+def test_development_keeps_its_own_secret(load: Load, tmp_path: Path) -> None:
+    first = load({}).jwt_secret
+    kept = tmp_path / ".gochat" / "secret"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert first.get_secret_value() == kept.read_text()
+    assert load({}).jwt_secret == first
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_development_takes_the_secret_it_is_given(load: Load, tmp_path: Path) -> None:
+    assert load({"JWT_SECRET": SECRET}).jwt_secret.get_secret_value() == SECRET
+    assert not (tmp_path / ".gochat").exists()
+
+
+def test_kept_secret_that_was_cut_is_refused(load: Load, tmp_path: Path) -> None:
+    load({})
+    (tmp_path / ".gochat" / "secret").write_text("cut")
+    with pytest.raises(ConfigError, match="JWT_SECRET"):
+        load({})
+
+
+def test_readme_has_every_setting() -> None:
+    assert settings_table.table() in settings_table.README.read_text()
+
+
+def _assert_tells_no_secret(text: str) -> None:
+    for secret in (SECRET, SECRET[::-1], SECRET[:31], "hunter2"):
+        assert secret not in text

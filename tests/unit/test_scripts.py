@@ -1,0 +1,72 @@
+"""The scripts behind the Makefile."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from scripts import bootstrap, check_tree, lock
+
+PYPROJECT = tomllib.loads((lock.ROOT / "pyproject.toml").read_text())
+
+
+def test_locks_are_fresh() -> None:
+    assert lock.stale(PYPROJECT) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ({"project": {**PYPROJECT["project"], "dependencies": ["httptools"]}}, {"run", "test", "all"}),
+        ({"project": {**PYPROJECT["project"], "requires-python": ">=3.12"}}, set(lock.CONTENTS)),
+        ({"build-system": {"requires": ["hatchling>=2"]}}, {"build"}),
+        ({"dependency-groups": {**PYPROJECT["dependency-groups"], "uv": ["uv>=1"]}}, {"uv"}),
+    ],
+)
+def test_a_changed_requirement_makes_its_locks_stale(change: dict[str, object], stale: set[str]) -> None:
+    assert set(lock.stale({**PYPROJECT, **change})) == stale
+
+
+def test_a_lock_that_is_absent_is_stale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lock, "LOCKS", tmp_path)
+    assert lock.stale(PYPROJECT) == list(lock.CONTENTS)
+
+
+def test_every_level_holds_the_one_before() -> None:
+    pins = [
+        {
+            line.split(";")[0].strip(" \\")
+            for line in bootstrap.lock(level).read_text().splitlines()
+            if "==" in line
+        }
+        for level in bootstrap.LEVELS
+    ]
+    assert pins[0] <= pins[1] <= pins[2]
+
+
+def test_venv_is_ready_for_its_level_and_those_below(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "stamp")
+    assert not bootstrap.is_ready("run")
+    bootstrap.STAMP.write_text(bootstrap.stamp("test"))
+    assert [bootstrap.is_ready(level) for level in ("run", "test", "all")] == [True, True, False]
+
+
+HOST = ".".join(("files", "pythonhosted", "org"))
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "is_found"),
+    [
+        ("docs/a.md", f"see {HOST}/packages", True),
+        ("docs/a.md", "see https://example.org", False),
+        ("pom.xml", "http://maven.apache.org/POM/4.0.0", False),
+        ("requirements/run.txt", "--index-url x", True),
+        ("requirements/run.txt", "a @ https://mirror.example/a.whl", True),
+        ("requirements/run.txt", "redis==8.1.0 \\", False),
+        ("tests/js/package-lock.json", '  "resolved": "https://mirror.example/a.tgz",', True),
+        ("tests/js/package-lock.json", '  "url": "https://opencollective.example/express"', False),
+    ],
+)
+def test_registry_hosts_are_found(path: str, line: str, is_found: bool) -> None:
+    found = check_tree.finds(path, f"first\n{line}\n".encode())
+    assert found == ([f"{path}:2: {line.strip()}"] if is_found else [])
