@@ -1,6 +1,6 @@
 """The server under test, as a process of its own: prints the port it listens on, then serves until SIGTERM.
 
-    python app.py WAY DISPATCH OPTIONS     (fast | asgi, handlers | dispatcher, JSON of EngineOptions)
+python app.py WAY DISPATCH OPTIONS     (fast | asgi, handlers | dispatcher, JSON of EngineOptions)
 """
 
 import asyncio
@@ -24,11 +24,11 @@ def make_server(dispatch: str, options: EngineOptions) -> EngineServer:
 
     async def connect(sid: str, _environ: Any, auth: Any) -> None:
         token = (auth or {}).get("token", "good")
-        if token == "slow":  # noqa: S105
+        if token == "slow":
             await gate.wait()
-        elif token == "early":  # noqa: S105
+        elif token == "early":
             await server.emit("early", 1, to=sid)
-        elif token != "good":  # noqa: S105
+        elif token != "good":
             raise Rejected({"code": "unauthorized", "message": "bad token"})
 
     async def disconnect(_sid: str, reason: str) -> None:
