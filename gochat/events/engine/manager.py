@@ -4,7 +4,7 @@
 `AsyncRedisManager`; any other of its pub/sub managers combines in the same way.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import socketio
@@ -158,12 +158,18 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
             identifier = self._generate_ack_id(sid, callback)
             deliver({sid: member}, packets.encode(packets.EVENT, namespace, args, identifier), skip_sid)
 
-    def broadcast(self, event: str, payload: bytes, room: Any, namespace: str) -> int:
+    def broadcast(
+        self, event: str, payload: bytes, room: Any, namespace: str, skip: Collection[str] = ()
+    ) -> int:
         """Send an event, its one argument JSON already, to local members; returns how many there are."""
         members = self._find(namespace, room)
         if members:
-            deliver(members, packets.encode_event(namespace, event, payload))
+            deliver(members, packets.encode_event(namespace, event, payload), skip)
         return len(members)
+
+    def room(self, room: Any, namespace: str) -> Collection[str]:
+        """Return the sids of a room's local members: a live view."""
+        return self._find(namespace, room).keys()
 
     # Acks of clients
 
@@ -187,7 +193,7 @@ class EngineRedisManager(socketio.AsyncRedisManager, EngineManager):  # type: ig
     """The same rooms, joined to those of other processes by python-socketio's Redis channel."""
 
 
-def deliver(members: dict[str, Member], frames: bytes, skip_sid: str | list[str] | None = None) -> None:
+def deliver(members: dict[str, Member], frames: bytes, skip_sid: str | Collection[str] | None = None) -> None:
     """Write frames to every member. One that fails harms no other: its session is closed.
 
     Nothing here may change `members`: closing a session defers what it does to rooms.

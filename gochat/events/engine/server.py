@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import orjson
@@ -89,13 +89,15 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
             ignore_queue=ignore_queue,
         )
 
-    def broadcast(self, event: str, payload: bytes | Any, room: Any, namespace: str = "/") -> int:
+    def broadcast(
+        self, event: str, payload: bytes | Any, room: Any, namespace: str = "/", skip: Collection[str] = ()
+    ) -> int:
         """Send an event with one argument to this process's members of a room, at once.
 
-        `payload` as bytes is JSON already. Returns the number of members.
+        `payload` as bytes is JSON already; the sids in `skip` are left out. Returns the number of members.
         """
         encoded = payload if type(payload) is bytes else orjson.dumps(payload)
-        count: int = self.manager.broadcast(event, encoded, room, namespace)
+        count: int = self.manager.broadcast(event, encoded, room, namespace, skip)
         return count
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
