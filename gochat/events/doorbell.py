@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
+import socketio
 import structlog
 
-from gochat.events.engine.manager import EngineRedisManager
+from gochat.events.engine import EngineRedisManager
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,8 @@ class RedisDoorbell(EngineRedisManager):
     """
 
     def __init__(self, url: str, key: bytes, listen: Callable[[Ring], None]) -> None:
-        super().__init__(url, channel="gochat", redis_options={"socket_connect_timeout": PUBLISH_TIMEOUT_S})
+        options = {"socket_connect_timeout": PUBLISH_TIMEOUT_S}
+        socketio.AsyncRedisManager.__init__(self, url, channel="gochat", redis_options=options)
         self._key = key
         self._on_ring = listen
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
