@@ -5,6 +5,7 @@ from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
 from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
+from gochat.core.delta import Committed
 from gochat.core.errors import (
     InvalidCredentials,
     InvalidPayload,
@@ -16,11 +17,24 @@ from gochat.core.errors import (
     TokenMissing,
     UsernameTaken,
 )
-from gochat.core.model import Device
+from gochat.core.model import Device, SessionId, UserId
 from gochat.core.ports import LoggedIn
 from tests.unit.auth.accounts import MemoryAccounts
 
 PHONE = "+493012345678"
+
+
+class Told:
+    """A publisher that remembers which sessions were ended."""
+
+    def __init__(self) -> None:
+        self.revoked_sessions: list[tuple[UserId, SessionId, str]] = []
+
+    def publish(self, committed: Committed) -> None:
+        raise AssertionError("logging in changes no conversation")
+
+    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        self.revoked_sessions.append((user_id, session_id, code))
 
 
 class House:
@@ -29,12 +43,14 @@ class House:
     def __init__(self, rate: str = "1000/minute") -> None:
         self.now = 1_700_000_000_000
         self.accounts = MemoryAccounts()
+        self.told = Told()
         self.tokens = Tokens([b"k" * 32], access_ttl_s=900, refresh_ttl_s=86_400, clock=lambda: self.now)
         self.logins = PasswordLogins(
             self.accounts,
             Passwords(memory_kib=64, time_cost=1),
             self.tokens,
             Throttle(rate),
+            self.told,
             lambda: self.now,
         )
         self.authenticator = TokenAuthenticator(self.tokens, self.accounts)
@@ -205,6 +221,16 @@ async def test_logout_ends_the_session_and_no_other(house: House) -> None:
     with pytest.raises(SessionRevoked):
         await house.logins.refresh(phone.refresh_token)
     await house.authenticator.authenticate(tablet.access_token)
+    assert set(house.told.revoked_sessions) == {(phone.user.id, phone.session.id, "session_revoked")}
+
+
+async def test_a_refresh_token_used_again_ends_the_session_and_its_sockets(house: House) -> None:
+    first = await house.register()
+    await house.logins.refresh(first.refresh_token)
+    assert house.told.revoked_sessions == []
+    with pytest.raises(SessionRevoked):
+        await house.logins.refresh(first.refresh_token)
+    assert house.told.revoked_sessions == [(first.user.id, first.session.id, "session_revoked")]
 
 
 @pytest.mark.parametrize("token", [None, ""])
