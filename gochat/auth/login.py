@@ -96,6 +96,11 @@ class PasswordLogins:
         await self._accounts.revoke(identity.session_id, self._clock())
         self._publisher.revoked(identity.user_id, identity.session_id, SessionRevoked.code)
 
+    async def close(self) -> None:
+        """Let go of the threads and connections."""
+        self._passwords.close()
+        await self._throttle.close()
+
     async def _tell_revoked(self, session_id: SessionId) -> None:
         """The sockets of a session that a stolen token ended."""
         session = await self._accounts.session(session_id)

@@ -1,9 +1,10 @@
 """`conversations`: one's list, one of them, its members, and receipts."""
 
 from gochat.contract import queries, requests, shapes
-from gochat.contract.commands import create_command, receipts_command
+from gochat.contract.commands import create_command
 from gochat.contract.encode import member_out, receipt_out, view_out
-from gochat.core.errors import ChatError, InvalidPayload, NotFound
+from gochat.core.commands import Position
+from gochat.core.errors import InvalidPayload, NotFound
 from gochat.core.model import Conversation
 from gochat.ids import new_id
 from gochat.rest.call import UserCall
@@ -54,11 +55,8 @@ async def members(deps: Deps, call: UserCall[queries.Page]) -> shapes.MemberList
 
 async def advance_receipts(deps: Deps, call: UserCall[requests.Receipts]) -> shapes.ReceiptAnswer:
     """`POST conversations/{id}/receipts`."""
-    if call.request.delivered_seq is None and call.request.read_seq is None:
+    delivered_seq, read_seq = call.request.delivered_seq, call.request.read_seq
+    if delivered_seq is None and read_seq is None:
         raise InvalidPayload("delivered_seq or read_seq is needed.", field="read_seq")
-    results = await deps.writer.submit(receipts_command(call.request, call.conversation_id, call.user_id))
-    assert isinstance(results, dict)
-    result = results[call.user_id]
-    if isinstance(result, ChatError):
-        raise result
-    return receipt_out(result)
+    position = Position(delivered_seq or 0, read_seq or 0)
+    return receipt_out(await deps.receipts.advance(call.conversation_id, call.user_id, position))

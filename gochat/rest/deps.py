@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gochat.contract.cursor import Cursors
-from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Writer
+from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Receipts, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Deps:
     accounts: Accounts
     logins: Logins
     authenticator: Authenticator
+    receipts: Receipts
     health: Health
     cursors: Cursors
     allowed_origins: tuple[str, ...] = ()

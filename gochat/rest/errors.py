@@ -64,7 +64,7 @@ async def _left(request: Request, error: Exception) -> Response:
 async def _fault(request: Request, error: Exception) -> Response:
     """A fault of ours. Logged with its place, not with its text: that may hold what a user sent."""
     log.error(
-        "request failed",
+        "request_failed",
         request_id=request.state.request_id,
         method=request.method,
         path=request.url.path,
