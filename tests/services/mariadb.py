@@ -8,7 +8,7 @@ from pathlib import Path
 import pymysql
 
 from tests.services import mysql
-from tests.services.process import Process, Server
+from tests.services.process import NotStartedError, Process, Server
 from tests.services.programs import MARIADB, MARIADB_SETUP, require
 
 DURABLE = (
@@ -31,7 +31,11 @@ class MariaDB(Server):
         self._program = require(MARIADB)
         setup = [str(require(MARIADB_SETUP)), *self._options, "--skip-test-db"]
         setup += ["--auth-root-authentication-method=normal"]
-        subprocess.run(setup, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+        done = subprocess.run(
+            setup, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise NotStartedError(f"{setup[0]}: {done.stdout[-4000:]}{done.stderr[-4000:]}")
 
     @property
     def _options(self) -> list[str]:
