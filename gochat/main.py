@@ -35,6 +35,7 @@ from gochat.rest.app import create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import SqlAccounts
 from gochat.storage.database import Database
+from gochat.storage.engines import write_engine
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.migrate import upgrade
 from gochat.storage.reader import ConversationReader
@@ -83,7 +84,14 @@ class Chat:
         self._fanout = Fanout(sockets, roster, reader, doorbell)
         self._typing = Typing(sockets, doorbell)
         self._connections = Connections(sockets, roster, self._fanout, self._typing, authenticator)
-        self._writer = ConversationWriter(self._url, self._fanout, limits)
+        self._writer = ConversationWriter(
+            write_engine(self._url),
+            self._fanout,
+            limits,
+            queue_max=settings.writer_queue_max,
+            batch_rows=settings.writer_batch_max_rows,
+            batch_bytes=settings.writer_batch_max_bytes,
+        )
         receipts = ReceiptGatherer(self._writer)
         handlers = Handlers(
             writer=self._writer,
@@ -99,7 +107,7 @@ class Chat:
         self.engine.set_dispatcher(self._dispatcher)
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
-        logins = PasswordLogins(
+        self._logins = PasswordLogins(
             accounts,
             Passwords(
                 memory_kib=settings.argon2_memory_kib,
@@ -118,7 +126,7 @@ class Chat:
                 writer=self._writer,
                 reader=reader,
                 accounts=accounts,
-                logins=logins,
+                logins=self._logins,
                 authenticator=authenticator,
                 receipts=receipts,
                 health=self._health,
@@ -137,7 +145,7 @@ class Chat:
         """Bring the parts up. On SQLite the schema is brought up too; on MySQL `gochat migrate` does that."""
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
-        self._writer.start(asyncio.get_running_loop())
+        self._writer.start()
         log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
 
     async def drain(self) -> None:
@@ -154,6 +162,7 @@ class Chat:
         self._fanout.close()
         if self._doorbell is not None:
             await self._doorbell.close()
+        await self._logins.close()
         await self._database.close()
         log.info("stopped")
 
