@@ -1,4 +1,4 @@
-"""Logs: one line an event, for people or for machines. No tokens, passwords or message bodies are ever given."""
+"""Logs: one line an event, for people or for machines. Never tokens, passwords or message bodies."""
 
 import logging
 from typing import Literal

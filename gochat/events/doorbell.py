@@ -85,6 +85,17 @@ class RedisDoorbell(EngineRedisManager):
         if self.redis is not None:
             await self.redis.aclose()
 
+    async def check(self) -> str:
+        """`ok`, or what is wrong with Redis, within 2 s."""
+        try:
+            async with asyncio.timeout(2):
+                if self.redis is None:
+                    self._redis_connect()
+                await self.redis.ping()
+        except Exception as error:
+            return type(error).__name__
+        return "ok"
+
     def ring(self, ring: Ring) -> None:
         """Queue a message for the others."""
         line = orjson.dumps([self.host_id, ring.topic, ring.header])
