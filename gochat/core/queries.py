@@ -64,18 +64,20 @@ class MeDelta:
 
 @dataclass(frozen=True, slots=True)
 class SyncPosition:
-    """Where a sync that takes several pages goes on. Conversations come by `last_message_at`, newest first;
-    those that moved after `started_at` come last, so that none is passed over.
+    """Where a sync that takes several pages goes on; see `sync.Agenda` for the order.
 
-    `moved`: in that last part. `at`, `conversation_id`: the last one that was done. `revision`: how far the
-    one after it was already told, if it is told in parts.
+    `started_at`: what has a message from after it is gone through once more at the end. `moved`: in that
+    part. `at`, `conversation_id`: the last one told. `revision`: how far that one is told; 0: all of it.
+    `epoch`: the server's when it began. `gap`: all is told whole.
     """
 
     started_at: Millis
     moved: bool
     at: Millis
     conversation_id: ConversationId
-    revision: int = 0
+    revision: int
+    epoch: str
+    gap: bool
 
 
 @dataclass(frozen=True, slots=True)
