@@ -96,11 +96,11 @@ class Connections:
                 raise Overloaded("The server is going down.", retry_after_ms=1_000)
             identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
         except ChatError as error:
-            raise ConnectionRefusedError(error_out(error, token_hex(8))) from None
+            raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
         except Exception:
             request_id = token_hex(8)
             log.exception("connect_failed", request_id=request_id)
-            raise ConnectionRefusedError(error_out(Internal(), request_id)) from None
+            raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
         self.watch(connection)
