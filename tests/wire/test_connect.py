@@ -48,9 +48,7 @@ def minted(account: Account, **how: Any) -> str:
         (lambda account: tokens().access(12345, session_of(account)), "token_invalid"),
     ],
 )
-def test_a_bad_token_is_refused_with_a_code(
-    server: GoChatServer, ann: Account, make: Any, code: str
-) -> None:
+def test_a_bad_token_is_refused_with_a_code(server: GoChatServer, ann: Account, make: Any, code: str) -> None:
     async def scene() -> None:
         phone = Phone("ann")
         with pytest.raises(socketio.exceptions.ConnectionError):

@@ -68,7 +68,9 @@ def test_an_outbox_is_settled_by_status(stage: Callable[[Scene], None], direct: 
         sent = (await a.expect_ok("message:send", payload))["message"]
         answer = (await a.expect_ok("messages:status", asked))["messages"]
         assert answer == {key.upper(): sent, "0" * 8 + key[8:]: None}
-        assert (await b.expect_ok("messages:status", {"client_message_ids": [key]}))["messages"] == {key: None}
+        assert (await b.expect_ok("messages:status", {"client_message_ids": [key]}))["messages"] == {
+            key: None
+        }
 
     stage(scene)
 
@@ -237,9 +239,7 @@ def test_join_tells_what_was_missed(stage: Callable[[Scene], None], direct: str)
     stage(scene)
 
 
-def test_rest_sends_through_the_same_door(
-    stage: Callable[[Scene], None], ann: Account, direct: str
-) -> None:
+def test_rest_sends_through_the_same_door(stage: Callable[[Scene], None], ann: Account, direct: str) -> None:
     async def scene(a: Phone, b: Phone, e: Phone) -> None:
         sent = await asyncio.to_thread(ann.post, "/messages", message(direct, "by REST"))
         for phone in (a, b):
