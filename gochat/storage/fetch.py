@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult
 
-from gochat.storage.statements import MYSQL, SQLITE, Dialect
+from gochat.storage.dialects import Dialect, MySQL, SQLite
 
 _BRANCHES = 100
 """Parts of one UNION. SQLite takes 500."""
@@ -13,7 +13,7 @@ _BRANCHES = 100
 
 def dialect(connection: Connection) -> Dialect:
     """The words of the database at the other end."""
-    return SQLITE if connection.dialect.name == "sqlite" else MYSQL
+    return SQLite() if connection.dialect.name == "sqlite" else MySQL()
 
 
 def run(connection: Connection, sql: str, *values: object) -> CursorResult[Any]:
