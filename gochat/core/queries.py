@@ -100,3 +100,15 @@ class SyncPage:
     position: SyncPosition | None
     epoch: str
     server_time: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one committed batch changed. `n` counts those of its process, from 1, without holes."""
+
+    process_id: int
+    n: int
+    conversations: Mapping[ConversationId, tuple[int, int]]
+    """Their revisions before it, and after it."""
+    users: Mapping[UserId, int]
+    """The revision of their own logs after it."""

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from gochat.core.errors import Overloaded, Unavailable
-from gochat.storage.engines import is_outage, read_engine, transaction
+from gochat.storage.engines import read_engine, transaction
+from gochat.storage.faults import Fault, fault_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class Database:
         except TimeoutError as error:
             raise Unavailable from error
         except DBAPIError as error:
-            if is_outage(error):
+            if fault_of(error) in {Fault.LOST, Fault.AGAIN}:
                 raise Unavailable from error
             raise
 

@@ -20,15 +20,6 @@ SQLITE_BUSY_TIMEOUT = 5
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _RECYCLE = 3600
 
-_OUTAGES = {
-    *(1040, 1053, 1203, 1226),  # too many connections; shutting down
-    *(1205, 1213),  # lock wait timeout, deadlock
-    *(1290, 1836),  # read only: a replica, or a failover under way
-    *(1317, 1969, 3024),  # interrupted, or over its time
-    *(2002, 2003, 2005, 2006, 2013),  # no connection
-}
-_SQLITE_OUTAGES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
-
 
 def read_engine(url: str, size: int) -> Engine:
     """Up to `size` connections for reading, and for the short transactions of accounts.
@@ -58,16 +49,6 @@ def transaction(connection: Connection) -> Iterator[None]:
     """Write several statements as one. On SQLite it takes the write lock first of all."""
     with _transaction(connection, "BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else "BEGIN"):
         yield
-
-
-def is_outage(error: DBAPIError) -> bool:
-    """Whether the database did not do its part, rather than our statement being wrong."""
-    if error.connection_invalidated:
-        return True
-    name = getattr(error.orig, "sqlite_errorname", None)
-    if name is not None:
-        return str(name).startswith(_SQLITE_OUTAGES)
-    return error.orig is not None and not _OUTAGES.isdisjoint(error.orig.args[:1])
 
 
 @contextmanager

@@ -3,17 +3,29 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
+
+from gochat.storage.statements import MYSQL, SQLITE, Dialect
 
 _BRANCHES = 100
 """Parts of one UNION. SQLite takes 500."""
 
 
-def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequence[Any]]:
-    """All rows of a statement that has no other `?` and no `%`."""
+def dialect(connection: Connection) -> Dialect:
+    """The words of the database at the other end."""
+    return SQLITE if connection.dialect.name == "sqlite" else MYSQL
+
+
+def run(connection: Connection, sql: str, *values: object) -> CursorResult[Any]:
+    """Run a statement that has no other `?` and no `%`."""
     if connection.dialect.paramstyle == "format":
         sql = sql.replace("?", "%s")
-    return connection.exec_driver_sql(sql, values).fetchall()
+    return connection.exec_driver_sql(sql, values)
+
+
+def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequence[Any]]:
+    """All its rows."""
+    return run(connection, sql, *values).fetchall()
 
 
 def fetch_union(

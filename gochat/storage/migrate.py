@@ -32,7 +32,12 @@ def head() -> str:
 def current(url: str) -> str | None:
     """The version of a database; None: it has none yet."""
     with _connect(url) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return version(connection)
+
+
+def version(connection: Connection) -> str | None:
+    """The same of a connection's database."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(url: str, revision: str = "head") -> None:

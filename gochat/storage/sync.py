@@ -18,15 +18,11 @@ from gochat.core.sync import MAX_CHANGES, Agenda, Candidate, Item, Outline, Page
 from gochat.storage import rows
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
-from gochat.storage.fetch import fetch, fetch_union
+from gochat.storage.fetch import dialect, fetch, fetch_union
 
 _CHUNK = 25
 """Conversations that are looked at together, until the answer is full."""
 
-_NOW = {
-    "mysql": "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
-    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
-}
 # One statement, so that a phone which has everything costs one round trip. The row with an epoch is not a
 # conversation's; the columns are laid out so that in each one all values have one type.
 _OUTLINES = """
@@ -107,7 +103,7 @@ def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: 
 
 def _outlines(connection: Connection, user_id: UserId) -> tuple[list[Outline], int, str, int]:
     """A user's memberships, the revision of his own log, the epoch and the time."""
-    statement = _OUTLINES.format(now=_NOW[connection.dialect.name])
+    statement = _OUTLINES.format(now=dialect(connection).clock)
     found = fetch(connection, statement, user_id, user_id)
     ((epoch, me_revision, now, *_),) = [row for row in found if row[0] is not None]
     return [Outline._make(row[1:]) for row in found if row[0] is None], me_revision or 0, epoch, now
