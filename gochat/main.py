@@ -33,7 +33,7 @@ from gochat.events.typing import Typing
 from gochat.logs import configure
 from gochat.rest.app import create_rest_app
 from gochat.rest.deps import Deps
-from gochat.storage.accounts import SqlAccounts
+from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.health import DatabaseHealth
@@ -62,7 +62,7 @@ class Chat:
         self._url = settings.database_url.get_secret_value()
         self._database = Database(self._url, pool_size=settings.db_pool_size)
         reader = ConversationReader(self._database, limits)
-        accounts = SqlAccounts(self._database)
+        accounts = StoredAccounts(self._database)
         tokens = Tokens(
             keys,
             access_ttl_s=settings.access_token_ttl_s,

@@ -26,9 +26,9 @@ class Cursors:
             blake2b(secret, digest_size=32, person=b"gochat cursor").digest() for secret in secrets
         )
 
-    def write(self, purpose: str, user_id: UserId, numbers: Sequence[int]) -> str:
-        """A cursor for 64-bit numbers."""
-        packed = struct.pack(f">{len(numbers)}q", *numbers)
+    def write(self, purpose: str, user_id: UserId, numbers: Sequence[int], text: str = "") -> str:
+        """A cursor for 64-bit numbers, and a text after them."""
+        packed = struct.pack(f">{len(numbers)}q", *numbers) + text.encode()
         return urlsafe_b64encode(_mac(self._keys[0], purpose, user_id, packed) + packed).rstrip(b"=").decode()
 
     def read(self, purpose: str, user_id: UserId, cursor: str, count: int) -> tuple[int, ...]:
@@ -37,20 +37,25 @@ class Cursors:
         Raises:
             CursorInvalid: changed, not ours, another user's or for another purpose.
         """
+        numbers, _ = self._read(purpose, user_id, cursor, count)
+        return numbers
+
+    def _read(self, purpose: str, user_id: UserId, cursor: str, count: int) -> tuple[tuple[int, ...], str]:
         try:
             data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         except ValueError:
             raise _invalid() from None
         mac, packed = data[:_MAC_BYTES], data[_MAC_BYTES:]
         ours = any(hmac.compare_digest(mac, _mac(key, purpose, user_id, packed)) for key in self._keys)
-        if not ours or len(packed) != 8 * count:
+        if not ours or len(packed) < 8 * count:
             raise _invalid()
-        return struct.unpack(f">{count}q", packed)
+        return struct.unpack_from(f">{count}q", packed), packed[8 * count :].decode()
 
     def write_sync(self, user_id: UserId, position: SyncPosition) -> str:
         """The cursor of a sync that has more."""
-        at = (position.started_at, position.moved, position.at, position.conversation_id, position.revision)
-        return self.write(_SYNC, user_id, at)
+        at = position
+        numbers = (at.started_at, at.moved, at.at, at.conversation_id, at.revision, at.gap)
+        return self.write(_SYNC, user_id, numbers, at.epoch)
 
     def read_sync(self, user_id: UserId, cursor: str) -> SyncPosition:
         """Where a sync goes on.
@@ -58,8 +63,8 @@ class Cursors:
         Raises:
             CursorInvalid
         """
-        started_at, moved, at, conversation_id, revision = self.read(_SYNC, user_id, cursor, 5)
-        return SyncPosition(started_at, bool(moved), at, conversation_id, revision)
+        (started_at, moved, at, cid, revision, gap), epoch = self._read(_SYNC, user_id, cursor, 6)
+        return SyncPosition(started_at, bool(moved), at, cid, revision, epoch, bool(gap))
 
 
 def _mac(key: bytes, purpose: str, user_id: UserId, packed: bytes) -> bytes:

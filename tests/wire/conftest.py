@@ -1,6 +1,4 @@
-import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest

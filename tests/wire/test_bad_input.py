@@ -85,7 +85,12 @@ BAD: list[tuple[str, Any, str, str | None]] = [
     ("conversation:create", {"kind": "direct", "member_ids": ["{ann}"]}, "invalid_payload", "member_ids"),
     ("conversation:create", {"kind": "direct", "member_ids": [NOBODY]}, "not_found", "member_ids"),
     ("conversation:create", {"kind": "direct", "member_ids": ["nope"]}, "not_found", "member_ids"),
-    ("conversation:create", {"kind": "direct", "member_ids": [NOBODY] * 501}, "invalid_payload", "member_ids"),
+    (
+        "conversation:create",
+        {"kind": "direct", "member_ids": [NOBODY] * 501},
+        "invalid_payload",
+        "member_ids",
+    ),
     (
         "conversation:create",
         {"kind": "direct", "member_ids": ["{ben}"], "title": "us"},
