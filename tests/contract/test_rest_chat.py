@@ -221,7 +221,7 @@ async def test_sync_tells_all_and_then_what_changed(rest: Rest) -> None:
     known: dict[str, int] = {}
     cursor: str | None = None
     while True:
-        answer = await ann.rest.ok("POST", "/sync", {"limit": 1, **({"cursor": cursor} if cursor else {})})
+        answer = await ann.rest.ok("POST", "/sync", {"limit": 1} | ({"cursor": cursor} if cursor else {}))
         for delta in answer["conversations"]:
             assert known.get(delta["conversation_id"], 0) == delta["since"]
             known[delta["conversation_id"]] = delta["revision"]
