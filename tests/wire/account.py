@@ -18,7 +18,7 @@ class Account:
     refresh_token: str
     http: httpx2.Client
 
-    def get(self, path: str, **query: object) -> Any:
+    def get(self, path: str, **query: str | int) -> Any:
         """The body of a GET that succeeds."""
         return self._answer(self.http.get(API + path, params=query, headers=self.headers))
 

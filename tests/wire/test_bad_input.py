@@ -177,7 +177,7 @@ def test_each_has_its_code_and_stores_nothing(
 def test_a_stranger_gets_the_same_answer_as_for_what_is_not_there(
     server: GoChatServer, ann: Account, eve: Account, direct: str
 ) -> None:
-    asks = [
+    asks: list[tuple[str, dict[str, Any]]] = [
         ("message:send", {"client_message_id": KEY, "body": "hi"}),
         ("message:edit", {"seq": 1, "body": "x"}),
         ("message:delete", {"seq": 1}),

@@ -126,6 +126,18 @@ def test_logout_dismisses_the_sockets_of_that_session_alone(
     asyncio.run(scene())
 
 
+def hear_early(phone: Phone) -> list[str]:
+    """Fills with the events that come before the library knows that it is connected."""
+    early: list[str] = []
+
+    def hear(event: str, payload: Any) -> None:
+        if not phone.client.connected:
+            early.append(event)
+
+    phone.client.on("*", hear)
+    return early
+
+
 def test_nothing_is_heard_before_the_connect_answer(
     server: GoChatServer, ann: Account, ben: Account, direct: str
 ) -> None:
@@ -136,8 +148,8 @@ def test_nothing_is_heard_before_the_connect_answer(
         await talker.connect(server.url, ben.token)
         talking = asyncio.create_task(talker.send([direct], 300, 4))
         while not talking.done():
-            phone, early = Phone("ann"), []
-            phone.client.on("*", lambda *heard, phone=phone: phone.client.connected or early.append(heard))
+            phone = Phone("ann")
+            early = hear_early(phone)
             await phone.connect(server.url, ann.token)
             await phone.expect_ok("sync", {})
             await phone.close()

@@ -214,9 +214,8 @@ def test_typing_is_for_those_who_look_and_ends_with_the_message(
         await a.expect_ok("typing:start", at)
         await b.expect_event("typing:changed", lambda t: t is not typing and t["user_ids"] == [ann.id])
         await a.close()
-        async with asyncio.timeout(10):
-            while b.heard[-1][1].get("user_ids") != []:
-                await asyncio.sleep(0.01)
+        await b.expect_event("typing:changed", lambda _: len(list(b.payloads("typing:changed"))) == 4)
+        assert [bool(t["user_ids"]) for t in b.payloads("typing:changed")] == [True, False, True, False]
         await b.expect_ok("conversation:leave", at)
         assert not list(a.payloads("typing:changed"))
 

@@ -1,4 +1,4 @@
-"""The main job, on real parts: many phones chat through the servers, and nothing is lost, doubled or out of order.
+"""The main job, on real parts: many phones chat, and nothing is lost, doubled or out of order.
 
 .venv/bin/python -m pytest tests/wire/test_main_job.py
 """
@@ -39,7 +39,7 @@ class Place:
 
 @pytest.fixture
 def two_servers(mariadb_url: str, redis_url: str, tmp_path: Path) -> Iterator[Place]:
-    """Two processes on MariaDB and Redis; polling needs one process, so only some phones of the first poll."""
+    """Two processes on MariaDB and Redis."""
     settings = {
         "MYSQL_URL": mariadb_url,
         "REDIS_URL": redis_url,
@@ -76,7 +76,7 @@ def chat(place: Place, tmp_path: Path) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(httpx2.Client(base_url=url, timeout=30)) for url in place.urls]
         accounts = [register(clients[n % len(clients)], f"user{n}") for n in range(USERS)]
-        members = {cid: found for cid, found in make_conversations(accounts)}
+        members = dict(make_conversations(accounts))
         node = stack.enter_context(NodeClient("phones.js", log=tmp_path / "node.log"))
         acks, heard = asyncio.run(converse(place, accounts, members, node))
         check_acks(acks)
@@ -165,7 +165,7 @@ async def settle(node: NodeClient, of_node: list[Account], phones: dict[str, Pho
 async def hear_all(
     node: NodeClient, phones: dict[str, Phone], total: dict[str, int]
 ) -> dict[str, list[tuple[str, Any]]]:
-    """What each phone heard, once each has as many messages as were sent to it; or after 10 s, what there is."""
+    """What each phone heard, once it has as many messages as were sent to it; or what there is after 10 s."""
     heard: dict[str, list[Any]] = {}
     for _ in range(100):
         node.send({"report": {}})
