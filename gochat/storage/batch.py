@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from gochat.core.commands import Command
 from gochat.core.decide import decide
 from gochat.core.delta import Committed, MeChange, OwnConversation
-from gochat.core.errors import ChatError, Internal
+from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.state import Receipt, Result, State
 from gochat.storage import rows
-from gochat.storage.load import Loaded, Transaction, given, load
+from gochat.storage.load import Loaded, Transaction, load
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,10 @@ def _decide(state: State, command: Command, now: Millis, limits: Limits) -> Answ
         decision = decide(state, command, now, limits)
     except ChatError as refusal:
         return refusal.with_traceback(None)
+    except UnicodeEncodeError:
+        return InvalidPayload("It is no Unicode text.")
     except Exception:
-        log.exception("A command could not be decided.", extra={"command": type(command).__name__})
+        log.exception("A %s could not be decided.", type(command).__name__)
         return Internal()
     state.apply(decision)
     return decision.result
@@ -62,32 +64,18 @@ def _decide(state: State, command: Command, now: Millis, limits: Limits) -> Answ
 
 def _write(transaction: Transaction, loaded: Loaded) -> None:
     sql, state = transaction.sql, loaded.state
-    if unused := loaded.reserved - state.changed.keys():
-        transaction.run(sql.unreserve, given([(cid,) for cid in sorted(unused)]))
-    if state.created:
-        transaction.run(sql.insert_messages, given([rows.message_row(it) for it in state.created.values()]))
-    if state.updated:
-        transaction.run(sql.update_messages, given([rows.message_row(it) for it in state.updated.values()]))
-    _write_conversations(transaction, state)
+    write = transaction.write
+    write(sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())])
+    write(sql.insert_messages, [rows.message_row(it) for it in state.created.values()])
+    write(sql.update_messages, [rows.message_row(it) for it in state.updated.values()])
+    # Where nothing was reserved a row must not take another's place.
+    new = {cid for cid, it in state.changed.items() if it.unique_key is None and state.spans()[cid][0] == 0}
+    write(sql.insert_conversations, [rows.conversation_row(state.changed[cid]) for cid in new])
+    old = [it for cid, it in state.changed.items() if cid not in new]
+    write(sql.update_conversations, [rows.conversation_row(it) for it in old])
     _skip(transaction, state.unreadable)
-    if state.changed_members:
-        members = [rows.member_row(it) for it in state.changed_members.values()]
-        transaction.run(sql.write_members, given(members))
-    if state.me_since:
-        transaction.run(sql.write_users, given([(user_id, state.me[user_id]) for user_id in state.me_since]))
-
-
-def _write_conversations(transaction: Transaction, state: State) -> None:
-    """New ones that nothing was reserved for are inserted, so that none can take another's place."""
-    new: list[list[object]] = []
-    old: list[list[object]] = []
-    for cid, (since, _) in state.spans().items():
-        it = state.changed[cid]
-        (new if since == 0 and it.unique_key is None else old).append(rows.conversation_row(it))
-    if new:
-        transaction.run(transaction.sql.insert_conversations, given(new))
-    if old:
-        transaction.run(transaction.sql.update_conversations, given(old))
+    write(sql.write_members, [rows.member_row(it) for it in state.changed_members.values()])
+    write(sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since])
 
 
 def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, int]]) -> None:
@@ -95,7 +83,7 @@ def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, i
     for cid, seq in unreadable:
         by_conversation.setdefault(cid, []).append(seq)
     for cid, seqs in by_conversation.items():
-        transaction.run(transaction.sql.dialect.skip(len(seqs)), *seqs, cid, max(seqs))
+        transaction.run(transaction.sql.skip(len(seqs)), *seqs, cid, max(seqs))
 
 
 def _total_unread(transaction: Transaction, answers: Iterable[Answer]) -> dict[UserId, int]:
@@ -106,7 +94,7 @@ def _total_unread(transaction: Transaction, answers: Iterable[Answer]) -> dict[U
             users.update(user_id for user_id, receipt in answer.items() if isinstance(receipt, Receipt))
     if not users:
         return {}
-    found = transaction.rows(transaction.sql.total_unread, given([(user_id,) for user_id in sorted(users)]))
+    found = transaction.find(transaction.sql.total_unread, [(user_id,) for user_id in sorted(users)])
     return {user_id: int(total) for user_id, total in found}
 
 

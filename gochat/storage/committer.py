@@ -19,9 +19,10 @@ from gochat.core.commands import Command
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
 from gochat.storage.batch import Outcome, run
+from gochat.storage.dialects import MySQL, SQLite
 from gochat.storage.faults import Fault, fault_of, summary
 from gochat.storage.load import Transaction
-from gochat.storage.statements import MYSQL, SQLITE, statements
+from gochat.storage.statements import statements
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Committer:
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self._engine = engine
         self._limits = limits
-        self._sql = statements(SQLITE if engine.dialect.name == "sqlite" else MYSQL)
+        self._sql = statements(SQLite() if engine.dialect.name == "sqlite" else MySQL())
         self._process_id = secrets.randbits(62) + 1
         self._n = 0
         self._connection: Connection | None = None
@@ -98,8 +99,9 @@ class Committer:
             if self._undecided is not None:
                 self._settle()
             if self._sql.dialect.connection_id is not None:
-                self._begin().rows(self._sql.clock)
-                self._require().rollback()
+                transaction = self._begin()
+                transaction.rows(self._sql.clock)
+                transaction.rollback()
         except Exception as error:
             self._clean_up(error)
 
@@ -112,7 +114,7 @@ class Committer:
             transaction = self._begin()
             now = transaction.rows(self._sql.clock)[0][0]
             transaction.run(self._sql.purge_batches, now - KEEP_BATCHES_MS, PURGE_ROWS)
-            self._require().commit()
+            transaction.commit()
         except Exception as error:
             self._clean_up(error)
 
@@ -125,10 +127,10 @@ class Committer:
     ) -> None:
         outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1)
         if outcome.committed is None:
-            transaction.connection.rollback()
+            transaction.rollback()
         else:
             self._undecided = outcome, answer
-            transaction.connection.commit()
+            transaction.commit()
             self._undecided = None
             self._n += 1
         answer(outcome)
@@ -136,10 +138,11 @@ class Committer:
     def _settle(self) -> bool:
         """Find out whether the undecided batch is committed, and answer it if so."""
         assert self._undecided is not None
-        found = self._begin().rows(self._sql.find_batch, self._process_id, self._n + 1)
-        self._require().rollback()
+        transaction = self._begin()
+        found = transaction.rows(self._sql.find_batch, self._process_id, self._n + 1)
+        transaction.rollback()
         (outcome, answer), self._undecided = self._undecided, None
-        log.info("A batch was undecided.", extra={"committed": bool(found)})
+        log.info("An undecided batch is %s.", "committed" if found else "not committed")
         if found:
             self._n += 1
             answer(outcome)
@@ -156,15 +159,10 @@ class Committer:
     def _open(self) -> Connection:
         connection = self._engine.connect()
         try:
-            connection.detach()
-            if self._sql.dialect is SQLITE:
-                _prepare_sqlite(connection)
-            for statement in self._sql.dialect.session:
-                connection.exec_driver_sql(statement)
+            self._sql.dialect.prepare(connection)
             if self._sql.dialect.connection_id is not None:
                 self._connection_id = connection.exec_driver_sql(self._sql.dialect.connection_id).scalar_one()
                 self._kill_lost(connection)
-            connection.rollback()
         except BaseException:
             connection.invalidate()
             connection.close()
@@ -200,7 +198,7 @@ class Committer:
                 now = time.monotonic()
                 if self._away_since is None:
                     self._away_since = now
-                    log.warning("The database is away.", extra={"error": summary(error)})
+                    log.warning("The database is away: %s.", summary(error))
                 if now >= min(self._away_since + PATIENCE_SECONDS, self.hurry_at):
                     raise Unavailable(retry_after_ms=1000) from error
                 _pause(failures)
@@ -215,7 +213,7 @@ class Committer:
         fault = fault_of(error)
         if self._connection is not None and fault is not Fault.LOST:
             try:
-                self._connection.rollback()
+                self._connection.connection.rollback()
             except Exception:
                 fault = Fault.LOST
         if fault is Fault.LOST:
@@ -230,19 +228,7 @@ class Committer:
                 connection.invalidate()
                 connection.close()
             except Exception as error:
-                log.debug("A connection did not close.", extra={"error": summary(error)})
-
-    def _require(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
-
-
-def _prepare_sqlite(connection: Connection) -> None:
-    """Let us begin transactions ourselves; SQLite has UNHEX only from 3.41."""
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    driver.isolation_level = None
-    driver.create_function("UNHEX", 1, bytes.fromhex, deterministic=True)
+                log.debug("A connection did not close: %s.", summary(error))
 
 
 def _runs(fault: Fault, commands: int) -> int:

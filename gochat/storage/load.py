@@ -4,35 +4,47 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
 from gochat.core.commands import Command, CreateConversation, Needs
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
 from gochat.core.state import State
 from gochat.storage import rows
+from gochat.storage.dialects import Row, given
 from gochat.storage.statements import Statements
 
 
 class Transaction:
-    """A transaction under way on a database."""
+    """A transaction under way on a connection."""
 
     def __init__(self, connection: Connection, sql: Statements) -> None:
         self.connection = connection
         self.sql = sql
 
+    def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        """The rows of some keys."""
+        return self.rows(statement, given(keys))
+
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
         """What a SELECT finds."""
         return self.connection.exec_driver_sql(statement, parameters).fetchall()
+
+    def write(self, statement: str, values: Sequence[Row]) -> None:
+        """Write rows, if there are any."""
+        if values:
+            self.sql.dialect.write(self.connection, statement, values)
 
     def run(self, statement: str, *parameters: object) -> None:
         """Run a statement that finds nothing."""
         self.connection.exec_driver_sql(statement, parameters)
 
+    def commit(self) -> None:
+        """Make it durable. Without an answer it may be or not."""
+        self.connection.exec_driver_sql("COMMIT")
 
-def given(values: Sequence[Sequence[object]]) -> str:
-    """Rows as the one JSON parameter of a statement."""
-    return orjson.dumps(values).decode()
+    def rollback(self) -> None:
+        """Let go of its locks; nothing of it is left."""
+        self.connection.exec_driver_sql("ROLLBACK")
 
 
 @dataclass(slots=True)
@@ -66,10 +78,10 @@ def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
     _read_messages(transaction, needs, state)
     if needs.users:
         users = [(user_id,) for user_id in sorted(needs.users)]
-        state.users.update(tuple(row) for row in transaction.rows(transaction.sql.users, given(users)))
+        state.users.update(tuple(row) for row in transaction.find(transaction.sql.users, users))
     if needs.me:
         users = [(user_id,) for user_id in sorted(needs.me)]
-        state.me.update(tuple(row) for row in transaction.rows(transaction.sql.lock_users, given(users)))
+        state.me.update(tuple(row) for row in transaction.find(transaction.sql.lock_users, users))
     if needs.deleted_after:
         _count_deleted(transaction, needs, state)
     return loaded
@@ -84,12 +96,12 @@ def _reserve(transaction: Transaction, commands: Sequence[Command], loaded: Load
     new = {c.unique_key: c.new_id for c in reversed(commands) if isinstance(c, CreateConversation)}
     by_key = loaded.state.by_key
     keys = sorted(key for key in new if key is not None)
-    by_key.update(tuple(row) for row in transaction.rows(sql.find_keys, given([[key] for key in keys])))
+    by_key.update(tuple(row) for row in transaction.find(sql.find_keys, [[key] for key in keys]))
     missing = [key for key in keys if key not in by_key]
     if missing:
         places = [rows.conversation_row(_place(new[key], key)) for key in missing]
-        transaction.run(sql.reserve, given(places))
-        found = transaction.rows(sql.find_keys, given([[key] for key in missing]))
+        transaction.write(sql.reserve, places)
+        found = transaction.find(sql.find_keys, [[key] for key in missing])
         by_key.update(tuple(row) for row in found)
         loaded.reserved = {new[key] for key in missing if by_key[key] == new[key]}
 
@@ -104,7 +116,7 @@ def _lock(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     sql, state = transaction.sql, loaded.state
     ids = sorted(needs.conversations.union(state.by_key.values()))
     if ids:
-        for row in transaction.rows(sql.lock_conversations, given([(cid,) for cid in ids])):
+        for row in transaction.find(sql.lock_conversations, [(cid,) for cid in ids]):
             state.conversations[row[0]] = rows.conversation(row)
             loaded.now = row[-1]
     if not loaded.now:
@@ -115,7 +127,7 @@ def _read_sent(transaction: Transaction, needs: Needs, state: State) -> None:
     if not needs.sent:
         return
     keys = [(sender_id, key.hex()) for sender_id, key in needs.sent]
-    for row in transaction.rows(transaction.sql.sent, given(keys)):
+    for row in transaction.find(transaction.sql.sent, keys):
         message = rows.message(row)
         state.sent[(message.sender_id, message.client_message_id)] = message
         needs.members.add((message.conversation_id, message.sender_id))
@@ -123,22 +135,20 @@ def _read_sent(transaction: Transaction, needs: Needs, state: State) -> None:
 
 def _read_members(transaction: Transaction, needs: Needs, state: State) -> None:
     if needs.members:
-        for row in transaction.rows(transaction.sql.members, given(list(needs.members))):
+        for row in transaction.find(transaction.sql.members, list(needs.members)):
             state.members[(row[0], row[1])] = rows.member(row)
 
 
 def _read_successors(transaction: Transaction, cid: ConversationId, count: int, state: State) -> None:
     """As many as the batch may take out, and one: but only if its commands can reach the owner at all."""
     if any(key[0] == cid and member.role is Role.OWNER for key, member in state.members.items()):
-        found = [rows.member(row) for row in transaction.rows(transaction.sql.successors, cid, count + 1)]
-        state.successors[cid] = tuple(member.user_id for member in found)
-        for member in found:
-            state.members[(cid, member.user_id)] = member
+        for row in transaction.rows(transaction.sql.successors, cid, count + 1):
+            state.members[(cid, row[1])] = rows.member(row)
 
 
 def _read_messages(transaction: Transaction, needs: Needs, state: State) -> None:
     if needs.messages:
-        for row in transaction.rows(transaction.sql.messages, given(list(needs.messages))):
+        for row in transaction.find(transaction.sql.messages, list(needs.messages)):
             state.messages[(row[0], row[1])] = rows.message(row)
 
 
@@ -157,6 +167,6 @@ def _count_deleted(transaction: Transaction, needs: Needs, state: State) -> None
     if not spans:
         return
     asked = [(*key, first, last) for key, (first, last, _) in spans.items()]
-    for cid, user_id, seq, count in transaction.rows(transaction.sql.deleted, given(asked)):
+    for cid, user_id, seq, count in transaction.find(transaction.sql.deleted, asked):
         skipped = spans[(cid, user_id, seq)][2]
         state.deleted_after[(cid, user_id, seq)] = skipped - count if skipped else count

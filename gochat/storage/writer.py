@@ -39,7 +39,7 @@ class ConversationWriter:
     """Implements `core.ports.Writer`.
 
     Args:
-        engine: its connections must have timeouts for connecting, reading and writing.
+        engine: of `engines.write_engine`.
         queue_max: how many commands may wait to be taken into a batch.
         batch_rows, batch_bytes: the bounds of one batch, in commands and in their sizes; the bytes stay well
             below the database's `max_allowed_packet`. One larger command makes a batch of its own.
@@ -179,7 +179,4 @@ def _refusal(fault: Fault) -> ChatError:
 def _log_refusal(command: Command, error: NotStoredError) -> None:
     cause = error.__cause__
     what = summary(cause) if isinstance(cause, Exception) else None
-    log.error(
-        "A command could not be stored.",
-        extra={"command": type(command).__name__, "fault": error.fault.name, "error": what},
-    )
+    log.error("A %s could not be stored: %s, %s.", type(command).__name__, error.fault.name, what)
