@@ -18,9 +18,7 @@ def dialect(connection: Connection) -> type[Dialect]:
 
 def run(connection: Connection, sql: str, *values: object) -> CursorResult[Any]:
     """Run a statement that has no other `?` and no `%`."""
-    if connection.dialect.paramstyle == "format":
-        sql = sql.replace("?", "%s")
-    return connection.exec_driver_sql(sql, values)
+    return connection.exec_driver_sql(sql.replace("?", dialect(connection).marker), values)
 
 
 def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequence[Any]]:
