@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import orjson
@@ -10,7 +10,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Rejected
 
 from . import packets
-from .client import Client, Dispatcher, Member
+from .client import Client, Dispatcher, Member, Step
 from .engine import Engine
 from .frames import TRY_AGAIN_LATER
 from .handshake import Origins, Request
@@ -89,13 +89,21 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
             ignore_queue=ignore_queue,
         )
 
-    def broadcast(self, event: str, payload: bytes | Any, room: Any, namespace: str = "/") -> int:
-        """Send an event with one argument to this process's members of a room, at once.
+    def broadcast(
+        self,
+        event: str,
+        payload: bytes | Any,
+        room: Any,
+        namespace: str = "/",
+        *,
+        skip: Collection[str] = (),
+    ) -> int:
+        """Send an event with one argument to this process's members of a room, but those to skip, at once.
 
         `payload` as bytes is JSON already. Returns the number of members.
         """
         encoded = payload if type(payload) is bytes else orjson.dumps(payload)
-        count: int = self.manager.broadcast(event, encoded, room, namespace)
+        count: int = self.manager.broadcast(event, encoded, room, namespace, skip)
         return count
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
@@ -105,15 +113,22 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
             local = self.manager.is_connected(sid, namespace)
         else:
             local = await self.manager.can_disconnect(sid, namespace)
-        if not local:
-            return
-        member: Member = self.manager.member(sid, namespace)
-        member.write(packets.encode(packets.DISCONNECT, namespace))
-        leaving = self.leave_member(member, self.reason.SERVER_DISCONNECT)
+        if local:
+            await self._dismiss(self.manager.member(sid, namespace))
+
+    def dismiss(self, sid: str, namespace: str = "/") -> None:
+        """Disconnect a client of this process, as `disconnect` does, without waiting for its handler."""
+        if self.manager.is_connected(sid, namespace):
+            self.eio.spawn(self._dismiss(self.manager.member(sid, namespace)))
+
+    def _dismiss(self, member: Member) -> Step:
+        """Send DISCONNECT and end the connection if it has no other namespace; return what is left to await."""
+        member.write(packets.encode(packets.DISCONNECT, member.namespace))
         member.connected = False
+        leaving = self.leave_member(member, self.reason.SERVER_DISCONNECT)
         if not member.client.connected:
             member.client.session.close(self.reason.SERVER_DISCONNECT, flush=True)
-        await leaving
+        return leaving
 
     def evict(self, sid: str, reason: str, namespace: str = "/") -> None:
         """Close the connection of a local client without DISCONNECT: its library connects again.
