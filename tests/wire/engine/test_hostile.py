@@ -40,7 +40,6 @@ SOCKET_IO = {
     "arabic digit": '4٢["x"]',
     "minus": "4-1",
     "blank": "4 2[]",
-    "second CONNECT": "40",
     "CONNECT with an array": "40/custom,[]",
     "CONNECT with a string": '40/custom,"x"',
     "CONNECT with null": "40/custom,null",

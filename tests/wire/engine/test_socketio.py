@@ -32,6 +32,14 @@ def test_swifts_form_of_the_main_namespace(server: Server) -> None:
         ws.connect('40/,{"token":"good"}').expect_alive()
 
 
+def test_connecting_twice_is_connecting_once(server: Server) -> None:
+    with Ws(server.port) as ws:
+        ws.open()
+        ws.send("40", "40", "40")
+        assert ws.text().startswith("40{")
+        ws.expect_alive()
+
+
 def test_custom_namespace(server: Server) -> None:
     with Ws(server.port) as ws:
         ws.open()
@@ -201,7 +209,8 @@ def test_server_disconnect_says_so_and_closes(server: Server) -> None:
         assert ws.expect_closed() == 1000
     poller = Poller(server.port).connect()
     poller.post('42["quit"]')
-    assert poller.poll() == (200, "41\x1e1")
+    assert poller.poll() == (200, "41")
+    assert poller.poll() == (200, "1")
     assert poller.poll()[0] == 400
 
 
