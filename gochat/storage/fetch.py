@@ -5,22 +5,20 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult
 
-from gochat.storage.statements import MYSQL, SQLITE, Dialect
+from gochat.storage.dialects import Dialect, MySQL, SQLite
 
 _BRANCHES = 100
 """Parts of one UNION. SQLite takes 500."""
 
 
-def dialect(connection: Connection) -> Dialect:
+def dialect(connection: Connection) -> type[Dialect]:
     """The words of the database at the other end."""
-    return SQLITE if connection.dialect.name == "sqlite" else MYSQL
+    return SQLite if connection.dialect.name == "sqlite" else MySQL
 
 
 def run(connection: Connection, sql: str, *values: object) -> CursorResult[Any]:
     """Run a statement that has no other `?` and no `%`."""
-    if connection.dialect.paramstyle == "format":
-        sql = sql.replace("?", "%s")
-    return connection.exec_driver_sql(sql, values)
+    return connection.exec_driver_sql(sql.replace("?", dialect(connection).marker), values)
 
 
 def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequence[Any]]:

@@ -164,7 +164,7 @@ async def test_bad_access_tokens(rest: Rest) -> None:
         "a refresh token": ann.tokens["refresh_token"],
         "changed": genuine[:-4] + "AAAA",
         "signed by another": jwt.encode(claims, "x" * 40, "HS256"),
-        "unsigned": jwt.encode(claims, None, "none"),
+        "unsigned": jwt.encode(claims, "", "none"),
         "large": genuine + "A" * 5_000,
         "not ascii": "ÿÿÿ",
     }

@@ -221,9 +221,9 @@ async def test_sync_tells_all_and_then_what_changed(rest: Rest) -> None:
     known: dict[str, int] = {}
     cursor: str | None = None
     while True:
-        answer = await ann.rest.ok("POST", "/sync", {"limit": 1, **({"cursor": cursor} if cursor else {})})
+        answer = await ann.rest.ok("POST", "/sync", {"known": known, "cursor": cursor, "limit": 1})
         for delta in answer["conversations"]:
-            assert known.get(delta["conversation_id"], 0) == delta["since"]
+            assert delta["since"] <= known.get(delta["conversation_id"], 0) < delta["revision"]
             known[delta["conversation_id"]] = delta["revision"]
         cursor = answer["cursor"]
         assert answer["more"] is (cursor is not None)
@@ -276,7 +276,7 @@ async def test_messages_that_are_refused(rest: Rest, database_url: str) -> None:
     good = message(cid)
     link = {"url": "https://files.example.com/a", "mime_type": "image/png"}
     before = stored(database_url)
-    for changes, status, code, field in [
+    refused: list[tuple[dict[str, Any], int, str, str]] = [
         ({"body": ""}, 400, "invalid_payload", "body"),
         ({"body": " \t\n\u2003"}, 400, "invalid_payload", "body"),
         ({"body": "x" * 8_001}, 400, "invalid_payload", "body"),
@@ -310,7 +310,8 @@ async def test_messages_that_are_refused(rest: Rest, database_url: str) -> None:
         ({"attachments": [link] * 11}, 422, "limit_exceeded", "attachments"),
         ({"sender_id": bob.id}, 400, "invalid_payload", "sender_id"),
         ({"seq": 1}, 400, "invalid_payload", "seq"),
-    ]:
+    ]
+    for changes, status, code, field in refused:
         answer = await ann.rest.post("/messages", {**good, **changes})
         assert (answer.status, answer.code, answer.body["field"]) == (status, code, field), changes
         assert answer.body["retryable"] is False
@@ -327,7 +328,7 @@ async def test_conversations_that_are_refused(rest: Rest, database_url: str) -> 
     direct: dict[str, Any] = {"kind": "direct", "member_ids": [bob.id]}
     trip: dict[str, Any] = {"kind": "group", "title": "Trip", "member_ids": [bob.id]}
     before = stored(database_url)
-    for request, field in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({}, "kind"),
         ({**direct, "kind": "room"}, "kind"),
         ({**direct, "kind": None}, "kind"),
@@ -343,7 +344,8 @@ async def test_conversations_that_are_refused(rest: Rest, database_url: str) -> 
         ({**trip, "history": "none"}, "history"),
         ({**trip, "client_conversation_id": "1"}, "client_conversation_id"),
         ({**trip, "owner": eve.id}, "owner"),
-    ]:
+    ]
+    for request, field in refused:
         answer = await ann.rest.post("/conversations", request)
         assert (answer.status, answer.code, answer.body["field"]) == (400, "invalid_payload", field), request
     for unknown in (id_out(7), "no-id"):
