@@ -14,16 +14,15 @@ OWN = ("id", "kind", "title", "history", "member_count", "created_at", "created_
 
 @dataclass
 class Conversation:
-    """One conversation as the phone holds it: `revision` is how far. Messages by seq, active members by id.
-
-    `messages` has no holes from its newest page on; older pages of history may be kept in it as well.
-    """
+    """One conversation as held, up to `revision`: messages by seq, active members by user id."""
 
     id: str
     revision: int = 0
     own: dict[str, object] = field(default_factory=dict)
     last_seq: int = 0
     messages: dict[int, shapes.Message] = field(default_factory=dict)
+    complete_from: int = 1
+    """From this seq on every message is held; older ones, where the user scrolls, are pages of history."""
     members: dict[str, shapes.Member] = field(default_factory=dict)
     visible_from_seq: int = 1
     delivered_seq: int = 0
@@ -50,13 +49,22 @@ class Conversation:
         if held is None or held["revision"] <= message["revision"]:
             self.messages[message["seq"]] = message
 
+    def advance(self, position: shapes.MeConversation) -> None:
+        """One's own positions, as one's own log tells them."""
+        self.delivered_seq = max(self.delivered_seq, position["delivered_seq"])
+        self.read_up_to(position["read_seq"])
+
     def read_up_to(self, seq: int) -> None:
         """One's own read position, which never goes back. What was deleted after it is counted, if held."""
         if seq <= self.read_seq:
             return
         self.read_seq = seq
         self.delivered_seq = max(self.delivered_seq, seq)
-        after = [self.messages.get(n) for n in range(seq + 1, self.last_seq + 1)]
+        self.count()
+
+    def count(self) -> None:
+        """Count what was deleted after `read_seq`, if all that is after it is held."""
+        after = [self.messages.get(n) for n in range(self.read_seq + 1, self.last_seq + 1)]
         self.skipped = sum(message is not None and message["deleted_at"] is not None for message in after)
         self.counted = None not in after
 
@@ -70,6 +78,8 @@ class Store:
         self.me: int | None = None
         self.conversations: dict[str, Conversation] = {}
         self._left: dict[str, int] = {}
+        self._early: dict[str, shapes.MeConversation] = {}
+        """Own positions told before the conversation was."""
 
     @property
     def known(self) -> dict[str, int]:
@@ -107,9 +117,11 @@ class Store:
             return False
         self._left.pop(cid, None)
         held = self.conversations.setdefault(cid, Conversation(cid))
-        if delta.get("gap"):
-            held.messages, held.members, held.counted = {}, {}, False
+        if since == 0:
+            held.messages, held.members = {}, {}
         self._take(held, delta)
+        if cid in self._early:
+            held.advance(self._early.pop(cid))
         return self._apply_me(held, delta)
 
     def apply_me(self, delta: shapes.MeDelta) -> bool:
@@ -125,9 +137,10 @@ class Store:
         self.me = delta["revision"]
         for entry in delta["conversations"]:
             held = self.conversations.get(entry["conversation_id"])
-            if held is not None:
-                held.delivered_seq = max(held.delivered_seq, entry["delivered_seq"])
-                held.read_up_to(entry["read_seq"])
+            if held is None:
+                self._early[entry["conversation_id"]] = entry
+            else:
+                held.advance(entry)
         return True
 
     def apply_sync(self, answer: shapes.SyncAnswer) -> set[str]:
@@ -158,7 +171,7 @@ class Store:
 
     def forget(self) -> None:
         """Discard everything."""
-        self.me, self.conversations, self._left = None, {}, {}
+        self.me, self.conversations, self._left, self._early = None, {}, {}, {}
 
     def _take(self, held: Conversation, delta: shapes.Delta) -> None:
         before, held.revision = held.revision, delta["revision"]
@@ -167,12 +180,17 @@ class Store:
             held.own = {name: value for name, value in conversation.items() if name in OWN}
             if conversation["revision"] == delta["revision"]:
                 held.last_seq = max(held.last_seq, conversation["last_seq"])
+        if delta["since"] == 0:
+            page = (message["seq"] for message in delta.get("messages", ()))
+            held.complete_from = min(page, default=held.last_seq + 1)
         for message in delta.get("messages", ()):
             held.keep(message)
             held.last_seq = max(held.last_seq, message["seq"])
         for message in delta.get("messages", ()):
             deleted = message["deleted_at"] is not None and message["revision"] > before
             held.skipped += deleted and message["seq"] > held.read_seq
+        if delta["since"] == 0:
+            held.count()
         for message in delta.get("messages", ()):
             if message["sender_id"] == self.user_id:
                 held.read_up_to(message["seq"])
@@ -194,6 +212,5 @@ class Store:
                 held.skipped = max(0, conversation["last_seq"] - me["read_seq"] - me["unread"])
                 held.counted = True
             elif not held.counted:
-                held.read_seq, seq = 0, held.read_seq
-                held.read_up_to(seq)
+                held.count()
         return held.counted
