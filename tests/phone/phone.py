@@ -65,6 +65,12 @@ class Phone:
 
     # ---- what happens to it; a test may look on
 
+    def on_connect(self) -> None:
+        """It connects; nothing was heard on this connection yet."""
+
+    def on_send(self, draft: Draft) -> None:
+        """A draft is emitted, for the first time or again."""
+
     def on_ack(self, draft: Draft, message: shapes.Message, *, duplicate: bool) -> None:
         """A draft is stored."""
 
@@ -143,6 +149,7 @@ class Phone:
 
     async def _session(self) -> bool:
         """One connection from its beginning to its end; tell whether it came to be."""
+        self.on_connect()
         closed = asyncio.Event()
         refusals: list[Any] = []
         client = self._client = socketio.AsyncClient(reconnection=False)
@@ -281,6 +288,7 @@ class Phone:
 
     async def _send(self, draft: Draft) -> None:
         pause = 0.0
+        self.on_send(draft)
         try:
             answer = await self.call("message:send", draft.payload)
         except LostError:

@@ -101,6 +101,10 @@ class Store:
         held = self.conversations.get(conversation_id)
         return 0 if held is None else held.revision
 
+    def has(self, conversation_id: str, revision: int) -> bool:
+        """Whether it knows a conversation up to there: holds it, or knows that the user left later."""
+        return max(self.revision(conversation_id), self._left.get(conversation_id, 0)) >= revision
+
     def apply(self, delta: shapes.Delta) -> bool:
         """Take a delta in. False: something is missing; ask `conversation:join` with `revision`."""
         cid, since, revision = delta["conversation_id"], delta["since"], delta["revision"]
