@@ -62,7 +62,8 @@ def parse(model: type[R], payload: object) -> R:
 def _invalid(error: ValidationError) -> InvalidPayload:
     errors = error.errors(include_url=False, include_context=False, include_input=False)[:10]
     faults = [
-        {"field": ".".join(str(part) for part in fault["loc"]), "reason": fault["type"]} for fault in errors
+        {"field": ".".join(str(part)[:64] for part in fault["loc"]), "reason": fault["type"]}
+        for fault in errors
     ]
     first = faults[0]["field"]
     text = f"{first}: {errors[0]['msg']}" if first else errors[0]["msg"]
