@@ -46,4 +46,4 @@ def eve(http: httpx2.Client) -> Account:
 def direct(ann: Account, ben: Account) -> str:
     """The id of a conversation of Ann and Ben."""
     created = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})
-    return str(created["id"])
+    return str(created["conversation"]["id"])

@@ -91,8 +91,11 @@ class Phone:
         return acks
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, and close what the library leaves open after a refusal."""
         await self.client.disconnect()
+        http = self.client.eio.http
+        if http is not None and not http.closed:
+            await http.close()
 
 
 def message(cid: str, body: str, key: str | None = None) -> dict[str, Any]:

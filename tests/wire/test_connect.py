@@ -120,20 +120,22 @@ def test_logout_dismisses_the_sockets_of_that_session_alone(
             await again.connect(server.url, ann.token)
         assert again.refusals[0]["data"]["code"] == "session_revoked"
         await other.expect_ok("sync", {})
-        await other.close()
-        await phone.close()
+        for one in (phone, other, again):
+            await one.close()
 
     asyncio.run(scene())
 
 
 def hear_early(phone: Phone) -> list[str]:
-    """Fills with the events that come before the library knows that it is connected."""
+    """Fills with the events that come before the CONNECT packet."""
     early: list[str] = []
+    connected: list[bool] = []
 
     def hear(event: str, payload: Any) -> None:
-        if not phone.client.connected:
+        if not connected:
             early.append(event)
 
+    phone.client.on("connect", lambda: connected.append(True))
     phone.client.on("*", hear)
     return early
 

@@ -22,9 +22,11 @@ def stage(server: GoChatServer, ann: Account, ben: Account, eve: Account) -> Cal
             for phone, account in zip(phones, (ann, ben, eve), strict=True):
                 await phone.connect(server.url, account.token)
                 await phone.expect_ok("sync", {})
-            await scene(phones[0], phones[1], phones[2])
-            for phone in phones:
-                await phone.close()
+            try:
+                await scene(phones[0], phones[1], phones[2])
+            finally:
+                for phone in phones:
+                    await phone.close()
 
         asyncio.run(run())
 

@@ -69,7 +69,7 @@ class Member:
             self._held = []
         self._held_size += len(frames)
         if self._held_size > self.client.session.engine.options.max_backlog:
-            self.client.session.close("slow consumer", code=POLICY_VIOLATION)
+            self.client.session.fail(ProtocolError("slow consumer"), POLICY_VIOLATION)
         else:
             self._held.append(frames)
 
@@ -270,7 +270,7 @@ class Client:
         """Answer a CONNECT."""
         member = self.members.get(packet.namespace)
         if member is not None and member.connected:
-            raise ProtocolError("namespace is connected already")
+            return  # the libraries say it twice when their user does
         member, error = await self.server.connect_member(self, packet.namespace, packet.data)
         if member is None:
             self._refuse(packet.namespace, error)

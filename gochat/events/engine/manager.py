@@ -109,6 +109,10 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         member = self.member(sid, namespace)
         return [] if member is None else [sid, *member.rooms]
 
+    def room(self, room: Any, namespace: str) -> Collection[str]:
+        """Return the sids in a room of this process; a live view, for reading at once."""
+        return self._find(namespace, room).keys()
+
     def get_participants(self, namespace: str, room: Any) -> list[tuple[str, str]]:
         """Return (sid, session sid) of the members of a room, of several, or with None of the namespace."""
         return [(member.sid, member.client.session.sid) for member in self._find(namespace, room).values()]
@@ -151,12 +155,13 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         """Send an event to local members: encoded once, framed once, and written without waiting."""
         args = [event, *data] if isinstance(data, tuple) else [event] if data is None else [event, data]
         members = self._find(namespace, to or room)
+        skip = () if skip_sid is None else (skip_sid,) if isinstance(skip_sid, str) else skip_sid
         if callback is None:
-            deliver(members, packets.encode(packets.EVENT, namespace, args), skip_sid)
+            deliver(members, packets.encode(packets.EVENT, namespace, args), skip)
             return
         for sid, member in list(members.items()):
             identifier = self._generate_ack_id(sid, callback)
-            deliver({sid: member}, packets.encode(packets.EVENT, namespace, args, identifier), skip_sid)
+            deliver({sid: member}, packets.encode(packets.EVENT, namespace, args, identifier), skip)
 
     def broadcast(
         self, event: str, payload: bytes, room: Any, namespace: str, skip: Collection[str] = ()
@@ -166,10 +171,6 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         if members:
             deliver(members, packets.encode_event(namespace, event, payload), skip)
         return len(members)
-
-    def room(self, room: Any, namespace: str) -> Collection[str]:
-        """Return the sids of a room's local members: a live view."""
-        return self._find(namespace, room).keys()
 
     # Acks of clients
 
@@ -193,12 +194,11 @@ class EngineRedisManager(socketio.AsyncRedisManager, EngineManager):  # type: ig
     """The same rooms, joined to those of other processes by python-socketio's Redis channel."""
 
 
-def deliver(members: dict[str, Member], frames: bytes, skip_sid: str | Collection[str] | None = None) -> None:
+def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) -> None:
     """Write frames to every member. One that fails harms no other: its session is closed.
 
     Nothing here may change `members`: closing a session defers what it does to rooms.
     """
-    skip = () if skip_sid is None else (skip_sid,) if isinstance(skip_sid, str) else skip_sid
     for sid, member in members.items():
         if skip and sid in skip:
             continue

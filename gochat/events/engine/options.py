@@ -17,7 +17,7 @@ class EngineOptions:
     """Further CONNECT packets that are heard after a refused one."""
     upgrade_timeout: float = 10.0
     """How long a websocket may take to take over from polling."""
-    close_timeout: float = 5.0
+    close_timeout: float = 3.0
     """How long a closing websocket may take to answer; then it is aborted."""
     request_timeout: float = 10.0
     """How long a request may take to arrive: its head on the fast path, a POST's body on both ways in."""

@@ -5,7 +5,7 @@ Source: the Engine.IO protocol, sections "Packet encoding" and "Handshake".
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections import deque
 from typing import Final
 
 import orjson
@@ -34,13 +34,27 @@ def open_packet(sid: str, upgrades: list[str], interval: float, timeout: float, 
     )
 
 
-def encode_payload(frames: Iterable[bytes]) -> bytes:
-    """Turn queued frames into the body of a poll's answer; binary packets travel as `b` and base64."""
-    return b"\x1e".join(
-        payload if opcode == TEXT else b"b" + base64.b64encode(payload)
-        for some in frames
-        for opcode, payload in unframe(some)
-    )
+MAX_PACKETS: Final = 16
+"""Packets in one answer to a poll: the Python client refuses more."""
+
+
+def take_payload(queue: deque[bytes]) -> tuple[bytes, int]:
+    """Take frames off the queue for one answer to a poll; return it, and how many bytes were taken.
+
+    Binary packets travel as `b` and base64. What was queued together stays together.
+    """
+    packets: list[bytes] = []
+    taken = 0
+    while queue:
+        more = [
+            payload if opcode == TEXT else b"b" + base64.b64encode(payload)
+            for opcode, payload in unframe(queue[0])
+        ]
+        if packets and len(packets) + len(more) > MAX_PACKETS:
+            break
+        packets += more
+        taken += len(queue.popleft())
+    return b"\x1e".join(packets), taken
 
 
 def decode_payload(body: bytes) -> list[str | bytes]:

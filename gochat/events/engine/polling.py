@@ -6,9 +6,8 @@ Source: the Engine.IO protocol, section "HTTP long-polling". The HTTP itself is 
 import asyncio
 from collections import deque
 
-from .errors import Refused
-from .frames import POLICY_VIOLATION
-from .payloads import CLOSE_FRAME, NOOP_FRAME, decode_payload, encode_payload
+from .errors import ProtocolError, Refused
+from .payloads import CLOSE_FRAME, NOOP_FRAME, decode_payload, take_payload
 from .session import Session
 
 
@@ -32,20 +31,22 @@ class Polling:
         """Queue frames for the next poll; a client that lets them pile up is evicted."""
         self._backlog += len(frames)
         if self._backlog > self._session.engine.options.max_backlog:
-            self._session.close("slow consumer", code=POLICY_VIOLATION)
+            self._session.fail(ProtocolError("slow consumer"))
             return
         self._queue.append(frames)
         self._wake()
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
-        """End the polls: the pending one hears a CLOSE packet, or with `flush` the next one does."""
+        """End the polls: the pending one hears a CLOSE packet, or with `flush` the next one does.
+
+        What is flushed comes in an answer of its own: the JavaScript client acts on CLOSE before it acts on the
+        packets in front of it.
+        """
         if not flush:
             self._queue.clear()
-        if not self._noop_due:
-            self._queue.append(CLOSE_FRAME)
         self._wake()
         self.resume()
-        return self._waiting is not None or not flush
+        return not flush or (self._waiting is not None and not self._queue)
 
     def resume(self) -> None:
         """Let the post that waits go on."""
@@ -57,33 +58,36 @@ class Polling:
         self._noop_due = True
         self._wake()
 
-    def hand_over(self) -> list[bytes]:
+    def hand_over(self) -> deque[bytes]:
         """Give up what is queued, and let a pending poll go."""
-        waiting, self._queue = list(self._queue), deque()
+        waiting, self._queue, self._backlog = self._queue, deque(), 0
         self.release()
         return waiting
 
     @property
     def ready(self) -> bool:
         """Whether a poll would be answered at once, be it with a refusal."""
-        return bool(self._queue) or self._noop_due or self._waiting is not None
+        return bool(self._queue) or self._noop_due or self._waiting is not None or not self._session.open
 
     async def poll(self) -> bytes:
         """Wait for something to send and return it as a payload. Raises Refused for a second poll."""
         if self._waiting is not None:
-            self._session.close("overlapping polls", code=POLICY_VIOLATION)
+            self._session.fail(ProtocolError("overlapping polls"))
             raise Refused(400, 3, "Bad request")
-        if not self._queue and not self._noop_due:
+        if not self._queue and not self._noop_due and self._session.open:
             self._waiting = asyncio.get_running_loop().create_future()
             try:
                 await self._waiting
             finally:
                 self._waiting = None
-        queue, self._queue, self._backlog = self._queue, deque(), 0
         noop, self._noop_due = self._noop_due, False
-        if not self._session.open:
-            self._session.engine.forget(self._session)
-        return encode_payload(queue or ([NOOP_FRAME] if noop else []))
+        if not self._queue:
+            if not self._session.open:
+                self._session.engine.forget(self._session)
+            self._queue.append(NOOP_FRAME if noop or self._session.open else CLOSE_FRAME)
+        payload, taken = take_payload(self._queue)
+        self._backlog = max(self._backlog - taken, 0)
+        return payload
 
     async def post(self, body: bytes) -> None:
         """Hand over the packets of a POST, waiting while the session is paused. Raises ProtocolError."""
@@ -102,7 +106,7 @@ class Polling:
     def begin_post(self) -> None:
         """Note that a POST has begun. Raises Refused for a second one."""
         if self._posting:
-            self._session.close("overlapping posts", code=POLICY_VIOLATION)
+            self._session.fail(ProtocolError("overlapping posts"))
             raise Refused(400, 3, "Bad request")
         self._posting = True
 

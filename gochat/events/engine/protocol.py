@@ -57,20 +57,21 @@ class EngineHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what was received; a websocket may have begun behind it."""
         self._unset_keepalive_if_required()
-        if self.bucket:
-            self._head += len(data)
-            if self._head > self.engine.options.max_request_head:
-                self.send_400_response("Request head too large.")
-                return
+        self._head += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self._upgrade(data[upgrade.args[0] :])
             else:
-                self._unsupported_upgrade_warning()
+                self.send_400_response("Unsupported upgrade request.")
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
+        else:
+            if not self.bucket:
+                self._head = 0
+            elif self._head > self.engine.options.max_request_head:
+                self.send_400_response("Request head too large.")
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -81,7 +82,6 @@ class EngineHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the clock: the request's head has arrived."""
         self.engine.wheel.cancel(self)
-        self._head = 0
         super().on_headers_complete()
 
     def shutdown(self) -> None:
@@ -97,7 +97,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self.engine.set_timer(self, self.engine.now() + self.engine.options.request_timeout)
 
     def _upgrade(self, rest: bytes) -> None:
-        url = httptools.parse_url(self.url)
+        try:
+            url = httptools.parse_url(self.url)
+        except httptools.HttpParserInvalidURLError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         path = urllib.parse.unquote(url.path.decode("latin-1"))
         if not matches(path, self.paths):
             self.handle_websocket_upgrade()

@@ -10,7 +10,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Rejected
 
 from . import packets
-from .client import Client, Dispatcher, Member
+from .client import Client, Dispatcher, Member, Step
 from .engine import Engine
 from .frames import TRY_AGAIN_LATER
 from .handshake import Origins, Request
@@ -90,11 +90,17 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
         )
 
     def broadcast(
-        self, event: str, payload: bytes | Any, room: Any, namespace: str = "/", skip: Collection[str] = ()
+        self,
+        event: str,
+        payload: bytes | Any,
+        room: Any,
+        namespace: str = "/",
+        *,
+        skip: Collection[str] = (),
     ) -> int:
-        """Send an event with one argument to this process's members of a room, at once.
+        """Send an event with one argument to this process's members of a room, but those to skip, at once.
 
-        `payload` as bytes is JSON already; the sids in `skip` are left out. Returns the number of members.
+        `payload` as bytes is JSON already. Returns the number of members.
         """
         encoded = payload if type(payload) is bytes else orjson.dumps(payload)
         count: int = self.manager.broadcast(event, encoded, room, namespace, skip)
@@ -107,15 +113,22 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
             local = self.manager.is_connected(sid, namespace)
         else:
             local = await self.manager.can_disconnect(sid, namespace)
-        if not local:
-            return
-        member: Member = self.manager.member(sid, namespace)
-        member.write(packets.encode(packets.DISCONNECT, namespace))
-        leaving = self.leave_member(member, self.reason.SERVER_DISCONNECT)
+        if local:
+            await self._dismiss(self.manager.member(sid, namespace))
+
+    def dismiss(self, sid: str, namespace: str = "/") -> None:
+        """Disconnect a client of this process, as `disconnect` does, without waiting for its handler."""
+        if self.manager.is_connected(sid, namespace):
+            self.eio.spawn(self._dismiss(self.manager.member(sid, namespace)))
+
+    def _dismiss(self, member: Member) -> Step:
+        """Send DISCONNECT and end the connection if it has no other namespace; return what is left to await."""
+        member.write(packets.encode(packets.DISCONNECT, member.namespace))
         member.connected = False
+        leaving = self.leave_member(member, self.reason.SERVER_DISCONNECT)
         if not member.client.connected:
             member.client.session.close(self.reason.SERVER_DISCONNECT, flush=True)
-        await leaving
+        return leaving
 
     def evict(self, sid: str, reason: str, namespace: str = "/") -> None:
         """Close the connection of a local client without DISCONNECT: its library connects again.

@@ -34,9 +34,12 @@ def make_server(dispatch: str, options: EngineOptions) -> EngineServer:
     async def disconnect(_sid: str, reason: str) -> None:
         await server.emit("gone", reason, to="watchers")
 
+    async def anything(event: str, sid: str, *args: Any) -> Any:
+        return await handle(server, sid, event, args)
+
     server.on("connect", connect)
     server.on("disconnect", disconnect)
-    server.on("*", lambda event, sid, *args: handle(server, sid, event, args))
+    server.on("*", anything)
     server.on("connect", lambda *_: None, namespace="/custom")
     server.on("echo", lambda _sid, *args: args, namespace="/custom")
     server.on("fixed", lambda _sid, _one: "fixed")
@@ -68,6 +71,10 @@ async def handle(server: EngineServer, sid: str, event: str, args: tuple[Any, ..
         case "wait":
             await asyncio.wait_for(gate.wait(), 30)
             return "waited"
+        case "until draining":
+            while not server.eio.draining:  # noqa: ASYNC110 - the engine has no event for it
+                await asyncio.sleep(0.01)
+            return "draining"
         case "open":
             gate.set()
         case "raise":

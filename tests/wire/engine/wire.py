@@ -40,8 +40,16 @@ def frame(payload: bytes, first: int = 0x81, *, mask: bool = True, size: int | N
 class Ws:
     """A websocket. Engine.IO pings are answered unless `silent`."""
 
-    def __init__(self, port: int, query: str = "EIO=4&transport=websocket", *, silent: bool = False,
-                 path: str = "/socket.io/", headers: str = "", receive_buffer: int | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        port: int,
+        query: str = "EIO=4&transport=websocket",
+        *,
+        silent: bool = False,
+        path: str = "/socket.io/",
+        headers: str = "",
+        receive_buffer: int | None = None,
+    ) -> None:
         self.socket = socket.socket()
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
