@@ -183,8 +183,8 @@ class Receipts(Request):
 class Sync(Request):
     """`sync`: what the phone holds. `limit` counts messages."""
 
-    known: Annotated[dict[str, Annotated[int, Field(le=MAX_INTEGER)]], Field(max_length=10_000)] = {}
-    me: Annotated[int, Field(le=MAX_INTEGER)] | None = None
+    known: Annotated[dict[str, Revision], Field(max_length=10_000)] = {}
+    me: Revision | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
     cursor: Annotated[str, Field(max_length=500)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200

@@ -361,6 +361,8 @@ async def test_syncs_that_are_refused(rest: Rest) -> None:
     for request, field in [
         ({"known": []}, "known"),
         ({"known": {id_out(1): "5"}}, f"known.{id_out(1)}"),
+        ({"known": {id_out(1): -1}}, f"known.{id_out(1)}"),
+        ({"me": -1}, "me"),
         ({"limit": 0}, "limit"),
         ({"limit": 501}, "limit"),
         ({"since": 5}, "since"),
