@@ -62,7 +62,8 @@ def parse(model: type[R], payload: object) -> R:
 def _invalid(error: ValidationError) -> InvalidPayload:
     errors = error.errors(include_url=False, include_context=False, include_input=False)[:10]
     faults = [
-        {"field": ".".join(str(part) for part in fault["loc"]), "reason": fault["type"]} for fault in errors
+        {"field": ".".join(str(part)[:64] for part in fault["loc"]), "reason": fault["type"]}
+        for fault in errors
     ]
     first = faults[0]["field"]
     text = f"{first}: {errors[0]['msg']}" if first else errors[0]["msg"]
@@ -182,8 +183,8 @@ class Receipts(Request):
 class Sync(Request):
     """`sync`: what the phone holds. `limit` counts messages."""
 
-    known: Annotated[dict[str, Annotated[int, Field(le=MAX_INTEGER)]], Field(max_length=10_000)] = {}
-    me: Annotated[int, Field(le=MAX_INTEGER)] | None = None
+    known: Annotated[dict[str, Revision], Field(max_length=10_000)] = {}
+    me: Revision | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
     cursor: Annotated[str, Field(max_length=500)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
