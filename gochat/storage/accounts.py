@@ -106,6 +106,9 @@ def _create(connection: Connection, account: Account, now: Millis) -> None:
 
 
 def _account(connection: Connection, statement: str, value: str) -> Account | None:
+    """MySQL finds "anna" for "anna ", and scans the table for what its column of ASCII can't hold."""
+    if not value.isascii() or value.endswith(" "):
+        return None
     found = fetch(connection, statement, value)
     return Account(User(*found[0][:5]), *found[0][5:]) if found else None
 

@@ -68,14 +68,21 @@ def _write(transaction: Transaction, loaded: Loaded) -> None:
     write(sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())])
     write(sql.insert_messages, [rows.message_row(it) for it in state.created.values()])
     write(sql.update_messages, [rows.message_row(it) for it in state.updated.values()])
-    # Where nothing was reserved a row must not take another's place.
-    new = {cid for cid, it in state.changed.items() if it.unique_key is None and state.spans()[cid][0] == 0}
-    write(sql.insert_conversations, [rows.conversation_row(state.changed[cid]) for cid in new])
-    old = [it for cid, it in state.changed.items() if cid not in new]
-    write(sql.update_conversations, [rows.conversation_row(it) for it in old])
+    _write_conversations(transaction, state)
     _skip(transaction, state.unreadable)
     write(sql.write_members, [rows.member_row(it) for it in state.changed_members.values()])
     write(sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since])
+
+
+def _write_conversations(transaction: Transaction, state: State) -> None:
+    """Those that are new and had nothing reserved are inserted: they must not take another's place."""
+    new: list[list[object]] = []
+    old: list[list[object]] = []
+    for cid, (since, _) in state.spans().items():
+        it = state.changed[cid]
+        (new if since == 0 and it.unique_key is None else old).append(rows.conversation_row(it))
+    transaction.write(transaction.sql.insert_conversations, new)
+    transaction.write(transaction.sql.update_conversations, old)
 
 
 def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, int]]) -> None:

@@ -84,12 +84,12 @@ class Database:
             raise
 
     def _read(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
-        try:
-            with self._engine.connect() as connection:
+        with self._engine.connect() as connection:
+            try:
                 return function(connection, *arguments, **named)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
         with self._engine.connect() as connection:
             return function(connection, *arguments, **named)
 

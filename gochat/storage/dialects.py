@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 
-from gochat.storage.rows import Table, Type
+from gochat.storage.rows import Table, Type, columns
 
 Row = Sequence[object]
 
@@ -68,17 +68,30 @@ class Dialect(ABC):
         """Insert the rows of which no key is there."""
 
     @abstractmethod
+    def packed(self, table: Table, alias: str, *more: str) -> str:
+        """The columns of a table, and more, for a SELECT list that `find_packed` reads: short rows only."""
+
+    @abstractmethod
+    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        """Run a statement that reads the rows of some keys."""
+
+    @abstractmethod
+    def find_packed(
+        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
+    ) -> Sequence[Any]:
+        """The same for a SELECT list of `packed`."""
+
+    @abstractmethod
     def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
         """Run a statement that writes rows."""
 
 
-def given(values: Sequence[Row]) -> str:
-    """Keys, or rows, as one JSON parameter."""
-    return orjson.dumps(values).decode()
-
-
 class MySQL(Dialect):
-    """MySQL and MariaDB. Rows to write come as one JSON parameter too."""
+    """MySQL and MariaDB. Rows to write come as one JSON parameter too.
+
+    The parameter stands in the statement as a hexadecimal literal: nothing in it has to be escaped, which
+    would cost more than all else that is done with it here.
+    """
 
     marker = "%s"
     begin = None
@@ -92,7 +105,8 @@ class MySQL(Dialect):
     # A process that hangs must not keep its locks: the server closes its connection after 3 s of silence.
     _SESSION = (
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        "SET SESSION wait_timeout = 3, innodb_lock_wait_timeout = 3, autocommit = 0",
+        "SET SESSION wait_timeout = 3, innodb_lock_wait_timeout = 3, autocommit = 0,"
+        " group_concat_max_len = 67108864",
     )
     _TYPES: Mapping[Type, str] = {
         Type.NUMBER: "BIGINT",
@@ -144,8 +158,31 @@ class MySQL(Dialect):
         key = table.key[0]
         return f"{self.insert(table)} ON DUPLICATE KEY UPDATE {key} = {table.name}.{key}"
 
+    def packed(self, table: Table, alias: str, *more: str) -> str:
+        values = [
+            f"HEX({alias}.{name})" if type_ is Type.HEX else f"{alias}.{name}"
+            for name, type_ in table.columns.items()
+        ]
+        return f"JSON_ARRAYAGG(JSON_ARRAY({', '.join([*values, *more])}))"
+
+    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        return self._run(connection, statement, keys).fetchall()
+
+    def find_packed(
+        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
+    ) -> Sequence[Any]:
+        found: list[list[Any]] = orjson.loads(self._run(connection, statement, keys).scalar() or "[]")
+        for n in (n for n, type_ in enumerate(table.columns.values()) if type_ is Type.HEX):
+            for row in found:
+                row[n] = bytes.fromhex(row[n])
+        return found
+
     def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
-        connection.exec_driver_sql(statement, (given(values),))
+        self._run(connection, statement, values)
+
+    def _run(self, connection: Connection, statement: str, given: Sequence[Row]) -> CursorResult[Any]:
+        literal = f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
+        return connection.exec_driver_sql(statement % literal, execution_options={"no_parameters": True})
 
     def _given(self, columns: Mapping[str, Type]) -> str:
         fields = (
@@ -200,6 +237,17 @@ class SQLite(Dialect):
 
     def insert_missing(self, table: Table) -> str:
         return f"{self.insert(table)} ON CONFLICT DO NOTHING"
+
+    def packed(self, table: Table, alias: str, *more: str) -> str:
+        return ", ".join((columns(table, alias), *more))
+
+    def find_packed(
+        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
+    ) -> Sequence[Any]:
+        return self.find(connection, statement, keys)
+
+    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        return connection.exec_driver_sql(statement, (orjson.dumps(keys).decode(),)).fetchall()
 
     def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
         connection.exec_driver_sql(statement, [tuple(row) for row in values])

@@ -10,7 +10,7 @@ from gochat.core.commands import Command, CreateConversation, Needs
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
 from gochat.core.state import State
 from gochat.storage import rows
-from gochat.storage.dialects import Row, given
+from gochat.storage.dialects import Row
 from gochat.storage.statements import Statements
 
 
@@ -23,7 +23,11 @@ class Transaction:
 
     def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
         """The rows of some keys."""
-        return self.rows(statement, given(keys))
+        return self.sql.dialect.find(self.connection, statement, keys)
+
+    def find_packed(self, statement: str, keys: Sequence[Row], table: rows.Table) -> Sequence[Any]:
+        """The same, of a statement that packs the rows of a table."""
+        return self.sql.dialect.find_packed(self.connection, statement, keys, table)
 
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
         """What a SELECT finds."""
@@ -116,7 +120,8 @@ def _lock(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     sql, state = transaction.sql, loaded.state
     ids = sorted(needs.conversations.union(state.by_key.values()))
     if ids:
-        for row in transaction.find(sql.lock_conversations, [(cid,) for cid in ids]):
+        keys = [(cid,) for cid in ids]
+        for row in transaction.find_packed(sql.lock_conversations, keys, rows.CONVERSATIONS):
             state.conversations[row[0]] = rows.conversation(row)
             loaded.now = row[-1]
     if not loaded.now:
@@ -135,7 +140,8 @@ def _read_sent(transaction: Transaction, needs: Needs, state: State) -> None:
 
 def _read_members(transaction: Transaction, needs: Needs, state: State) -> None:
     if needs.members:
-        for row in transaction.find(transaction.sql.members, list(needs.members)):
+        keys = list(needs.members)
+        for row in transaction.find_packed(transaction.sql.members, keys, rows.MEMBERS):
             state.members[(row[0], row[1])] = rows.member(row)
 
 

@@ -15,13 +15,13 @@ class Statements:
     clock: str
     """No parameter."""
     lock_conversations: str
-    """[id] -> conversations, and the clock as the last column."""
+    """[id] -> conversations with the clock as one more column, packed."""
     find_keys: str
     """[unique_key] -> unique_key, id"""
     sent: str
     """[sender_id, client_message_id] -> messages"""
     members: str
-    """[conversation_id, user_id] -> members"""
+    """[conversation_id, user_id] -> members, packed"""
     messages: str
     """[conversation_id, seq] -> messages"""
     users: str
@@ -72,7 +72,7 @@ def statements(d: Dialect) -> Statements:
         dialect=d,
         clock=f"SELECT {d.clock}",
         lock_conversations=(
-            f"{d.select} {columns(CONVERSATIONS, 'c')}, {d.clock} FROM {d.given('id')}"
+            f"{d.select} {d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given('id')}"
             f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id{d.for_update}"
         ),
         find_keys=(
@@ -86,7 +86,7 @@ def statements(d: Dialect) -> Statements:
             " AND m.client_message_id = UNHEX(given.client_message_id)"
         ),
         members=(
-            f"{d.select} {columns(MEMBERS, 'm')} FROM {d.given('conversation_id', 'user_id')}"
+            f"{d.select} {d.packed(MEMBERS, 'm')} FROM {d.given('conversation_id', 'user_id')}"
             f" {d.join} members m{d.by('PRIMARY')}"
             " ON m.user_id = given.user_id AND m.conversation_id = given.conversation_id"
         ),

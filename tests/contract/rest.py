@@ -1,16 +1,21 @@
 """A REST client in the same process as the app. Every answer that it gets is held against the contract."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 from starlette.types import ASGIApp
 
+from gochat.config import load_settings
+from gochat.main import Chat
+from gochat.storage.migrate import upgrade
 from tests.contract.schema import validate_response
 
 API = "/api/v1"
 PASSWORD = "correct horse"
+SECRET = "k3" * 20
 
 
 @dataclass(frozen=True)
@@ -87,3 +92,23 @@ async def register(rest: Rest, username: str, **fields: object) -> RestUser:
     """Make an account."""
     body = await rest.ok("POST", "/auth/register", {"username": username, "password": PASSWORD, **fields})
     return RestUser(rest.as_(body["access_token"]), body["user"]["id"], body)
+
+
+@asynccontextmanager
+async def running(database_url: str, **overrides: Any) -> AsyncIterator[Rest]:
+    """The application on an empty database, composed as in production; hashing passwords is cheap."""
+    upgrade(database_url)
+    scheme, _, path = database_url.partition(":///")
+    settings = {
+        **({"sqlite_path": path} if scheme == "sqlite" else {"mysql_url": database_url}),
+        "argon2_memory_kib": 8_192,
+        "argon2_time_cost": 1,
+        "login_rate": "10000/minute",
+        **overrides,
+    }
+    chat = Chat(load_settings(jwt_secret=SECRET, **settings))
+    await chat.start()
+    try:
+        yield Rest(chat)
+    finally:
+        await chat.stop()

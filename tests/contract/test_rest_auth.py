@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from gochat.contract.ids import id_out
-from tests.contract.rest import PASSWORD, Rest, register
+from tests.contract.rest import PASSWORD, SECRET, Rest, register
 from tests.contract.stored import stored
 
 PHONE = "+493012345678"
@@ -180,14 +180,14 @@ async def test_expired_access_token(rest: Rest) -> None:
     ann = await register(rest, "ann")
     claims = jwt.decode(ann.tokens["access_token"], options={"verify_signature": False})
     old = {**claims, "iat": claims["iat"] - 10_000, "exp": claims["iat"] - 9_100}
-    answer = await rest.as_(jwt.encode(old, "k3" * 20, "HS256")).get("/me")
+    answer = await rest.as_(jwt.encode(old, SECRET, "HS256")).get("/me")
     assert (answer.status, answer.code, answer.body["retryable"]) == (401, "token_expired", True)
 
 
 async def test_token_of_no_session(rest: Rest) -> None:
     ann = await register(rest, "ann")
     claims = jwt.decode(ann.tokens["access_token"], options={"verify_signature": False})
-    answer = await rest.as_(jwt.encode({**claims, "sid": id_out(7)}, "k3" * 20, "HS256")).get("/me")
+    answer = await rest.as_(jwt.encode({**claims, "sid": id_out(7)}, SECRET, "HS256")).get("/me")
     assert (answer.status, answer.code) == (401, "token_invalid")
 
 

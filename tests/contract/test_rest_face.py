@@ -281,6 +281,31 @@ async def test_a_body_that_does_not_come(rest: Rest, monkeypatch: pytest.MonkeyP
     assert (answer.status, answer.code, answer.body["retryable"]) == (408, "request_timeout", True)
 
 
+async def test_a_client_that_goes_away_while_it_sends(rest: Rest) -> None:
+    received = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": API + "/auth/refresh", "query_string": b""}
+    with capture_logs() as logs:
+        await rest.app({**scope, "headers": headers, "http_version": "1.1"}, receive, send)
+    assert logs == []
+    assert sent[0]["status"] == 400
+
+
+async def test_names_of_unknown_fields_are_told_in_short(rest: Rest) -> None:
+    answer = await rest.post("/auth/refresh", {"refresh_token": "x", "y" * 10_000: 1})
+    assert answer.code == "invalid_payload"
+    assert answer.body["field"] == "y" * 64
+    assert len(str(answer.body)) < 1_000
+
+
 # ---- queries
 
 
@@ -402,6 +427,12 @@ async def test_browsers_may_read_errors_too() -> None:
 
 
 # ---- health, home and contract
+
+
+async def test_head_is_as_get_without_its_body(rest: Rest) -> None:
+    response = await rest.send("HEAD", API + "/health/live")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
 
 
 async def test_live_asks_nothing(rest: Rest) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import closing
 
 import pytest
 
@@ -30,6 +31,7 @@ from gochat.core.errors import (
 from gochat.core.limits import Limits
 from gochat.core.model import Attachment, Conversation, Message, Role
 from gochat.core.state import Receipt, Result, Sent
+from tests.services.mariadb import MariaDB
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, new_key, prepare, send, writing
 
@@ -167,20 +169,25 @@ def test_a_text_that_no_column_holds_is_refused_alone(mariadb_url: str) -> None:
     check(read(mariadb_url))
 
 
-def test_a_batch_that_is_too_large_for_the_server_is_split(mariadb_url: str) -> None:
+def test_a_batch_that_is_too_large_for_the_server_is_split(mariadb: MariaDB, mariadb_url: str) -> None:
     anna, ben = prepare(mariadb_url, 2)
-    body = "x" * (6 << 20)
+    bodies = ["x" * 300_000, "1", "y" * 300_000, "z" * 300_000, "v" * 1_200_000, "2"]
 
     async def scenario() -> None:
         async with writing(mariadb_url, Limits(body=1 << 30), batch_bytes=1 << 30) as it:
             cid = await it.create(group(anna, ben))
-            answers = await it.submit_all(
-                [send(cid, anna, text) for text in (body, "1", body, body, body * 3, "2")]
-            )
+            answers = await it.submit_all([send(cid, anna, body) for body in bodies])
             assert isinstance(answers.pop(4), ChatError)
             assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 6)]
 
-    asyncio.run(scenario())
+    with closing(mariadb.admin()) as admin, admin.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.max_allowed_packet")
+        (usual,) = cursor.fetchall()[0]
+        cursor.execute("SET GLOBAL max_allowed_packet = 1048576")
+        try:
+            asyncio.run(scenario())
+        finally:
+            cursor.execute(f"SET GLOBAL max_allowed_packet = {usual}")
     check(read(mariadb_url))
 
 

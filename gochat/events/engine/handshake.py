@@ -61,7 +61,6 @@ def _environ_key(name: bytes) -> str:
 class Query:
     """The parameters that Engine.IO reads."""
 
-    version: bytes | None
     transport: str
     sid: str | None
 
@@ -81,7 +80,7 @@ def parse_query(query: bytes) -> Query:
     sid = found.get(b"sid")
     if found.get(b"EIO") != b"4":
         raise Refused(400, 5, "Unsupported protocol version")
-    return Query(b"4", transport, None if sid is None else sid.decode("latin-1"))
+    return Query(transport, None if sid is None else sid.decode("latin-1"))
 
 
 class OriginPolicy:

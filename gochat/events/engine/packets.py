@@ -98,7 +98,7 @@ def _load(text: str, max_depth: int) -> Any:
 
 def _check_depth(value: Any, max_depth: int) -> None:
     level = [value]
-    for _ in range(max_depth + 1):
+    for _ in range(max_depth):
         level = [
             item
             for node in level

@@ -39,8 +39,8 @@ class Polling:
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """End the polls: the pending one hears a CLOSE packet, or with `flush` the next one does.
 
-        What is flushed comes in an answer of its own: the JavaScript client acts on CLOSE before it acts on the
-        packets in front of it.
+        What is flushed comes in an answer of its own: the JavaScript client acts on CLOSE before it acts on
+        the packets in front of it.
         """
         if not flush:
             self._queue.clear()

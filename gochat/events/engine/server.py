@@ -122,7 +122,7 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
             self.eio.spawn(self._dismiss(self.manager.member(sid, namespace)))
 
     def _dismiss(self, member: Member) -> Step:
-        """Send DISCONNECT and end the connection if it has no other namespace; return what is left to await."""
+        """Send DISCONNECT, end a connection without other namespaces; return what is left to await."""
         member.write(packets.encode(packets.DISCONNECT, member.namespace))
         member.connected = False
         leaving = self.leave_member(member, self.reason.SERVER_DISCONNECT)

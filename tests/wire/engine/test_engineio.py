@@ -150,12 +150,15 @@ def test_second_post_closes_the_session(server: Server) -> None:
 
 
 def test_abandoned_poll_closes_the_session(server: Server) -> None:
-    poller = Poller(server.port)
-    with poller.pending_poll():
-        pass
-    while (status := poller.request("POST", f"&sid={poller.sid}", b"40")[0]) == 200:
-        pass
-    assert status == 400
+    poller = Poller(server.port).connect()
+    with Ws(server.port).connect() as watcher:
+        watcher.send('421["join","watchers"]')
+        watcher.expect("431[]")
+        with poller.pending_poll():
+            pass
+        while watcher.text() != '42["gone","transport close"]':
+            pass
+    assert poller.poll()[0] == 400
 
 
 @pytest.mark.parametrize(
