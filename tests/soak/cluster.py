@@ -29,17 +29,14 @@ SETTINGS = {
     "DRAIN_SECONDS": "1",
     "ACCESS_TOKEN_TTL_S": "120",
 }
+_ROW = "(NULL, NEW.conversation_id, NEW.user_id, NEW.revision, NEW.active, NEW.visible_from_seq)"
 AUDIT = (
-    """CREATE TABLE soak_members (id BIGINT PRIMARY KEY AUTO_INCREMENT,
-       conversation_id BIGINT, user_id BIGINT, revision BIGINT, active INT, visible_from_seq BIGINT, KEY (conversation_id, user_id))""",
-    """CREATE TRIGGER soak_joined AFTER INSERT ON members FOR EACH ROW
-       INSERT INTO soak_members VALUES (NULL, NEW.conversation_id, NEW.user_id, NEW.revision, NEW.active,
-       NEW.visible_from_seq)""",
-    """CREATE TRIGGER soak_moved AFTER UPDATE ON members FOR EACH ROW
-       IF NEW.active <> OLD.active OR NEW.joined_revision <> OLD.joined_revision THEN
-         INSERT INTO soak_members VALUES (NULL, NEW.conversation_id, NEW.user_id, NEW.revision, NEW.active,
-         NEW.visible_from_seq);
-       END IF""",
+    "CREATE TABLE soak_members (id BIGINT PRIMARY KEY AUTO_INCREMENT, conversation_id BIGINT,"
+    " user_id BIGINT, revision BIGINT, active INT, visible_from_seq BIGINT)",
+    f"CREATE TRIGGER soak_joined AFTER INSERT ON members FOR EACH ROW INSERT INTO soak_members VALUES {_ROW}",
+    "CREATE TRIGGER soak_moved AFTER UPDATE ON members FOR EACH ROW"
+    " IF NEW.active <> OLD.active OR NEW.joined_revision <> OLD.joined_revision"
+    f" THEN INSERT INTO soak_members VALUES {_ROW}; END IF",
 )
 """Who was a member when: written by the database itself, whatever the servers believe."""
 
