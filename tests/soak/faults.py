@@ -17,9 +17,8 @@ class Fault(ABC):
 
     seconds = (0.2, 2.0)
     unheard = False
-    """A doorbell may have been lost, with nothing to make up for it but the conversation's next change."""
-    deaf = False
-    """A process hears nothing any more and does not notice."""
+    """A doorbell may have been lost. Nothing makes up for it but the conversation's next change, so a member
+    who was not told in time counts as open, not as a violation."""
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self.cluster = cluster
@@ -124,7 +123,6 @@ class RedisSilentlyDead(Fault):
     """One process's connections to Redis are dead, and neither end is told."""
 
     unheard = True
-    deaf = True
 
     async def inject(self) -> None:
         self.cluster.to_redis[self.n].abandon()

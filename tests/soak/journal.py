@@ -8,7 +8,7 @@ from gochat.contract import shapes
 from tests.phone.outbox import Draft
 
 SHOWN = 20
-"""Violations of one kind that are kept word for word."""
+"""Violations of one kind that are told in words."""
 
 
 @dataclass
@@ -41,12 +41,20 @@ class Journal:
         self.violations: dict[str, list[str]] = defaultdict(list)
         self.heard: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         """By conversation and user: revision, and the oldest message's seq or 0, of every delta."""
+        self._news: list[str] = []
         self._receipts: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._places: dict[tuple[str, str], int] = defaultdict(int)
 
     def violation(self, kind: str, text: str) -> None:
         """A promise was broken."""
-        self.violations[kind].append(text if len(self.violations[kind]) < SHOWN else "")
+        self.violations[kind].append(text)
+        if len(self.violations[kind]) <= SHOWN:
+            self._news.append(f"{kind}: {text}"[:1_000])
+
+    def news(self) -> list[str]:
+        """Violations since the last call; of each kind only the first ones."""
+        news, self._news = self._news, []
+        return news
 
     def writes(self, draft: Draft, user_id: str, *, in_order: bool) -> Sending:
         """A user pressed send."""

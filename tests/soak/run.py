@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx2
 
 from gochat.contract.ids import id_out
-from tests.phone.phone import LostError
 from tests.soak.check import check_all
 from tests.soak.cluster import Cluster
 from tests.soak.faults import FAULTS, Fault
@@ -140,12 +139,16 @@ async def _chat(
         await _suffer(fault, cluster, report, users)
         left.pop(0)
         say(f"{report.injected.total():4d} {fault.name:26s} {_summary(report)}")
+        for text in report.journal.news():
+            say(f"     VIOLATION {text}")
     await asyncio.gather(*living)
     for user in users:
         if not user.phone.online:
             user.phone.start()
     await _wait(lambda: all(not user.phone.outbox for user in users), QUIET_S)
     await check_all(cluster, journal, [user.phone for user in users])
+    for text in report.journal.news():
+        say(f"     VIOLATION {text}")
 
 
 async def _suffer(fault: Fault, cluster: Cluster, report: Report, users: Sequence[User]) -> None:
@@ -158,13 +161,13 @@ async def _suffer(fault: Fault, cluster: Cluster, report: Report, users: Sequenc
     lagging = await _lag(cluster, users)
     if lagging and fault.unheard:
         report.open[fault.name] += 1
-        for proxy in cluster.to_redis:
-            proxy.bury()
-        for cid in {cid for _, cid in lagging}:
-            await _nudge(cid, users)
-        lagging = [] if fault.deaf else await _lag(cluster, users)
+        await _help(cluster, users, lagging)
+        lagging = await _lag(cluster, users)
     if lagging:
-        who = ", ".join(f"{user_id} in {cid}" for user_id, cid in lagging[:5])
+        phones = {user.phone.store.user_id: user.phone for user in users}
+        who = ", ".join(
+            f"{user_id} has {phones[user_id].store.revision(cid)} of {cid}" for user_id, cid in lagging[:5]
+        )
         report.journal.violation("delivery", f"{HEAL_S:.0f} s after {fault.name}: {who} ({len(lagging)})")
     report.slowest_heal = max(report.slowest_heal, time.monotonic() - healed)
 
@@ -189,15 +192,19 @@ async def _lag(cluster: Cluster, users: Sequence[User]) -> list[tuple[str, str]]
         await asyncio.sleep(POLL_S)
 
 
-async def _nudge(conversation_id: str, users: Sequence[User]) -> None:
-    """Someone writes there: what a doorbell that was lost has to wait for."""
+async def _help(cluster: Cluster, users: Sequence[User], lagging: Sequence[tuple[str, str]]) -> None:
+    """What has to happen as long as nothing heals a lost doorbell: dead connections are noticed, a phone
+    whose user joined something syncs, and in the other conversations somebody writes."""
+    for proxy in cluster.to_redis:
+        proxy.bury()
+    phones = {user.phone.store.user_id: user.phone for user in users}
+    quiet = {cid for user_id, cid in lagging if phones[user_id].store.revision(cid)}
+    for user_id in {user_id for user_id, cid in lagging if cid not in quiet}:
+        phones[user_id].resync()
     for user in users:
-        if user.phone.online and conversation_id in user.phone.store.conversations:
-            try:
-                await user.speak(conversation_id)
-            except LostError:
-                continue
-            return
+        for cid in quiet & user.phone.store.conversations.keys():
+            user.speak(cid)
+            quiet.discard(cid)
 
 
 async def _wait(done: Callable[[], bool], seconds: float) -> None:
