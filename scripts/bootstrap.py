@@ -79,6 +79,8 @@ def find_uv(uv: str | None) -> str:
         return uv
     own = VENV / "bin" / "uv"
     if not own.exists():
+        if not any(VENV.glob("lib/*/site-packages/pip")):  # made by a uv that is gone
+            run([str(PYTHON), "-m", "ensurepip"])
         pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run([*pip, "--require-hashes", "--no-deps", "-r", str(lock("uv"))])
     return str(own)
