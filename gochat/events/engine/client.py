@@ -121,14 +121,26 @@ class Client:
     bounded: beyond `max_in_flight` the session is paused.
     """
 
-    __slots__ = ("_attachments", "_held", "_in_flight", "_inbox", "_limit", "_refused", "members", "request",
-                 "server", "session")  # fmt: skip
+    __slots__ = (
+        "_attachments",
+        "_held",
+        "_in_flight",
+        "_inbox",
+        "_limit",
+        "_options",
+        "_refused",
+        "members",
+        "request",
+        "server",
+        "session",
+    )
 
     def __init__(self, server: "EngineServer", session: Session, request: Request) -> None:
         self.server = server
         self.session = session
         self.request: Request | None = request
         self.members: dict[str, Member] = {}
+        self._options = server.options
         self._limit = server.options.max_in_flight
         self._in_flight = 0
         self._inbox: deque[str | bytes] | None = None
@@ -186,9 +198,16 @@ class Client:
 
     def _process(self, data: str | bytes) -> Step | None:
         """Handle one message; return what has to be awaited before the next. Raises ProtocolError."""
-        packet = self._assemble(data)
-        if packet is None:
-            return None
+        if self._held is None and type(data) is str:
+            packet = packets.decode(data, self._options.max_attachments, self._options.max_depth)
+            if packet.attachments:
+                self._held = packet
+                return None
+        else:
+            whole = self._attach(data, self._held)
+            if whole is None:
+                return None
+            packet = whole
         if packet.kind == packets.CONNECT:
             return self._connect(packet)
         member = self.members.get(packet.namespace)
@@ -203,22 +222,14 @@ class Client:
             return step
         return self._disconnect(member)
 
-    def _assemble(self, data: str | bytes) -> Packet | None:
-        """Return the packet that `data` is or completes, None while attachments are missing."""
-        held = self._held
+    def _attach(self, data: str | bytes, held: Packet | None) -> Packet | None:
+        """Add an attachment to the packet that waits for it; return the packet if it is whole."""
         if held is None:
-            if type(data) is bytes:
-                raise ProtocolError("attachment without a packet")
-            options = self.server.options
-            packet = packets.decode(str(data), options.max_attachments, options.max_depth)
-            if not packet.attachments:
-                return packet
-            self._held = packet
-            return None
+            raise ProtocolError("attachment without a packet")
         if type(data) is not bytes:
             raise ProtocolError("packet where an attachment is due")
         self._attachments.append(data)
-        if sum(map(len, self._attachments)) > self.server.options.max_message:
+        if sum(map(len, self._attachments)) > self._options.max_message:
             raise ProtocolError("attachments too big")
         if len(self._attachments) < held.attachments:
             return None
