@@ -31,8 +31,9 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in LEVELS:
         sys.exit(f"usage: services.py {'|'.join(LEVELS)}")
     needed = [program for program in LEVELS[sys.argv[1]] if _has_tests(program)]
-    install_debian(sorted({program.package for program in needed if not program.find()}))
-    problems = [f"{program.name} (Debian: {program.package})" for program in needed if not program.find()]
+    missing = [program.packages for program in needed if not program.find()]
+    install_debian(sorted(set(" ".join(missing).split())))
+    problems = [f"{program.name} (Debian: {program.packages})" for program in needed if not program.find()]
     problems += install_javascript_client()
     if problems:
         print(

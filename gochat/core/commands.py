@@ -39,7 +39,8 @@ class Needs:
     me: set[UserId] = field(default_factory=set)
     """Users whose own log may move: their rows are locked, after the conversations."""
     successors: set[ConversationId] = field(default_factory=set)
-    """The first few active members by standing and time, should the owner quit."""
+    """The rows of the first active members by standing and time, should the owner quit: as many as the batch
+    may remove, and one more."""
     deleted_after: set[tuple[ConversationId, UserId, int]] = field(default_factory=set)
     """How many deleted messages follow that seq; asked only where that member has any to skip."""
 
@@ -246,10 +247,11 @@ class SetRole:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far one member says he got. 0 says nothing."""
+    """How far one member says he got. 0 says nothing. `private`: the others are not shown it."""
 
     delivered_seq: int = 0
     read_seq: int = 0
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

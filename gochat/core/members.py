@@ -134,9 +134,13 @@ def _joining(conversation: Conversation, user_id: UserId, state: State) -> Membe
 
 
 def _inherit(state: State, owner: Member, revision: int) -> list[Member]:
-    """The row of who owns the group after its owner; nobody, if he was the last."""
-    for user_id in state.successors.get(owner.conversation_id, ()):
-        heir = state.members.get((owner.conversation_id, user_id))
-        if heir is not None and heir.active and heir.user_id != owner.user_id:
-            return [replace(heir, role=Role.OWNER, revision=revision)]
-    return []
+    """The row of who owns the group after its owner, by standing, then by time; nobody: he was the last."""
+    heirs = [
+        member
+        for (cid, user_id), member in state.members.items()
+        if cid == owner.conversation_id and member.active and user_id != owner.user_id
+    ]
+    if not heirs:
+        return []
+    heir = min(heirs, key=lambda it: (it.role is not Role.ADMIN, it.joined_revision, it.user_id))
+    return [replace(heir, role=Role.OWNER, revision=revision)]

@@ -11,6 +11,7 @@ from gochat.core.commands import Command, Position
 from gochat.core.delta import Committed, Delta
 from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
 from gochat.core.queries import (
+    Batch,
     ConversationPage,
     ConversationView,
     HistoryPage,
@@ -143,6 +144,33 @@ class Reader(Protocol):
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
+        ...
+
+
+class ChangeLog(Protocol):
+    """What all processes committed in the last hour, whether or not they could tell anybody.
+
+    Every method raises `Unavailable` if the database does not answer in time.
+    """
+
+    async def epoch(self) -> str:
+        """Which history the database tells; another one than before means that some of it was lost."""
+        ...
+
+    async def heads(self) -> Mapping[int, int]:
+        """By process id, the number of its last batch: from where one that starts reads on."""
+        ...
+
+    async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
+        """The batches after the number known of each process; of one that is not known, all.
+
+        Those of one process come in order. As many as `limit` means that there may be more. A number that is
+        missing was there too long ago: then only `revisions` tells what changed.
+        """
+        ...
+
+    async def revisions(self, conversation_ids: Iterable[ConversationId]) -> Mapping[ConversationId, int]:
+        """How far those conversations are that exist."""
         ...
 
 

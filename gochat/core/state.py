@@ -69,7 +69,6 @@ class State:
     users: dict[UserId, int] = field(default_factory=dict)
     """Users who exist, with their number of active memberships."""
     me: dict[UserId, int] = field(default_factory=dict)
-    successors: dict[ConversationId, tuple[UserId, ...]] = field(default_factory=dict)
     deleted_after: dict[tuple[ConversationId, UserId, int], int] = field(default_factory=dict)
 
     changed: dict[ConversationId, Conversation] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pymysql
 
 from tests.services import mysql
-from tests.services.process import Process, Server
+from tests.services.process import NotStartedError, Process, Server
 from tests.services.programs import MARIADB, MARIADB_SETUP, require
 
 DURABLE = (
@@ -31,7 +31,11 @@ class MariaDB(Server):
         self._program = require(MARIADB)
         setup = [str(require(MARIADB_SETUP)), *self._options, "--skip-test-db"]
         setup += ["--auth-root-authentication-method=normal"]
-        subprocess.run(setup, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+        done = subprocess.run(
+            setup, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise NotStartedError(f"{setup[0]}: {done.stdout[-4000:]}{done.stderr[-4000:]}")
 
     @property
     def _options(self) -> list[str]:
@@ -44,7 +48,8 @@ class MariaDB(Server):
 
     def _launch(self, port: int) -> Process:
         options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={self._directory / 'socket'}"]
-        options += [f"--pid-file={self._directory / 'pid'}", "--skip-name-resolve", "--max-connections=500"]
+        options += [f"--pid-file={self._directory / 'pid'}", f"--tmpdir={self._directory}"]
+        options += ["--skip-name-resolve", "--max-connections=500"]
         process = Process([str(self._program), *self._options, *options, *DURABLE], self._directory / "log")
         process.wait_until(lambda: self._answers(port), timeout=60)
         return process

@@ -20,11 +20,11 @@ _FOLDERS = (str(Path(sys.executable).parent), "/usr/local/sbin", "/usr/sbin", "/
 
 @dataclass(frozen=True)
 class Program:
-    """One program: what it is called, the Debian package that has it, and the tests that need it."""
+    """One program: what it is called, the Debian packages that make it run, and the tests that need it."""
 
     name: str
     executables: tuple[str, ...]
-    package: str
+    packages: str
     tests: tuple[str, ...]
 
     def find(self) -> Path | None:
@@ -34,11 +34,11 @@ class Program:
         return next((Path(where) for where in found if where), None)
 
 
-MARIADB = Program(
-    "MariaDB", ("mariadbd",), "mariadb-server-core", ("tests/contract", "tests/wire", "tests/faults")
-)
-MARIADB_SETUP = Program("MariaDB's set-up", ("mariadb-install-db",), "mariadb-server-core", MARIADB.tests)
-REDIS = Program("Redis", ("redis-server",), "redis-server", ("tests/contract", "tests/wire", "tests/faults"))
+_ALL = ("tests/contract", "tests/wire", "tests/faults")
+_MARIADB_PACKAGES = "mariadb-server-core mariadb-client-core"
+MARIADB = Program("MariaDB", ("mariadbd",), _MARIADB_PACKAGES, _ALL)
+MARIADB_SETUP = Program("MariaDB's set-up", ("mariadb-install-db",), _MARIADB_PACKAGES, _ALL)
+REDIS = Program("Redis", ("redis-server",), "redis-server", _ALL)
 NODE = Program("Node", ("node",), "nodejs", ("tests/wire",))
 CHROMIUM = Program("Chromium", ("chromium", "google-chrome"), "chromium", ("tests/browser",))
 JAVA = Program("Java", ("javac",), "default-jdk-headless", ("tests/java",))
@@ -49,7 +49,7 @@ def require(program: Program) -> Path:
     """Return where `program` is. Without it, the test is skipped, or with CI=true failed."""
     found = program.find()
     if found is None:
-        missing(f"{program.name} is missing (Debian: apt-get install {program.package})")
+        missing(f"{program.name} is missing (Debian: apt-get install {program.packages})")
     return found
 
 

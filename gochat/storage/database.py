@@ -1,0 +1,98 @@
+"""The database as the event loop sees it: a bounded pool of threads, each with a connection of its own."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from gochat.core.errors import Overloaded, Unavailable
+from gochat.storage.engines import read_engine, transaction
+from gochat.storage.faults import Fault, fault_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Database:
+    """Runs functions of a connection in threads. Not the writer's door: that is `storage.writer`.
+
+    Args:
+        url: `sqlite:///path` or `mysql+pymysql://user:password@host:port/database`.
+        pool_size: threads, each with one connection.
+        waiting: calls that may wait for a thread; the next one is `Overloaded`.
+        timeout: seconds after which a caller is told `Unavailable`.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8, waiting: int = 1_000, timeout: float = 10.0) -> None:
+        self.url = url
+        self._engine = read_engine(url, pool_size)
+        self._threads = ThreadPoolExecutor(pool_size, "database")
+        self._room = threading.BoundedSemaphore(pool_size + waiting)
+        self._timeout = timeout
+
+    async def read(
+        self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Run `function(connection, *arguments)`, which only reads; once more if its connection was lost.
+
+        Raises:
+            Overloaded: at once; too many wait already.
+            Unavailable: the database does not answer, or not in time.
+        """
+        return await self._answer(self._submit(self._read, function, *arguments, **named))
+
+    async def write(
+        self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Run `function(connection, *arguments)` in one transaction, committed when it returns.
+
+        Raises:
+            Overloaded: at once; too many wait already.
+            Unavailable: the database does not answer, or not in time: it may be done or not.
+        """
+        return await self._answer(self._submit(self._write, function, *arguments, **named))
+
+    async def close(self) -> None:
+        """Let what runs end, refuse what waits, close the connections."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        self._engine.dispose()
+
+    def _submit(self, run: Callable[..., T], *arguments: object, **named: object) -> Future[T]:
+        if not self._room.acquire(blocking=False):
+            raise Overloaded(retry_after_ms=1_000)
+        try:
+            future = self._threads.submit(run, *arguments, **named)
+        except RuntimeError as error:
+            self._room.release()
+            raise Unavailable from error
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    async def _answer(self, future: Future[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise Unavailable from error
+        except DBAPIError as error:
+            if fault_of(error) in {Fault.LOST, Fault.AGAIN}:
+                raise Unavailable from error
+            raise
+
+    def _read(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
+        with self._engine.connect() as connection:
+            try:
+                return function(connection, *arguments, **named)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+        with self._engine.connect() as connection:
+            return function(connection, *arguments, **named)
+
+    def _write(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
+        with self._engine.connect() as connection, transaction(connection):
+            return function(connection, *arguments, **named)

@@ -1,0 +1,253 @@
+"""What MySQL and SQLite say in different words. The SQL of MySQL is of what MySQL 8 and MariaDB 10.11 share.
+
+To look up, keys come as one JSON parameter, a list of lists, which the statement reads as a table named
+`given`: one short statement for any number of keys, parsed by the database in C. Tables are joined to it in
+that order and by the index named, since no optimiser can tell how many keys are given.
+"""
+# ruff: noqa: S608, D102 (SQL is put together of this package's constants; `Dialect` has the docstrings)
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, CursorResult
+
+from gochat.storage.rows import Table, Type, columns
+
+Row = Sequence[object]
+
+
+class Dialect(ABC):
+    """The words of one dialect."""
+
+    marker: str
+    begin: str | None
+    """None: a transaction is always under way."""
+    connection_id: str | None
+    """Finds the number of a connection; None: a connection can't be lost."""
+    select: str
+    join: str
+    for_update: str
+    clock: str
+    """Milliseconds since the epoch."""
+    purge_batches: str
+
+    @property
+    @abstractmethod
+    def write_users(self) -> str:
+        """Set `me_revision` by id."""
+
+    @property
+    @abstractmethod
+    def unreserve(self) -> str:
+        """Delete conversations by id that were not created."""
+
+    @abstractmethod
+    def prepare(self, connection: Connection) -> None:
+        """Make a new connection fit for the writer."""
+
+    @abstractmethod
+    def given(self, *names: str) -> str:
+        """The JSON parameter as a table with these columns; those of bytes are hexadecimal digits in it."""
+
+    @abstractmethod
+    def by(self, index: str) -> str:
+        """Makes the table before it be read by an index."""
+
+    @abstractmethod
+    def insert(self, table: Table) -> str:
+        """Insert rows, as written by `write`."""
+
+    @abstractmethod
+    def upsert(self, table: Table) -> str:
+        """Insert rows, or overwrite those of the same primary key."""
+
+    @abstractmethod
+    def insert_missing(self, table: Table) -> str:
+        """Insert the rows of which no key is there."""
+
+    @abstractmethod
+    def packed(self, table: Table, alias: str, *more: str) -> str:
+        """The columns of a table, and more, for a SELECT list that `find_packed` reads: short rows only."""
+
+    @abstractmethod
+    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        """Run a statement that reads the rows of some keys."""
+
+    @abstractmethod
+    def find_packed(
+        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
+    ) -> Sequence[Any]:
+        """The same for a SELECT list of `packed`."""
+
+    @abstractmethod
+    def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
+        """Run a statement that writes rows."""
+
+
+class MySQL(Dialect):
+    """MySQL and MariaDB. Rows to write come as one JSON parameter too.
+
+    The parameter stands in the statement as a hexadecimal literal: nothing in it has to be escaped, which
+    would cost more than all else that is done with it here.
+    """
+
+    marker = "%s"
+    begin = None
+    connection_id = "SELECT CONNECTION_ID()"
+    select = "SELECT STRAIGHT_JOIN"
+    join = "JOIN"
+    for_update = " FOR UPDATE"
+    clock = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
+    purge_batches = "DELETE FROM batches WHERE created_at < %s ORDER BY created_at LIMIT %s"
+
+    # A process that hangs must not keep its locks: the server closes its connection after 3 s of silence.
+    _SESSION = (
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION wait_timeout = 3, innodb_lock_wait_timeout = 3, autocommit = 0,"
+        " group_concat_max_len = 67108864",
+    )
+    _TYPES: Mapping[Type, str] = {
+        Type.NUMBER: "BIGINT",
+        Type.TEXT: "MEDIUMTEXT CHARACTER SET utf8mb4",
+        Type.KEY: "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
+        Type.HEX: "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
+    }
+    _KEYS: Mapping[str, Type] = {"unique_key": Type.KEY, "client_message_id": Type.HEX}
+
+    @property
+    def write_users(self) -> str:
+        return (
+            f"UPDATE {self.given('id', 'me_revision')} STRAIGHT_JOIN users u FORCE INDEX (PRIMARY)"
+            " ON u.id = given.id SET u.me_revision = given.me_revision"
+        )
+
+    @property
+    def unreserve(self) -> str:
+        return (
+            f"DELETE c FROM {self.given('id')} STRAIGHT_JOIN conversations c FORCE INDEX (PRIMARY)"
+            " ON c.id = given.id WHERE c.revision = 0"
+        )
+
+    def prepare(self, connection: Connection) -> None:
+        for statement in self._SESSION:
+            connection.exec_driver_sql(statement)
+
+    def given(self, *names: str) -> str:
+        return self._given({name: self._KEYS.get(name, Type.NUMBER) for name in names})
+
+    def by(self, index: str) -> str:
+        return f" FORCE INDEX ({index})"
+
+    def insert(self, table: Table) -> str:
+        values = (
+            f"UNHEX(given.{name})" if type_ is Type.HEX else f"given.{name}"
+            for name, type_ in table.columns.items()
+        )
+        names = ", ".join(table.columns)
+        return (
+            f"INSERT INTO {table.name} ({names}) SELECT {', '.join(values)} FROM {self._given(table.columns)}"
+        )
+
+    def upsert(self, table: Table) -> str:
+        sets = ", ".join(f"{name} = VALUES({name})" for name in table.values)
+        return f"{self.insert(table)} ON DUPLICATE KEY UPDATE {sets}"
+
+    def insert_missing(self, table: Table) -> str:
+        key = table.key[0]
+        return f"{self.insert(table)} ON DUPLICATE KEY UPDATE {key} = {table.name}.{key}"
+
+    def packed(self, table: Table, alias: str, *more: str) -> str:
+        values = [
+            f"HEX({alias}.{name})" if type_ is Type.HEX else f"{alias}.{name}"
+            for name, type_ in table.columns.items()
+        ]
+        return f"JSON_ARRAYAGG(JSON_ARRAY({', '.join([*values, *more])}))"
+
+    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        return self._run(connection, statement, keys).fetchall()
+
+    def find_packed(
+        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
+    ) -> Sequence[Any]:
+        found: list[list[Any]] = orjson.loads(self._run(connection, statement, keys).scalar() or "[]")
+        for n in (n for n, type_ in enumerate(table.columns.values()) if type_ is Type.HEX):
+            for row in found:
+                row[n] = bytes.fromhex(row[n])
+        return found
+
+    def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
+        self._run(connection, statement, values)
+
+    def _run(self, connection: Connection, statement: str, given: Sequence[Row]) -> CursorResult[Any]:
+        literal = f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
+        return connection.exec_driver_sql(statement % literal, execution_options={"no_parameters": True})
+
+    def _given(self, columns: Mapping[str, Type]) -> str:
+        fields = (
+            f"{name} {self._TYPES[type_]} PATH '$[{n}]' ERROR ON ERROR"
+            for n, (name, type_) in enumerate(columns.items())
+        )
+        return f"JSON_TABLE(%s, '$[*]' COLUMNS ({', '.join(fields)})) given"
+
+
+class SQLite(Dialect):
+    """SQLite 3.35 or newer. Rows to write are bound one by one: its JSON ends a text at U+0000."""
+
+    marker = "?"
+    begin = "BEGIN IMMEDIATE"
+    connection_id = None
+    select = "SELECT"
+    join = "CROSS JOIN"
+    for_update = ""
+    clock = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+    purge_batches = (
+        "DELETE FROM batches WHERE rowid IN"
+        " (SELECT rowid FROM batches WHERE created_at < ? ORDER BY created_at LIMIT ?)"
+    )
+
+    @property
+    def write_users(self) -> str:
+        return "UPDATE users SET me_revision = ?2 WHERE id = ?1"
+
+    @property
+    def unreserve(self) -> str:
+        return "DELETE FROM conversations WHERE id = ? AND revision = 0"
+
+    def prepare(self, connection: Connection) -> None:
+        """UNHEX is there only from 3.41."""
+        driver: Any = connection.connection.driver_connection
+        driver.create_function("UNHEX", 1, bytes.fromhex, deterministic=True)
+
+    def given(self, *names: str) -> str:
+        fields = (f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(names))
+        return f"(SELECT {', '.join(fields)} FROM json_each(?)) given"
+
+    def by(self, index: str) -> str:
+        return ""
+
+    def insert(self, table: Table) -> str:
+        values = ("UNHEX(?)" if type_ is Type.HEX else "?" for type_ in table.columns.values())
+        return f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join(values)})"
+
+    def upsert(self, table: Table) -> str:
+        sets = ", ".join(f"{name} = excluded.{name}" for name in table.values)
+        return f"{self.insert(table)} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
+
+    def insert_missing(self, table: Table) -> str:
+        return f"{self.insert(table)} ON CONFLICT DO NOTHING"
+
+    def packed(self, table: Table, alias: str, *more: str) -> str:
+        return ", ".join((columns(table, alias), *more))
+
+    def find_packed(
+        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
+    ) -> Sequence[Any]:
+        return self.find(connection, statement, keys)
+
+    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        return connection.exec_driver_sql(statement, (orjson.dumps(keys).decode(),)).fetchall()
+
+    def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
+        connection.exec_driver_sql(statement, [tuple(row) for row in values])

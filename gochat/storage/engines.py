@@ -1,0 +1,119 @@
+"""Connections as every use of the database needs them, on MySQL, MariaDB and SQLite alike.
+
+All are in autocommit at the driver: a single statement costs one round trip, and whoever needs several as
+one says so with `snapshot` or `transaction`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import Pool
+
+CONNECT_TIMEOUT = 5
+SOCKET_TIMEOUT = 10
+"""Seconds that one statement may be silent on the network. A server that died without a word is noticed."""
+SQLITE_BUSY_TIMEOUT = 5
+
+_SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+_RECYCLE = 3600
+
+
+def read_engine(url: str, size: int) -> Engine:
+    """Up to `size` connections for reading, and for the short transactions of accounts.
+
+    On MySQL at REPEATABLE READ: the statements of one `snapshot` see one state.
+    """
+    return _engine(url, QueuePool, "REPEATABLE READ", pool_size=size, max_overflow=0, pool_recycle=_RECYCLE)
+
+
+def write_engine(url: str) -> Engine:
+    """A new connection at each `connect()`: for the writer's pinned one, and for migrations.
+
+    On MySQL at READ COMMITTED: what is read after the locks is what the last holder committed.
+    """
+    return _engine(url, NullPool, "READ COMMITTED")
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Read several statements from one state of the database."""
+    with _transaction(connection, "BEGIN"):
+        yield
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Write several statements as one. On SQLite it takes the write lock first of all."""
+    with _transaction(connection, "BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else "BEGIN"):
+        yield
+
+
+@contextmanager
+def _transaction(connection: Connection, begin: str) -> Iterator[None]:
+    connection.exec_driver_sql(begin)
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _roll_back(connection: Connection) -> None:
+    """Never hand back a connection that is in a transaction: if it can't roll back, it is dropped."""
+    if connection.invalidated:
+        return
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except DBAPIError:
+        connection.invalidate()
+
+
+def _engine(url: str, pool: type[Pool], isolation: str, **options: Any) -> Engine:
+    target = make_url(url)
+    sqlite = target.get_backend_name() == "sqlite"
+    engine = create_engine(
+        target if sqlite else _with_charset(target),
+        poolclass=pool,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        connect_args=_sqlite_arguments() if sqlite else _mysql_arguments(),
+        **options,
+    )
+    settings = _sqlite_session() if sqlite else _mysql_session(isolation)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: object) -> None:
+        cursor = connection.cursor()
+        for statement in settings:
+            cursor.execute(statement)
+        cursor.close()
+
+    return engine
+
+
+def _with_charset(url: URL) -> URL:
+    return url.update_query_dict({"charset": "utf8mb4"})
+
+
+def _mysql_arguments() -> dict[str, Any]:
+    return {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": SOCKET_TIMEOUT,
+        "write_timeout": SOCKET_TIMEOUT,
+    }
+
+
+def _mysql_session(isolation: str) -> tuple[str, ...]:
+    return (f"SET SESSION sql_mode = '{_SQL_MODE}'", f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}")
+
+
+def _sqlite_arguments() -> dict[str, Any]:
+    return {"timeout": SQLITE_BUSY_TIMEOUT}
+
+
+def _sqlite_session() -> tuple[str, ...]:
+    return ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")

@@ -1,0 +1,93 @@
+"""What an error of the database means for whoever was writing.
+
+Numbers are those of MySQL's and MariaDB's error references (from 1000), and SQLite's primary result codes.
+"""
+
+from enum import Enum, auto
+
+import orjson
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, SQLAlchemyError
+
+_AGAIN = {
+    5,  # SQLite: busy
+    6,  # SQLite: locked
+    19,  # SQLite: constraint
+    1020,  # row changed since it was read
+    1062,  # duplicate key: another process was faster
+    1205,  # lock wait timeout
+    1213,  # deadlock
+    1317,  # query interrupted
+    3101,  # rolled back by the plugin of group replication
+}
+_LOST = {
+    0,  # PyMySQL: the connection is closed already
+    1040,  # too many connections
+    1053,  # server shutdown in progress
+    1077,  # normal shutdown
+    1290,  # read only: no longer the primary
+    1792,  # read only transaction
+    1836,  # read only mode
+    1927,  # connection was killed (MariaDB)
+    2002,  # can't connect
+    2003,  # can't connect
+    2006,  # server has gone away
+    2013,  # lost connection during a query
+    2014,  # commands out of sync
+    2055,  # lost connection
+    3169,  # session was killed
+    4031,  # closed because of inactivity (MySQL)
+}
+_DATA = {
+    18,  # SQLite: too big
+    20,  # SQLite: mismatch
+    1153,  # packet bigger than max_allowed_packet
+    1264,  # out of range
+    1366,  # not a character of the column's
+    1406,  # too long for the column
+    3140,  # invalid JSON
+    4038,  # invalid JSON (MariaDB)
+}
+
+
+class Fault(Enum):
+    """What may help."""
+
+    AGAIN = auto()
+    """The same once more, after a rollback."""
+    LOST = auto()
+    """The same on a new connection."""
+    DATA = auto()
+    """Nothing: it can't be stored."""
+    UNKNOWN = auto()
+
+
+def fault_of(error: Exception) -> Fault:
+    """What kind of fault an exception is that came from running statements, or from preparing them."""
+    if isinstance(error, UnicodeEncodeError | orjson.JSONEncodeError):
+        return Fault.DATA
+    if not isinstance(error, SQLAlchemyError):
+        return Fault.LOST if isinstance(error, OSError) else Fault.UNKNOWN
+    if not isinstance(error, DBAPIError):
+        return Fault.UNKNOWN
+    number = number_of(error)
+    if error.connection_invalidated or isinstance(error, InterfaceError) or number in _LOST:
+        return Fault.LOST
+    if isinstance(error, DataError) or number in _DATA:
+        return Fault.DATA
+    return Fault.AGAIN if number in _AGAIN else Fault.UNKNOWN
+
+
+def number_of(error: DBAPIError) -> int:
+    """The database's own number of an error; -1 if it has none."""
+    orig = error.orig
+    code = getattr(orig, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        return code & 0xFF
+    number = orig.args[0] if orig is not None and orig.args else None
+    return number if isinstance(number, int) else -1
+
+
+def summary(error: Exception) -> str:
+    """An error for the log: never its text, which may hold what users wrote."""
+    name = type(error).__name__
+    return f"{name} {number_of(error)}" if isinstance(error, DBAPIError) else name

@@ -1,0 +1,178 @@
+"""Loads what a batch needs, inside its transaction: first of all the locks, then rows as they are now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gochat.core.commands import Command, CreateConversation, Needs
+from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
+from gochat.core.state import State
+from gochat.storage import rows
+from gochat.storage.dialects import Row
+from gochat.storage.statements import Statements
+
+
+class Transaction:
+    """A transaction under way on a connection."""
+
+    def __init__(self, connection: Connection, sql: Statements) -> None:
+        self.connection = connection
+        self.sql = sql
+
+    def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+        """The rows of some keys."""
+        return self.sql.dialect.find(self.connection, statement, keys)
+
+    def find_packed(self, statement: str, keys: Sequence[Row], table: rows.Table) -> Sequence[Any]:
+        """The same, of a statement that packs the rows of a table."""
+        return self.sql.dialect.find_packed(self.connection, statement, keys, table)
+
+    def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
+        """What a SELECT finds."""
+        return self.connection.exec_driver_sql(statement, parameters).fetchall()
+
+    def write(self, statement: str, values: Sequence[Row]) -> None:
+        """Write rows, if there are any."""
+        if values:
+            self.sql.dialect.write(self.connection, statement, values)
+
+    def run(self, statement: str, *parameters: object) -> None:
+        """Run a statement that finds nothing."""
+        self.connection.exec_driver_sql(statement, parameters)
+
+    def commit(self) -> None:
+        """Make it durable. Without an answer it may be or not."""
+        self.connection.exec_driver_sql("COMMIT")
+
+    def rollback(self) -> None:
+        """Let go of its locks; nothing of it is left."""
+        self.connection.exec_driver_sql("ROLLBACK")
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The state that a batch is decided on, and the database's clock."""
+
+    state: State
+    now: Millis
+    reserved: set[ConversationId] = field(default_factory=set)
+    """Rows that hold the place of conversations which this batch may create."""
+
+
+def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
+    """Lock and read what the commands need: all of them create conversations, or none does.
+
+    Locks are taken in one order by every process: reservations by unique key (by batches that hold no lock
+    yet), conversations by id, users by id. What was read before its lock would be stale.
+    """
+    needs = Needs()
+    for command in commands:
+        command.need(needs)
+    loaded = Loaded(State(), 0)
+    if needs.unique_keys:
+        _reserve(transaction, commands, loaded)
+    _lock(transaction, needs, loaded)
+    state = loaded.state
+    _read_sent(transaction, needs, state)
+    _read_members(transaction, needs, state)
+    for cid in needs.successors:
+        _read_successors(transaction, cid, len(commands), state)
+    _read_messages(transaction, needs, state)
+    if needs.users:
+        users = [(user_id,) for user_id in sorted(needs.users)]
+        state.users.update(tuple(row) for row in transaction.find(transaction.sql.users, users))
+    if needs.me:
+        users = [(user_id,) for user_id in sorted(needs.me)]
+        state.me.update(tuple(row) for row in transaction.find(transaction.sql.lock_users, users))
+    if needs.deleted_after:
+        _count_deleted(transaction, needs, state)
+    return loaded
+
+
+def _reserve(transaction: Transaction, commands: Sequence[Command], loaded: Loaded) -> None:
+    """Find the conversations of the unique keys; put a row of revision 0 where there is none.
+
+    Whoever comes second to a key waits here until the first has committed, and finds its row.
+    """
+    sql = transaction.sql
+    new = {c.unique_key: c.new_id for c in reversed(commands) if isinstance(c, CreateConversation)}
+    by_key = loaded.state.by_key
+    keys = sorted(key for key in new if key is not None)
+    by_key.update(tuple(row) for row in transaction.find(sql.find_keys, [[key] for key in keys]))
+    missing = [key for key in keys if key not in by_key]
+    if missing:
+        places = [rows.conversation_row(_place(new[key], key)) for key in missing]
+        transaction.write(sql.reserve, places)
+        found = transaction.find(sql.find_keys, [[key] for key in missing])
+        by_key.update(tuple(row) for row in found)
+        loaded.reserved = {new[key] for key in missing if by_key[key] == new[key]}
+
+
+def _place(conversation_id: ConversationId, key: str) -> Conversation:
+    return Conversation(
+        conversation_id, Kind.GROUP, None, History.FROM_START, 0, 0, 0, 0, 0, 0, key, bytes(16)
+    )
+
+
+def _lock(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
+    sql, state = transaction.sql, loaded.state
+    ids = sorted(needs.conversations.union(state.by_key.values()))
+    if ids:
+        keys = [(cid,) for cid in ids]
+        for row in transaction.find_packed(sql.lock_conversations, keys, rows.CONVERSATIONS):
+            state.conversations[row[0]] = rows.conversation(row)
+            loaded.now = row[-1]
+    if not loaded.now:
+        loaded.now = transaction.rows(sql.clock)[0][0]
+
+
+def _read_sent(transaction: Transaction, needs: Needs, state: State) -> None:
+    if not needs.sent:
+        return
+    keys = [(sender_id, key.hex()) for sender_id, key in needs.sent]
+    for row in transaction.find(transaction.sql.sent, keys):
+        message = rows.message(row)
+        state.sent[(message.sender_id, message.client_message_id)] = message
+        needs.members.add((message.conversation_id, message.sender_id))
+
+
+def _read_members(transaction: Transaction, needs: Needs, state: State) -> None:
+    if needs.members:
+        keys = list(needs.members)
+        for row in transaction.find_packed(transaction.sql.members, keys, rows.MEMBERS):
+            state.members[(row[0], row[1])] = rows.member(row)
+
+
+def _read_successors(transaction: Transaction, cid: ConversationId, count: int, state: State) -> None:
+    """As many as the batch may take out, and one: but only if its commands can reach the owner at all."""
+    if any(key[0] == cid and member.role is Role.OWNER for key, member in state.members.items()):
+        for row in transaction.rows(transaction.sql.successors, cid, count + 1):
+            state.members[(cid, row[1])] = rows.member(row)
+
+
+def _read_messages(transaction: Transaction, needs: Needs, state: State) -> None:
+    if needs.messages:
+        for row in transaction.find(transaction.sql.messages, list(needs.messages)):
+            state.messages[(row[0], row[1])] = rows.message(row)
+
+
+def _count_deleted(transaction: Transaction, needs: Needs, state: State) -> None:
+    """Deleted messages after each seq: counted there, or before it back to `read_seq`, if that is shorter."""
+    spans = {}
+    for cid, user_id, seq in needs.deleted_after:
+        state.deleted_after[(cid, user_id, seq)] = 0
+        member, conversation = state.members.get((cid, user_id)), state.conversations.get(cid)
+        if member is None or conversation is None or not member.skipped:
+            continue
+        if member.read_seq < seq < conversation.last_seq:
+            before = seq - member.read_seq < conversation.last_seq - seq
+            span = (member.read_seq, seq) if before else (seq, conversation.last_seq)
+            spans[(cid, user_id, seq)] = (*span, member.skipped if before else 0)
+    if not spans:
+        return
+    asked = [(*key, first, last) for key, (first, last, _) in spans.items()]
+    for cid, user_id, seq, count in transaction.find(transaction.sql.deleted, asked):
+        skipped = spans[(cid, user_id, seq)][2]
+        state.deleted_after[(cid, user_id, seq)] = skipped - count if skipped else count

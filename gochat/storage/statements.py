@@ -1,0 +1,140 @@
+"""The SQL of the conversation writer, as text in the words of one dialect."""
+# ruff: noqa: S608 (statements are put together of nothing but this package's constants)
+
+from dataclasses import dataclass
+
+from gochat.storage.dialects import Dialect
+from gochat.storage.rows import CONVERSATIONS, MEMBERS, MESSAGES, columns
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Those that read take one JSON parameter with the keys named here, those that write take rows."""
+
+    dialect: Dialect
+    clock: str
+    """No parameter."""
+    lock_conversations: str
+    """[id] -> conversations with the clock as one more column, packed."""
+    find_keys: str
+    """[unique_key] -> unique_key, id"""
+    sent: str
+    """[sender_id, client_message_id] -> messages"""
+    members: str
+    """[conversation_id, user_id] -> members, packed"""
+    messages: str
+    """[conversation_id, seq] -> messages"""
+    users: str
+    """[id] -> id, number of active memberships"""
+    lock_users: str
+    """[id] -> id, me_revision"""
+    successors: str
+    """Two parameters, conversation_id and a limit -> members, highest standing and oldest first."""
+    deleted: str
+    """[conversation_id, user_id, seq, low, high] -> the first three, deleted messages above low up to high"""
+    total_unread: str
+    """[user_id] -> user_id, unread messages over all conversations"""
+    find_batch: str
+    """Two parameters, process_id and n; waits for a transaction that inserted it and is not decided."""
+    reserve: str
+    """Conversations; those whose unique key is there stay as they are."""
+    unreserve: str
+    """[id]"""
+    insert_messages: str
+    update_messages: str
+    insert_conversations: str
+    update_conversations: str
+    write_members: str
+    write_users: str
+    """[id, me_revision]"""
+    insert_batch: str
+    """Four parameters: process_id, n, changes, created_at."""
+    purge_batches: str
+    """Two parameters: created before, and a limit."""
+
+    def skip(self, count: int) -> str:
+        """One more to skip for each of `count` messages of one conversation, for those who had not read it.
+
+        Parameters: the seqs, the conversation, and the highest seq.
+        """
+        at = self.dialect.marker
+        more = " + ".join([f"(read_seq < {at})"] * count)
+        return (
+            f"UPDATE members{self.dialect.by('ix_members_conversation')} SET skipped = skipped + {more}"
+            f" WHERE conversation_id = {at} AND active = 1 AND read_seq < {at}"
+        )
+
+
+def statements(d: Dialect) -> Statements:
+    """All statements, in the words of a dialect."""
+    at = d.marker
+    return Statements(
+        dialect=d,
+        clock=f"SELECT {d.clock}",
+        lock_conversations=(
+            f"{d.select} {d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given('id')}"
+            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id{d.for_update}"
+        ),
+        find_keys=(
+            f"{d.select} c.unique_key, c.id FROM {d.given('unique_key')}"
+            f" {d.join} conversations c{d.by('uq_conversations_unique_key')}"
+            " ON c.unique_key = given.unique_key"
+        ),
+        sent=(
+            f"{d.select} {columns(MESSAGES, 'm')} FROM {d.given('sender_id', 'client_message_id')}"
+            f" {d.join} messages m{d.by('uq_messages_retry')} ON m.sender_id = given.sender_id"
+            " AND m.client_message_id = UNHEX(given.client_message_id)"
+        ),
+        members=(
+            f"{d.select} {d.packed(MEMBERS, 'm')} FROM {d.given('conversation_id', 'user_id')}"
+            f" {d.join} members m{d.by('PRIMARY')}"
+            " ON m.user_id = given.user_id AND m.conversation_id = given.conversation_id"
+        ),
+        messages=(
+            f"{d.select} {columns(MESSAGES, 'm')} FROM {d.given('conversation_id', 'seq')}"
+            f" {d.join} messages m{d.by('PRIMARY')}"
+            " ON m.conversation_id = given.conversation_id AND m.seq = given.seq"
+        ),
+        users=(
+            f"{d.select} u.id, (SELECT COUNT(*) FROM members m{d.by('PRIMARY')}"
+            f" WHERE m.user_id = u.id AND m.active = 1) FROM {d.given('id')}"
+            f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
+        ),
+        lock_users=(
+            f"{d.select} u.id, u.me_revision FROM {d.given('id')}"
+            f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id{d.for_update}"
+        ),
+        successors=(
+            f"SELECT {columns(MEMBERS, 'm')} FROM members m{d.by('ix_members_conversation')}"
+            f" WHERE m.conversation_id = {at} AND m.active = 1"
+            " ORDER BY CASE m.role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END,"
+            f" m.joined_revision, m.user_id LIMIT {at}"
+        ),
+        deleted=(
+            "SELECT given.conversation_id, given.user_id, given.seq,"
+            f" (SELECT COUNT(*) FROM messages m{d.by('PRIMARY')}"
+            " WHERE m.conversation_id = given.conversation_id AND m.seq > given.low AND m.seq <= given.high"
+            " AND m.deleted_at IS NOT NULL)"
+            f" FROM {d.given('conversation_id', 'user_id', 'seq', 'low', 'high')}"
+        ),
+        total_unread=(
+            f"{d.select} m.user_id, SUM(CASE WHEN c.last_seq > m.read_seq + m.skipped"
+            " THEN c.last_seq - m.read_seq - m.skipped ELSE 0 END)"
+            f" FROM {d.given('user_id')}"
+            f" {d.join} members m{d.by('PRIMARY')} ON m.user_id = given.user_id AND m.active = 1"
+            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = m.conversation_id GROUP BY m.user_id"
+        ),
+        find_batch=f"SELECT 1 FROM batches WHERE process_id = {at} AND n = {at}{d.for_update}",
+        reserve=d.insert_missing(CONVERSATIONS),
+        unreserve=d.unreserve,
+        insert_messages=d.insert(MESSAGES),
+        update_messages=d.upsert(MESSAGES),
+        insert_conversations=d.insert(CONVERSATIONS),
+        update_conversations=d.upsert(CONVERSATIONS),
+        write_members=d.upsert(MEMBERS),
+        write_users=d.write_users,
+        insert_batch=(
+            f"INSERT INTO batches (process_id, n, changes, created_at) VALUES ({at}, {at}, {at}, {at})"
+        ),
+        purge_batches=d.purge_batches,
+    )

@@ -1,0 +1,23 @@
+"""What the other contract tests stand on: each gets a database, or a Redis, that holds nothing."""
+
+import pytest
+from redis import Redis
+from sqlalchemy import create_engine, inspect, text
+
+
+@pytest.mark.parametrize("_run", range(2))
+def test_every_test_has_an_empty_database(database_url: str, _run: int) -> None:
+    engine = create_engine(database_url)
+    try:
+        assert inspect(engine).get_table_names() == []
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE trace (n INT PRIMARY KEY)"))
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("_run", range(2))
+def test_every_test_has_an_empty_redis(redis_url: str, _run: int) -> None:
+    with Redis.from_url(redis_url, socket_timeout=5) as client:
+        assert client.dbsize() == 0
+        client.set("trace", 1)
