@@ -19,6 +19,8 @@ SQLITE_BUSY_TIMEOUT = 5
 
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _RECYCLE = 3600
+_LIST_BYTES = 64 << 20
+"""MariaDB cuts a JSON_ARRAYAGG after that."""
 
 
 def read_engine(url: str, size: int) -> Engine:
@@ -108,7 +110,10 @@ def _mysql_arguments() -> dict[str, Any]:
 
 
 def _mysql_session(isolation: str) -> tuple[str, ...]:
-    return (f"SET SESSION sql_mode = '{_SQL_MODE}'", f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}")
+    return (
+        f"SET SESSION sql_mode = '{_SQL_MODE}', group_concat_max_len = {_LIST_BYTES}",
+        f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}",
+    )
 
 
 def _sqlite_arguments() -> dict[str, Any]:
