@@ -340,3 +340,31 @@ def sync(
         known = asked.known if phone.forgetful else phone.known
         asked = replace(asked, known=known, position=position)
     raise AssertionError("the pages never end")
+
+
+@given(
+    position=st.builds(
+        SyncPosition,
+        started_at=st.integers(-(2**70), 2**70),
+        moved=st.booleans(),
+        at=st.integers(-(2**70), 2**70),
+        conversation_id=st.integers(-3, 8),
+        revision=st.integers(-(2**70), 2**70),
+        epoch=st.sampled_from([EPOCH, "e0", ""]),
+        gap=st.booleans(),
+    ),
+    known=st.dictionaries(st.integers(-3, 8), st.integers(-(2**70), 2**70)),
+)
+def test_whatever_a_phone_claims_it_is_told_only_of_what_is_his(
+    position: SyncPosition, known: dict[int, int]
+) -> None:
+    outlines = [Outline(cid, cid % 2, 5, cid) for cid in range(1, 7)]
+    agenda = Agenda(outlines, request(known, position=position), EPOCH, 10)
+    candidates = agenda.candidates()
+    told = [candidate.outline.conversation_id for candidate in candidates]
+    assert set(told) <= {2, 4, 6}
+    assert len(told) == len(set(told))
+    for candidate in candidates:
+        item = start(conversation(revision=5), member(), None, candidate.known)
+        assert item.whole or 1 <= item.since <= 5
+    assert {delta.conversation_id for delta in agenda.removed()} == known.keys() - {2, 4, 6}
