@@ -172,6 +172,13 @@ class Receipt(Request):
     seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
+class Receipts(Request):
+    """`POST conversations/{id}/receipts`: one position or both, as an app does that only has REST."""
+
+    delivered_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    read_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+
+
 class Sync(Request):
     """`sync`: what the phone holds. `limit` counts messages."""
 
@@ -222,7 +229,7 @@ class Login(Request):
 class RefreshTokens(Request):
     """`POST auth/refresh`. Each refresh token works once; keep the new one."""
 
-    refresh_token: Annotated[str, Field(min_length=1, max_length=256)]
+    refresh_token: Annotated[str, Field(min_length=1, max_length=4_096)]
 
 
 class Nothing(Request):
