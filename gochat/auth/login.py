@@ -7,9 +7,9 @@ from gochat.auth.names import phone_in, username_in
 from gochat.auth.passwords import Passwords
 from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
-from gochat.core.errors import InvalidCredentials, InvalidPayload, TokenInvalid
-from gochat.core.model import Device, Millis, Session, User
-from gochat.core.ports import Account, Accounts, Identity, LoggedIn
+from gochat.core.errors import InvalidCredentials, InvalidPayload, SessionRevoked, TokenInvalid
+from gochat.core.model import Device, Millis, Session, SessionId, User
+from gochat.core.ports import Account, Accounts, Identity, LoggedIn, Publisher
 from gochat.ids import new_id
 
 
@@ -22,12 +22,14 @@ class PasswordLogins:
         passwords: Passwords,
         tokens: Tokens,
         throttle: Throttle,
+        publisher: Publisher,
         clock: Callable[[], Millis],
     ) -> None:
         self._accounts = accounts
         self._passwords = passwords
         self._tokens = tokens
         self._throttle = throttle
+        self._publisher = publisher
         self._clock = clock
 
     async def register(
@@ -77,9 +79,13 @@ class PasswordLogins:
         """Exchange a refresh token for fresh tokens."""
         session_id = self._tokens.read_refresh(refresh_token)
         fresh = self._tokens.refresh(session_id)
-        session = await self._accounts.rotate(
-            session_id, _hash(refresh_token), _hash(fresh), self._clock(), self._refresh_end()
-        )
+        try:
+            session = await self._accounts.rotate(
+                session_id, _hash(refresh_token), _hash(fresh), self._clock(), self._refresh_end()
+            )
+        except SessionRevoked:
+            await self._tell_revoked(session_id)
+            raise
         users = await self._accounts.users((session.user_id,))
         if not users:
             raise TokenInvalid
@@ -88,6 +94,18 @@ class PasswordLogins:
     async def logout(self, identity: Identity) -> None:
         """End a session."""
         await self._accounts.revoke(identity.session_id, self._clock())
+        self._publisher.revoked(identity.user_id, identity.session_id, SessionRevoked.code)
+
+    async def close(self) -> None:
+        """Let go of the threads and connections."""
+        self._passwords.close()
+        await self._throttle.close()
+
+    async def _tell_revoked(self, session_id: SessionId) -> None:
+        """The sockets of a session that a stolen token ended."""
+        session = await self._accounts.session(session_id)
+        if session is not None:
+            self._publisher.revoked(session.user_id, session_id, SessionRevoked.code)
 
     async def _begin(self, user: User, device: Device) -> LoggedIn:
         now = self._clock()

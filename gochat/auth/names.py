@@ -26,7 +26,7 @@ def phone_in(text: str) -> str:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:
         raise _not_a_number() from None
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise _not_a_number()
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

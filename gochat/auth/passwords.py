@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from gochat.core.errors import Overloaded
 
@@ -66,7 +66,7 @@ class Passwords:
     def _matches(self, password_hash: str, text: str) -> bool:
         try:
             return self._hasher.verify(password_hash, text)
-        except VerificationError:
+        except (VerificationError, InvalidHashError):
             return False
 
     async def _run(self, job: Callable[[], T]) -> T:

@@ -65,7 +65,7 @@ class Throttle:
                 async with asyncio.timeout(TIMEOUT_S):
                     return await self._count_in(self._redis, kind, key)
             except (StorageError, OSError, TimeoutError) as error:
-                log.warning("login rate counted by this process alone", error=type(error).__name__)
+                log.warning("login_rate_counted_alone", error=type(error).__name__)
         if len(self._memory.storage) >= MAX_KEYS:
             await self._memory.reset()
         return await self._count_in(self._memory, kind, key)

@@ -1,7 +1,7 @@
 """From validated requests to the commands of core: once, for both faces."""
 
 from gochat.contract import requests
-from gochat.core.commands import AdvanceReceipts, CreateConversation, Position, SendMessage
+from gochat.core.commands import CreateConversation, SendMessage
 from gochat.core.model import Attachment, ConversationId, Device, History, Kind, UserId
 
 
@@ -39,14 +39,6 @@ def create_command(request: requests.Create, user_id: UserId, new_id: Conversati
         client_conversation_id=request.client_conversation_id,
         history=History(request.history),
     )
-
-
-def receipts_command(
-    request: requests.Receipts, conversation_id: ConversationId, user_id: UserId
-) -> AdvanceReceipts:
-    """`POST conversations/{id}/receipts`: both positions of one member at once."""
-    position = Position(request.delivered_seq or 0, request.read_seq or 0)
-    return AdvanceReceipts(conversation_id, {user_id: position})
 
 
 def device_in(device: requests.DeviceIn | None) -> Device:

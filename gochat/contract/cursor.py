@@ -1,10 +1,13 @@
 """Opaque page tokens: where a list or a sync goes on, signed for one user and one purpose."""
 
 import hmac
-import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from dataclasses import astuple, fields
 from hashlib import blake2b
+from typing import Any
+
+import orjson
 
 from gochat.core.errors import CursorInvalid
 from gochat.core.model import UserId
@@ -15,7 +18,7 @@ _SYNC = "sync"
 
 
 class Cursors:
-    """Makes and reads cursors: `base64url(MAC + numbers)`, the MAC a keyed BLAKE2b (RFC 7693).
+    """Makes and reads cursors: `base64url(MAC + JSON)`, the MAC a keyed BLAKE2b (RFC 7693).
 
     Args:
         secrets: the newest first, which signs; all of them verify. The keys are derived from them.
@@ -26,13 +29,13 @@ class Cursors:
             blake2b(secret, digest_size=32, person=b"gochat cursor").digest() for secret in secrets
         )
 
-    def write(self, purpose: str, user_id: UserId, numbers: Sequence[int]) -> str:
-        """A cursor for 64-bit numbers."""
-        packed = struct.pack(f">{len(numbers)}q", *numbers)
+    def write(self, purpose: str, user_id: UserId, values: Sequence[int | str | bool]) -> str:
+        """A cursor for these values."""
+        packed = orjson.dumps(list(values))
         return urlsafe_b64encode(_mac(self._keys[0], purpose, user_id, packed) + packed).rstrip(b"=").decode()
 
-    def read(self, purpose: str, user_id: UserId, cursor: str, count: int) -> tuple[int, ...]:
-        """The `count` numbers of a cursor.
+    def read(self, purpose: str, user_id: UserId, cursor: str, count: int) -> list[Any]:
+        """The `count` values of a cursor.
 
         Raises:
             CursorInvalid: changed, not ours, another user's or for another purpose.
@@ -42,15 +45,16 @@ class Cursors:
         except ValueError:
             raise _invalid() from None
         mac, packed = data[:_MAC_BYTES], data[_MAC_BYTES:]
-        ours = any(hmac.compare_digest(mac, _mac(key, purpose, user_id, packed)) for key in self._keys)
-        if not ours or len(packed) != 8 * count:
+        if not any(hmac.compare_digest(mac, _mac(key, purpose, user_id, packed)) for key in self._keys):
             raise _invalid()
-        return struct.unpack(f">{count}q", packed)
+        values: list[Any] = orjson.loads(packed)
+        if len(values) != count:
+            raise _invalid()
+        return values
 
     def write_sync(self, user_id: UserId, position: SyncPosition) -> str:
         """The cursor of a sync that has more."""
-        at = (position.started_at, position.moved, position.at, position.conversation_id, position.revision)
-        return self.write(_SYNC, user_id, at)
+        return self.write(_SYNC, user_id, astuple(position))
 
     def read_sync(self, user_id: UserId, cursor: str) -> SyncPosition:
         """Where a sync goes on.
@@ -58,13 +62,12 @@ class Cursors:
         Raises:
             CursorInvalid
         """
-        started_at, moved, at, conversation_id, revision = self.read(_SYNC, user_id, cursor, 5)
-        return SyncPosition(started_at, bool(moved), at, conversation_id, revision)
+        return SyncPosition(*self.read(_SYNC, user_id, cursor, len(fields(SyncPosition))))
 
 
 def _mac(key: bytes, purpose: str, user_id: UserId, packed: bytes) -> bytes:
-    """Over all that it is bound to; the purpose, of any length, comes last."""
-    bound = struct.pack(">qq", user_id, len(packed)) + packed + purpose.encode()
+    """Over all that it is bound to; as a list, so that no part can be taken for another."""
+    bound = orjson.dumps([purpose, user_id, packed.decode("latin-1")])
     return blake2b(bound, key=key, digest_size=_MAC_BYTES).digest()
 
 

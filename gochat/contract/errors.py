@@ -18,6 +18,14 @@ class PayloadTooLarge(ChatError):
     text = "The body of the request is too large."
 
 
+class RequestTimeout(ChatError):
+    """The body of the request did not arrive in time."""
+
+    code = "request_timeout"
+    retryable = True
+    text = "The body of the request did not arrive in time."
+
+
 class UnsupportedMediaType(ChatError):
     """The body of the request is not `application/json`."""
 
@@ -33,6 +41,7 @@ STATUS: dict[type[ChatError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
+    RequestTimeout: 408,
     errors.UsernameTaken: 409,
     errors.PhoneTaken: 409,
     errors.IdempotencyConflict: 409,

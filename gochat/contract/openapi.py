@@ -18,6 +18,15 @@ Errors are `application/problem+json` (RFC 9457); their `code` is stable. Client
 values that they do not know.
 """
 
+_RETRY_AFTER: Final[Json] = {
+    "Retry-After": {"description": "Seconds, rounded up.", "schema": {"type": "integer"}}
+}
+_HEADERS: Final[Mapping[int, Json]] = {
+    401: {"WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+
 
 def document() -> Json:
     """The whole document, of JSON types only."""
@@ -99,6 +108,7 @@ def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
         responses[str(status)] = {
             "description": ", ".join(f"`{code}`" for code in codes(kinds)),
             "content": {"application/problem+json": {"schema": references[shapes.Problem]}},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
         }
     if route.unavailable is not None:
         responses["503"] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gochat.contract import queries, requests, shapes
-from gochat.contract.errors import PayloadTooLarge, UnsupportedMediaType
+from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from gochat.core import errors
 from gochat.core.errors import ChatError
 
@@ -42,14 +42,12 @@ class Route:
 
     @property
     def errors(self) -> tuple[type[ChatError], ...]:
-        """Every error that it may answer."""
-        found = list(self.raises)
+        """Every error that it may answer. Unknown query parameters are refused everywhere."""
+        found: list[type[ChatError]] = [*self.raises, errors.InvalidPayload]
         if self.auth:
             found += _UNAUTHENTICATED
         if self.body is not None:
-            found += [errors.InvalidPayload, PayloadTooLarge, UnsupportedMediaType]
-        if self.query is not None:
-            found.append(errors.InvalidPayload)
+            found += [PayloadTooLarge, RequestTimeout, UnsupportedMediaType]
         if self.answer is not shapes.HealthAnswer:
             found += [errors.Overloaded, errors.Unavailable]
         found.append(errors.Internal)

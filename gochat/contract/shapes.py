@@ -270,7 +270,7 @@ class RefreshAnswer(TypedDict):
 
 
 class TypingChanged(TypedDict):
-    """Who types now, all of them; it ends by itself after `expires_in_ms`."""
+    """Who types now: the whole list, of more than 20 the first; it ends by itself after `expires_in_ms`."""
 
     conversation_id: Id
     user_ids: list[Id]

@@ -20,7 +20,6 @@ class Connection:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     timer: asyncio.TimerHandle | None = None
     """What happens next to its token: a warning, or the end."""
-    in_flight: int = 0
     screens: set[ConversationId] = field(default_factory=set)
     """Conversations that are on screen."""
 

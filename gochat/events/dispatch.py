@@ -12,14 +12,12 @@ import structlog
 from gochat.contract.encode import error_out
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.contract.requests import Request, parse
-from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, UnknownEvent
+from gochat.core.errors import ChatError, Internal, InvalidPayload, UnknownEvent
 from gochat.events.connection import Connection, Roster
 from gochat.events.sockets import Ack
 
 log = structlog.get_logger(__name__)
 
-MAX_IN_FLIGHT = 512
-"""Unanswered events of one client; more are refused as `overloaded`."""
 REFRESH = "auth:refresh"
 """What an expired connection may still send."""
 
@@ -29,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[R, T]):
-    """What an event does: `run` starts at once, before the client's next event; `encode` shapes the answer."""
+    """What an event does. `run` begins before the client's next event; `encode` shapes the answer."""
 
     run: Callable[[Connection, R], T | Awaitable[T]]
     encode: Callable[[T], Mapping[str, Any]]
@@ -39,7 +37,7 @@ class Dispatcher:
     """Finds the handler of each event and gives each exactly one answer.
 
     Commands enter the writer in the order in which their events came: `run` is called synchronously, and
-    nothing waits for the commit of the one before.
+    nothing waits for the commit of the one before. The engine bounds what one client may have unanswered.
     """
 
     def __init__(self, roster: Roster, handlers: Mapping[str, Handler[Any, Any]]) -> None:
@@ -70,21 +68,17 @@ class Dispatcher:
         connection = call.connection
         if call.event != REFRESH:
             connection.require_token(int(time.time() * 1000))
-        if connection.in_flight >= MAX_IN_FLIGHT:
-            raise Overloaded("Too many unanswered events on this connection.", retry_after_ms=1_000)
         if len(args) != 1:
             raise InvalidPayload("An event takes one JSON object.")
         outcome = handler.run(connection, parse(CLIENT_EVENTS[call.event].request, args[0]))
         if not isinstance(outcome, Awaitable):
             return handler.encode(outcome)
         future = asyncio.ensure_future(outcome)
-        connection.in_flight += 1
         self._in_flight.add(future)
         future.add_done_callback(lambda done: self._finish(call, handler, done))
         return None
 
     def _finish(self, call: "_Call", handler: Handler[Any, Any], done: asyncio.Future[Any]) -> None:
-        call.connection.in_flight -= 1
         self._in_flight.discard(done)
         call.settle(lambda: handler.encode(done.result()))
 

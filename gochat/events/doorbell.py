@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
+import socketio
 import structlog
 
-from gochat.events.engine.manager import EngineRedisManager
+from gochat.events.engine import EngineRedisManager
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,8 @@ class RedisDoorbell(EngineRedisManager):
     """
 
     def __init__(self, url: str, key: bytes, listen: Callable[[Ring], None]) -> None:
-        super().__init__(url, channel="gochat", redis_options={"socket_connect_timeout": PUBLISH_TIMEOUT_S})
+        options = {"socket_connect_timeout": PUBLISH_TIMEOUT_S}
+        socketio.AsyncRedisManager.__init__(self, url, channel="gochat", redis_options=options)
         self._key = key
         self._on_ring = listen
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
@@ -82,6 +84,17 @@ class RedisDoorbell(EngineRedisManager):
                 task.cancel()
         if self.redis is not None:
             await self.redis.aclose()
+
+    async def check(self) -> str:
+        """`ok`, or what is wrong with Redis, within 2 s."""
+        try:
+            async with asyncio.timeout(2):
+                if self.redis is None:
+                    self._redis_connect()
+                await self.redis.ping()
+        except Exception as error:
+            return type(error).__name__
+        return "ok"
 
     def ring(self, ring: Ring) -> None:
         """Queue a message for the others."""

@@ -5,6 +5,7 @@ The database is the log. Whatever does not come through the gate in order within
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -137,26 +138,30 @@ class Fanout:
 
     def _hand_on(self, notice: Notice) -> None:
         assert notice.payload is not None  # the gate passes no other
-        room = conversation_room(notice.conversation_id)
+        skip = self._without_old_messages(notice)
         if notice.joined:
-            self._welcome(notice)
+            skip += self._welcome(notice)
         if notice.left:
             self._farewell(notice)
-        skip = self._without_old_messages(notice)
+        room = conversation_room(notice.conversation_id)
         self._sockets.broadcast(notice.event, notice.payload, room, skip)
         if notice.left:
             self._forget_if_empty(notice.conversation_id)
 
-    def _welcome(self, notice: Notice) -> None:
-        """Who joined enters; if the conversation was there before him he gets it whole."""
+    def _welcome(self, notice: Notice) -> list[str]:
+        """Who joined enters. If the conversation was there before him he gets it whole, not this delta."""
+        cid = notice.conversation_id
+        told: list[str] = []
         for connection in self._roster.of(notice.joined):
-            self._sockets.enter(connection.sid, conversation_room(notice.conversation_id))
+            self._sockets.enter(connection.sid, conversation_room(cid))
             if notice.since > 0:
-                self._show_from(notice.conversation_id, connection.sid, NEWER_THAN_ALL)
+                told.append(connection.sid)
+                self._show_from(cid, connection.sid, NEWER_THAN_ALL)
                 self._spawn(self._tell_whole(connection, notice))
+        return told
 
     async def _tell_whole(self, connection: Connection, notice: Notice) -> None:
-        """The conversation from 0, as a newcomer may see it.
+        """The conversation from 0, as a newcomer may see it; `gap`, for what his phone kept from before.
 
         He is in the room already: a delta that overtakes it makes the phone ask again, and none is missed.
         """
@@ -172,7 +177,8 @@ class Fanout:
                 continue
             assert delta.me is not None  # an answer for one user has it
             self._show_from(cid, connection.sid, delta.me.visible_from_seq)
-            self._sockets.broadcast(notice.event, orjson.dumps(delta_out(delta)), connection.sid)
+            whole = orjson.dumps(delta_out(replace(delta, gap=True)))
+            self._sockets.broadcast(notice.event, whole, connection.sid)
             return
 
     def _farewell(self, notice: Notice) -> None:

@@ -16,7 +16,7 @@ from gochat.contract.ids import time_out
 from gochat.core.errors import ChatError, Internal, Overloaded
 from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
-from gochat.events.engine.server import EngineServer
+from gochat.events.engine import EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.sockets import Sockets, conversation_of
 from gochat.events.typing import Typing
@@ -36,6 +36,7 @@ class EngineSockets:
 
     def __init__(self, server: EngineServer) -> None:
         self._server = server
+        self._leaving: set[asyncio.Future[None]] = set()
 
     def enter(self, sid: str, room: str) -> None:
         """See the seam."""
@@ -48,7 +49,8 @@ class EngineSockets:
 
     def members(self, room: str) -> Collection[str]:
         """See the seam."""
-        return self._server.manager.room(room, NAMESPACE)
+        members: Collection[str] = self._server.manager.room(room, NAMESPACE)
+        return members
 
     def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
         """See the seam."""
@@ -60,7 +62,9 @@ class EngineSockets:
 
     def dismiss(self, sid: str) -> None:
         """See the seam."""
-        self._server.dismiss(sid)
+        task = asyncio.ensure_future(self._server.disconnect(sid, NAMESPACE, ignore_queue=True))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
 
 class Connections:
@@ -92,11 +96,11 @@ class Connections:
                 raise Overloaded("The server is going down.", retry_after_ms=1_000)
             identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
         except ChatError as error:
-            raise ConnectionRefusedError(error_out(error, token_hex(8))) from None
+            raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
         except Exception:
             request_id = token_hex(8)
             log.exception("connect_failed", request_id=request_id)
-            raise ConnectionRefusedError(error_out(Internal(), request_id)) from None
+            raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
         self.watch(connection)
@@ -113,7 +117,8 @@ class Connections:
             connection.timer.cancel()
         for cid in connection.screens:
             self._typing.stop(cid, connection.user_id)
-        conversations = [cid for room in rooms if (cid := conversation_of(room)) is not None]
+        places = [conversation_of(room) for room in rooms]
+        conversations = [cid for cid in places if cid is not None]
         # The server takes it out of its rooms when this returns.
         asyncio.get_running_loop().call_soon(self._fanout.detach, connection, conversations)
 
@@ -138,11 +143,12 @@ class Connections:
         for connection in connections:
             self._sockets.broadcast("server:draining", told, connection.sid)
         pause = seconds / max(1, len(connections))
-        end = time.monotonic() + seconds
-        for left, connection in zip(range(len(connections), 0, -1), connections, strict=True):
+        start = time.monotonic()
+        for done, connection in enumerate(connections, 1):
             self._sockets.evict(connection.sid)
-            if time.monotonic() < end - pause * (left - 1):
-                await asyncio.sleep(pause)
+            ahead = start + pause * done - time.monotonic()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
 
     def close(self) -> None:
         """Stop what is under way."""
