@@ -3,7 +3,7 @@
 Source: the Engine.IO protocol, sections "Heartbeat" and "Message".
 
 A session has one transport at a time. Outbound, `write` takes frames (`frames.frame`); it is the current
-transport's own function, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
+transport's own method, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
 transport hands packets to `receive` one by one and stops while `paused` is set.
 """
 
