@@ -3,7 +3,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_COMPILE_BYTECODE=1 UV_
 WORKDIR /srv/gochat
 COPY requirements/ requirements/
 RUN pip install --require-hashes --no-deps --requirement requirements/uv.txt \
-    && uv venv .venv \
+    && uv venv --python /usr/local/bin/python .venv \
     && uv pip sync --require-hashes requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gochat/ gochat/

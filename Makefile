@@ -11,7 +11,7 @@ help: ## show what can be made
 
 run: ## start the server on SQLite, or on what the environment names
 	@$(PYTHON) scripts/bootstrap.py run
-	@exec $(BIN)/gochat serve
+	@exec $(BIN)/gochat serve --migrate
 
 test: ## unit, contract and wire tests, on real services
 	@$(PYTHON) scripts/bootstrap.py test
@@ -57,6 +57,6 @@ lock: ## compile requirements/ anew (needs uv); ARGS=--upgrade takes newer versi
 	$(PYTHON) scripts/lock.py $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf .venv .cache tests/js/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv tests/js/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -43,6 +43,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, by anyio's plugin."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
     """A durable MariaDB that a test may kill and restart, if it leaves it running."""
     with tempfile.TemporaryDirectory(prefix="gochat-") as directory, MariaDB(Path(directory)) as server:

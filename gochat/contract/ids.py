@@ -7,6 +7,8 @@ from gochat.core.model import Millis
 
 ID_PATTERN = r"^[0-9a-f]{16}$"
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+UUID_OUT_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 NO_ID = 0
 """No object has it: what a string that is no id of ours stands for."""
 

@@ -62,7 +62,8 @@ def parse(model: type[R], payload: object) -> R:
 def _invalid(error: ValidationError) -> InvalidPayload:
     errors = error.errors(include_url=False, include_context=False, include_input=False)[:10]
     faults = [
-        {"field": ".".join(str(part) for part in fault["loc"]), "reason": fault["type"]} for fault in errors
+        {"field": ".".join(str(part)[:64] for part in fault["loc"]), "reason": fault["type"]}
+        for fault in errors
     ]
     first = faults[0]["field"]
     text = f"{first}: {errors[0]['msg']}" if first else errors[0]["msg"]
@@ -166,17 +167,26 @@ class SetRole(Request):
 
 
 class Receipt(Request):
-    """`receipt:delivered`, `receipt:read`: everything up to this message."""
+    """`receipt:delivered`, `receipt:read`: everything up to this message. `private`: for oneself alone."""
 
     conversation_id: Id
     seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+    private: bool = False
+
+
+class Receipts(Request):
+    """`POST conversations/{id}/receipts`: one position or both, as an app does that only has REST."""
+
+    delivered_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    read_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    private: bool = False
 
 
 class Sync(Request):
     """`sync`: what the phone holds. `limit` counts messages."""
 
-    known: Annotated[dict[str, Annotated[int, Field(le=MAX_INTEGER)]], Field(max_length=10_000)] = {}
-    me: Annotated[int, Field(le=MAX_INTEGER)] | None = None
+    known: Annotated[dict[str, Revision], Field(max_length=10_000)] = {}
+    me: Revision | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
     cursor: Annotated[str, Field(max_length=500)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
@@ -222,7 +232,7 @@ class Login(Request):
 class RefreshTokens(Request):
     """`POST auth/refresh`. Each refresh token works once; keep the new one."""
 
-    refresh_token: Annotated[str, Field(min_length=1, max_length=256)]
+    refresh_token: Annotated[str, Field(min_length=1, max_length=4_096)]
 
 
 class Nothing(Request):

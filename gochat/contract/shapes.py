@@ -9,14 +9,26 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gochat.contract.ids import ID_PATTERN
+from gochat.contract.ids import ID_PATTERN, TIME_PATTERN, UUID_OUT_PATTERN
 
 Id = Annotated[str, Field(pattern=ID_PATTERN, description="An opaque id.")]
-Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"}, description="A UUID, in lower case.")]
+Uuid = Annotated[
+    str,
+    Field(
+        pattern=UUID_OUT_PATTERN,
+        json_schema_extra={"format": "uuid"},
+        description="A UUID, in lower case.",
+    ),
+]
 Time = Annotated[
     str,
-    Field(json_schema_extra={"format": "date-time"}, description="RFC 3339, UTC, with milliseconds."),
+    Field(
+        pattern=TIME_PATTERN,
+        json_schema_extra={"format": "date-time"},
+        description="RFC 3339, UTC, with milliseconds.",
+    ),
 ]
+Count = Annotated[int, Field(ge=0)]
 Seq = Annotated[int, Field(ge=0, description="A message's place in its conversation, from 1, without holes.")]
 Revision = Annotated[int, Field(ge=0, description="Counts what changed, from 1, without holes.")]
 
@@ -54,7 +66,7 @@ class Me(TypedDict):
     role: Literal["owner", "admin", "member"]
     delivered_seq: Seq
     read_seq: Seq
-    unread: int
+    unread: Count
     visible_from_seq: Seq
 
 
@@ -69,7 +81,7 @@ class Conversation(TypedDict):
     last_seq: Seq
     last_message: NotRequired[Message | None]
     last_message_at: Time
-    member_count: int
+    member_count: Count
     created_at: Time
     created_by: Id
     me: NotRequired[Me]
@@ -109,7 +121,7 @@ class MeConversation(TypedDict):
     conversation_id: Id
     delivered_seq: Seq
     read_seq: Seq
-    unread: int
+    unread: Count
 
 
 class MeDelta(TypedDict):
@@ -118,7 +130,7 @@ class MeDelta(TypedDict):
     since: Revision
     revision: Revision
     conversations: list[MeConversation]
-    total_unread: int
+    total_unread: Count
     gap: NotRequired[Literal[True]]
 
 
@@ -156,7 +168,14 @@ class Tokens(TypedDict):
     access_token: str
     refresh_token: str
     token_type: Literal["Bearer"]
-    expires_in: int
+    expires_in: Count
+    user: User
+    session: Session
+
+
+class AccountAnswer(TypedDict):
+    """Who is logged in, and with which login."""
+
     user: User
     session: Session
 
@@ -168,7 +187,7 @@ class Error(TypedDict):
     message: str
     retryable: bool
     request_id: str
-    retry_after_ms: NotRequired[int]
+    retry_after_ms: NotRequired[Count]
     field: NotRequired[str]
     details: NotRequired[dict[str, object]]
 
@@ -179,6 +198,20 @@ class Problem(Error):
     type: str
     title: str
     status: int
+
+
+class Refusal(TypedDict):
+    """An ack that says no. Nothing of the request was stored."""
+
+    ok: Literal[False]
+    error: Error
+
+
+class ConnectError(TypedDict):
+    """What `connect_error` brings: a connection was refused (Socket.IO protocol 5, CONNECT_ERROR)."""
+
+    message: str
+    data: Error
 
 
 class SendAnswer(TypedDict):
@@ -211,8 +244,8 @@ class ReceiptAnswer(TypedDict):
 
     delivered_seq: Seq
     read_seq: Seq
-    unread: int
-    total_unread: int
+    unread: Count
+    total_unread: Count
 
 
 class Empty(TypedDict):
@@ -237,11 +270,11 @@ class RefreshAnswer(TypedDict):
 
 
 class TypingChanged(TypedDict):
-    """Who types now, all of them; it ends by itself after `expires_in_ms`."""
+    """Who types now: the whole list, of more than 20 the first; it ends by itself after `expires_in_ms`."""
 
     conversation_id: Id
     user_ids: list[Id]
-    expires_in_ms: int
+    expires_in_ms: Count
 
 
 class AuthExpiring(TypedDict):
@@ -259,7 +292,7 @@ class SessionEnded(TypedDict):
 class Draining(TypedDict):
     """The server goes; connect again after this time."""
 
-    retry_after_ms: int
+    retry_after_ms: Count
 
 
 class HistoryAnswer(TypedDict):

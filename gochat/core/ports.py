@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gochat.core.commands import Command
+from gochat.core.commands import Command, Position
 from gochat.core.delta import Committed, Delta
-from gochat.core.model import ConversationId, Message, Millis, Session, SessionId, User, UserId
+from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
 from gochat.core.queries import (
+    Batch,
     ConversationPage,
     ConversationView,
     HistoryPage,
@@ -19,7 +20,7 @@ from gochat.core.queries import (
     SyncPage,
     SyncRequest,
 )
-from gochat.core.state import Result
+from gochat.core.state import Receipt, Result
 
 
 class Writer(Protocol):
@@ -39,11 +40,27 @@ class Writer(Protocol):
         ...
 
 
+class Receipts(Protocol):
+    """The door for receipts: they gather for a moment, then go through `Writer` together."""
+
+    async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
+        """Move a member's positions; the answer comes after the commit.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+
 class Publisher(Protocol):
     """Takes what was committed to whoever is online."""
 
     def publish(self, committed: Committed) -> None:
         """Called on the event loop, once per batch, in order of the commits of this process."""
+        ...
+
+    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        """A session was ended: its sockets are told why, and dismissed."""
         ...
 
 
@@ -121,12 +138,43 @@ class Reader(Protocol):
     async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
         """What all members see that changed after `since`: for a process that missed a delta.
 
-        It has `conversation`. With too much to tell it is whole, from 0, with `gap`.
+        It has `conversation`, and of the members those who changed, however many there are: who joined, and
+        who left. With too much to tell it is whole, from 0, with `gap`, and of a large group without members.
+
+        Raises:
+            NotFound: not there.
         """
         ...
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
+        ...
+
+
+class ChangeLog(Protocol):
+    """What all processes committed in the last hour, whether or not they could tell anybody.
+
+    Every method raises `Unavailable` if the database does not answer in time.
+    """
+
+    async def epoch(self) -> str:
+        """Which history the database tells; another one than before means that some of it was lost."""
+        ...
+
+    async def heads(self) -> Mapping[int, int]:
+        """By process id, the number of its last batch: from where one that starts reads on."""
+        ...
+
+    async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
+        """The batches after the number known of each process; of one that is not known, all.
+
+        Those of one process come in order. As many as `limit` means that there may be more. A number that is
+        missing was there too long ago: then only `revisions` tells what changed.
+        """
+        ...
+
+    async def revisions(self, conversation_ids: Iterable[ConversationId]) -> Mapping[ConversationId, int]:
+        """How far those conversations are that exist."""
         ...
 
 
@@ -208,6 +256,68 @@ class Authenticator(Protocol):
         Raises:
             TokenMissing, TokenInvalid, TokenExpired, SessionRevoked
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A login with fresh tokens. `expires_in`: seconds that the access token lives."""
+
+    user: User
+    session: Session
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class Logins(Protocol):
+    """How sessions begin, go on and end. `address` is the client's, for the rate limit.
+
+    Every method may raise `Unavailable`; those that take a password `Overloaded`, if too many wait.
+    """
+
+    async def register(
+        self,
+        *,
+        username: str,
+        password: str,
+        display_name: str | None,
+        phone: str | None,
+        device: Device,
+        address: str | None,
+    ) -> LoggedIn:
+        """Make an account and log in.
+
+        If its answer is lost the account may be there: asking again says `UsernameTaken`, and `login` works.
+
+        Raises:
+            InvalidPayload: no phone number, or a blank name.
+            UsernameTaken, PhoneTaken, RateLimited
+        """
+        ...
+
+    async def login(
+        self, *, username: str | None, phone: str | None, password: str, device: Device, address: str | None
+    ) -> LoggedIn:
+        """Log in by username or phone, by exactly one of them.
+
+        Raises:
+            InvalidPayload: both, neither, or no phone number.
+            InvalidCredentials: no such user or not his password; both take the same time.
+            RateLimited
+        """
+        ...
+
+    async def refresh(self, refresh_token: str) -> LoggedIn:
+        """Exchange a refresh token for fresh tokens; it works once.
+
+        Raises:
+            TokenInvalid, TokenExpired, SessionRevoked
+        """
+        ...
+
+    async def logout(self, identity: Identity) -> None:
+        """End a session; ending it again changes nothing."""
         ...
 
 

@@ -64,18 +64,20 @@ class MeDelta:
 
 @dataclass(frozen=True, slots=True)
 class SyncPosition:
-    """Where a sync that takes several pages goes on. Conversations come by `last_message_at`, newest first;
-    those that moved after `started_at` come last, so that none is passed over.
+    """Where a sync that takes several pages goes on; see `sync.Agenda` for the order.
 
-    `moved`: in that last part. `at`, `conversation_id`: the last one that was done. `revision`: how far the
-    one after it was already told, if it is told in parts.
+    `started_at`: what has a message from after it is gone through once more at the end. `moved`: in that
+    part. `at`, `conversation_id`: the last one told. `revision`: how far that one is told; 0: all of it.
+    `epoch`: the server's when it began. `gap`: all is told whole.
     """
 
     started_at: Millis
     moved: bool
     at: Millis
     conversation_id: ConversationId
-    revision: int = 0
+    revision: int
+    epoch: str
+    gap: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +100,15 @@ class SyncPage:
     position: SyncPosition | None
     epoch: str
     server_time: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one committed batch changed. `n` counts those of its process, from 1, without holes."""
+
+    process_id: int
+    n: int
+    conversations: Mapping[ConversationId, tuple[int, int]]
+    """Their revisions before it, and after it."""
+    users: Mapping[UserId, int]
+    """The revision of their own logs after it."""

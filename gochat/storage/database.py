@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from gochat.core.errors import Overloaded, Unavailable
-from gochat.storage.engines import is_outage, read_engine, transaction
+from gochat.storage.engines import read_engine, transaction
+from gochat.storage.faults import Fault, fault_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,17 +79,17 @@ class Database:
         except TimeoutError as error:
             raise Unavailable from error
         except DBAPIError as error:
-            if is_outage(error):
+            if fault_of(error) in {Fault.LOST, Fault.AGAIN}:
                 raise Unavailable from error
             raise
 
     def _read(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
-        try:
-            with self._engine.connect() as connection:
+        with self._engine.connect() as connection:
+            try:
                 return function(connection, *arguments, **named)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
         with self._engine.connect() as connection:
             return function(connection, *arguments, **named)
 

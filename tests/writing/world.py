@@ -87,6 +87,9 @@ class Recorder:
         self.published.append(committed)
         self.news.set()
 
+    def revoked(self, user_id: int, session_id: int, code: str) -> None:
+        raise AssertionError("a writer ends no session")
+
 
 @dataclass
 class Writing:

@@ -1,1 +1,32 @@
-"""The Engine.IO and Socket.IO engine: how packets move."""
+"""A Socket.IO server engine for python-socketio and uvicorn: strict, conformant, and cheap.
+
+Three lines serve an application:
+
+    server = EngineServer(options=EngineOptions())           # python-socketio's AsyncServer, and more
+    app = EngineApp(server, other_asgi_app)                  # works under any ASGI server
+    uvicorn.Config(app, http=engine_protocol_class(server))  # the fast path, optional
+
+How a packet moves: `protocol` or `asgi` accept a client (`handshake`), a transport (`websocket`,
+`asgi_websocket`, `polling`) hands packets to its `session` (Engine.IO), that to its `client` (Socket.IO),
+that to the `server`; outbound, `manager` frames an event once and writes it to every member. `frames`,
+`payloads`, `packets`, `handshake`, `heartbeat`, `session` and `client` do no I/O.
+"""
+
+from .asgi import PATHS, EngineApp
+from .manager import EngineManager, EngineRedisManager
+from .member import Ack, Dispatcher
+from .options import EngineOptions
+from .protocol import engine_protocol_class
+from .server import EngineServer
+
+__all__ = [
+    "PATHS",
+    "Ack",
+    "Dispatcher",
+    "EngineApp",
+    "EngineManager",
+    "EngineOptions",
+    "EngineRedisManager",
+    "EngineServer",
+    "engine_protocol_class",
+]

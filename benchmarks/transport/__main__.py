@@ -1,0 +1,232 @@
+"""What the transport costs: stock python-socketio, Node, the engine and the floor, side by side in one run.
+
+    python -m benchmarks.transport [--quick] [--write]
+
+Measures the processor time of the server process. The ratios count: absolute times drift with the machine.
+`--write` puts the result into docs/benchmarks/transport.md. Needs cc, for the load client (load.c) and the
+floor, and node with `npm ci` done in this folder.
+"""
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs/benchmarks/transport.md"
+SERVERS = ("stock", "node", "engine", "floor")
+KIB = 1024
+
+
+class Server:
+    """A server process and a load client connected to it."""
+
+    def __init__(self, kind: str, programs: Path, ping_interval: float = 25.0) -> None:
+        command = {
+            "node": ["node", str(HERE / "server.js"), str(int(ping_interval * 1000))],
+            "floor": [str(programs / "floor")],
+        }.get(kind, [sys.executable, "-m", "benchmarks.transport.server", kind, str(ping_interval)])
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        port = self.process.stdout.readline().strip()
+        self._load = subprocess.Popen(
+            [str(programs / "load"), port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._clock = (~self.process.pid << 3) | 2  # the process's CPU clock: see clock_getcpuclockid(3)
+        self.busiest = 0.0
+
+    def tell(self, command: str) -> int:
+        """Have the load client do something; return how many connections are ready."""
+        assert self._load.stdin is not None
+        assert self._load.stdout is not None
+        self._load.stdin.write(f"{command}\n")
+        self._load.stdin.flush()
+        answer = self._load.stdout.readline().split()
+        if not answer:
+            raise RuntimeError(f"the load client failed at {command!r}")
+        self._client_us = float(answer[2])
+        return int(answer[1])
+
+    def cost(self, command: str) -> float:
+        """Return the server's processor time for a command, in microseconds."""
+        before, began = time.clock_gettime(self._clock), time.monotonic()
+        self.tell(command)
+        self.busiest = max(self.busiest, self._client_us / 1e6 / (time.monotonic() - began))
+        return (time.clock_gettime(self._clock) - before) * 1e6
+
+    def memory(self) -> int:
+        """Return the server's resident memory in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * KIB
+
+    def close(self) -> None:
+        for process in (self._load, self.process):
+            process.kill()
+            process.communicate()
+
+
+Sample = Callable[[Server], float]
+
+
+@dataclass
+class Row:
+    """One line of the table: what is measured, how, on which servers; and what came out, the median."""
+
+    name: str
+    unit: str
+    target: str
+    setup: str
+    sample: Sample
+    rounds: int = 1
+    kinds: tuple[str, ...] = SERVERS
+    ping_interval: float = 25.0
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def cost(command: str, per: int) -> Sample:
+    """Sample the processor time of a command, per operation."""
+    return lambda server: server.cost(command) / per
+
+
+def connecting(count: int) -> Sample:
+    def sample(server: Server) -> float:
+        spent = server.cost(f"connect {count} {count}") / count
+        server.tell("close")
+        server.tell("idle 500")
+        return spent
+
+    return sample
+
+
+def memory(count: int) -> Sample:
+    def sample(server: Server) -> float:
+        server.tell("close")
+        server.tell("idle 500")
+        before = server.memory()
+        server.tell(f"connect {count} {count}")
+        server.tell("idle 1000")
+        return (server.memory() - before) / count / KIB
+
+    return sample
+
+
+def stalling(events: int) -> Sample:
+    def sample(server: Server) -> float:
+        server.tell("room 100 1")
+        before = server.memory()
+        server.tell(f"stall {events}")
+        return (server.memory() - before) / KIB / KIB
+
+    return sample
+
+
+@contextmanager
+def programs() -> Iterator[Path]:
+    """Compile the load client and the floor."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name in ("load", "floor"):
+            source, program = str(HERE / f"{name}.c"), str(Path(directory) / name)
+            subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+        yield Path(directory)
+
+
+def plan(*, quick: bool) -> Iterator[Row]:
+    """Yield what to measure."""
+    rounds, k = (3, 1) if quick else (7, 3)
+    real = ("stock", "node", "engine")
+    for size, target in ((500, "0.6 of Node, 1.6 of the floor"), (50, "0.6 of Node")):
+        for window in (1, 8):
+            events = k * 20_000 // size
+            sample = cost(f"room {events} {window}", events * size)
+            name = f"room of {size}, {window} under way"
+            yield Row(name, "µs per delivery", target, f"connect {size} 1", sample, rounds)
+    pairs = cost(f"pairs {k * 2000} 32", k * 2000)
+    name = "pair: receive, ack, deliver"
+    yield Row(name, "µs per operation", "0.6 of Node", "connect 200 100", pairs, rounds)
+    name = "connect, with CONNECT and a join"
+    yield Row(name, "µs per connection", "0.5 of Node", "idle 0", connecting(500), 4, real)
+    name, unit = "memory of idle connections", "KiB per connection"
+    yield Row(f"{name}, 2,000", unit, "8 KiB", "connect 100 100", memory(2000), 1, real)
+    if not quick:
+        yield Row(f"{name}, 10,000", unit, "8 KiB", "connect 100 100", memory(10_000), 1, ("node", "engine"))
+    count = 1000 if quick else 2000
+    beat, name = cost("idle 6000", 2 * count), "heartbeat of an idle connection"
+    yield Row(name, "µs per ping and pong", "0.3 of Node", f"connect {count} {count}", beat, 2, real, 3.0)
+    name = "a client that reads nothing, sent 30 MB"
+    yield Row(name, "MiB more memory", "1 MiB", "connect 10 1", stalling(30_000), 1, real)
+
+
+def measure(row: Row, programs: Path, wanted: list[str]) -> float:
+    """Fill in a row, the servers taking turns; return the load client's largest share of a core."""
+    servers = {kind: Server(kind, programs, row.ping_interval) for kind in row.kinds if kind in wanted}
+    samples: dict[str, list[float]] = {kind: [] for kind in servers}
+    try:
+        for server in servers.values():
+            server.tell(row.setup)
+        for number in range(row.rounds + (row.rounds > 1)):
+            for kind, server in servers.items():
+                taken = row.sample(server)
+                if number or row.rounds == 1:  # the first of several is for warmth
+                    samples[kind].append(taken)
+        row.values = {kind: statistics.median(taken) for kind, taken in samples.items()}
+        return max(server.busiest for server in servers.values())
+    finally:
+        for server in servers.values():
+            server.close()
+
+
+def markdown(rows: list[Row], busiest: float) -> str:
+    """Return the page."""
+    lines = [
+        "# What the transport costs",
+        "",
+        "Written by `python -m benchmarks.transport --write`. Processor time of the server process over",
+        f"loopback, all in one run, on {platform.python_implementation()} {platform.python_version()}",
+        f"and {platform.machine()}: python-socketio as it comes (*stock*), Node's socket.io 4 with `ws`, the",
+        "engine on its fast path, and the floor: a C loop of `read()` and `send()` that parses nothing. The",
+        "ratios count; absolute times drift with the machine. The load client used at most",
+        f"{busiest:.0%} of a core.",
+        "",
+        "| | unit | stock | Node | engine | floor | engine / Node | engine / floor | aim |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        cells = [f"{row.values[kind]:.1f}" if kind in row.values else "" for kind in SERVERS]
+        for base in ("node", "floor"):
+            value = row.values.get(base, 0)
+            cells.append(f"{row.values['engine'] / value:.2f}" if value > 0.5 else "")
+        lines.append(f"| {row.name} | {row.unit} | {' | '.join(cells)} | {row.target} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--servers", default=",".join(SERVERS))
+    options = parser.parse_args()
+    rows: list[Row] = []
+    busiest = 0.0
+    with programs() as built:
+        for row in plan(quick=options.quick):
+            if options.only in row.name:
+                busiest = max(busiest, measure(row, built, options.servers.split(",")))
+                print(row.name, {kind: round(value, 1) for kind, value in row.values.items()}, flush=True)
+                rows.append(row)
+    if options.write:
+        PAGE.parent.mkdir(parents=True, exist_ok=True)
+        PAGE.write_text(markdown(rows, busiest))
+    else:
+        print(markdown(rows, busiest))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Passwords as argon2id hashes (RFC 9106), computed off the event loop."""
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gochat.core.errors import Overloaded
+
+T = TypeVar("T")
+
+
+class Passwords:
+    """Hashes and checks passwords in a few threads of its own.
+
+    Args:
+        memory_kib, time_cost, parallelism: argon2id's m, t and p.
+        threads: how many are computed at the same time; each takes a core and `memory_kib`.
+        waiting: how many more may wait; then `Overloaded` at once.
+        timeout_s: how long one waits; then `Overloaded`.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory_kib: int = 19_456,
+        time_cost: int = 2,
+        parallelism: int = 1,
+        threads: int = 2,
+        waiting: int = 64,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self._hasher = PasswordHasher(time_cost, memory_kib, parallelism, type=Type.ID)
+        self._nobody = self._hasher.hash("")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._free = threads + waiting
+        self._timeout_s = timeout_s
+
+    async def hash(self, password: str) -> str:
+        """A PHC string to store.
+
+        Raises:
+            Overloaded: too many wait, or it took too long.
+        """
+        text = _normal(password)
+        return await self._run(lambda: self._hasher.hash(text))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether that is the password. With no hash (no such user): no, and it takes as long.
+
+        Raises:
+            Overloaded: too many wait, or it took too long.
+        """
+        text = _normal(password)
+        right = await self._run(lambda: self._matches(password_hash or self._nobody, text))
+        return right and password_hash is not None
+
+    def close(self) -> None:
+        """Let the threads end; nothing is hashed after this."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _matches(self, password_hash: str, text: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, text)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        if self._free <= 0:
+            raise Overloaded(retry_after_ms=1_000)
+        self._free -= 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+        except TimeoutError:
+            raise Overloaded(retry_after_ms=1_000) from None
+        finally:
+            self._free += 1
+
+
+def _normal(password: str) -> str:
+    """One form for what different keyboards send for the same text (NIST SP 800-63B, 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)

@@ -1,0 +1,192 @@
+"""The AsyncAPI 3.0 document of the Socket.IO events, generated from the tables.
+
+It describes the server: it `receive`s what clients send and `send`s the rest. An ack is the reply of its
+operation; acks have a channel of their own, since an ack goes to the number that its event carried and to
+no event name (Socket.IO protocol 5, EVENT and ACK packets).
+"""
+
+from typing import Final
+
+from gochat.contract import CONTRACT_VERSION, shapes
+from gochat.contract.codes import codes, error_table
+from gochat.contract.events import (
+    ANY_EVENT_ERRORS,
+    CLIENT_EVENTS,
+    CONNECT_ERRORS,
+    SERVER_EVENTS,
+    ClientEvent,
+    ServerEvent,
+)
+from gochat.contract.schemas import Json, answer_definitions, description, request_definitions
+
+_INFO: Final = """\
+The Socket.IO interface of GoChat: namespace `/`, at `/socket.io/` and `/api/v1/ws/`.
+
+Connect with `auth: {"token": "<access token>"}` or with the header `Authorization: Bearer <access token>`.
+Every event takes one JSON object, and every event that asks for an ack gets one: `{"ok": true, "data": ...}`
+or `{"ok": false, "error": ...}`. Clients ignore fields, events and enum values that they do not know.
+"""
+
+
+def document() -> Json:
+    """The whole document, of JSON types only."""
+    requests, request_schemas = request_definitions(event.request for event in CLIENT_EVENTS.values())
+    answers, answer_schemas = answer_definitions(
+        [event.answer for event in CLIENT_EVENTS.values()]
+        + [event.payload for event in SERVER_EVENTS.values()]
+        + [shapes.Refusal, shapes.ConnectError]
+    )
+    messages: Json = dict(_connection_messages(answers[shapes.ConnectError]))
+    operations: Json = {"connect": _connect()}
+    for name, event in CLIENT_EVENTS.items():
+        messages[key(name)] = _message(name, event.summary, requests[event.request])
+        messages[ack_key(name)] = _ack_message(name, answers[event.answer], answers[shapes.Refusal])
+        operations[key(name)] = _receive(name, event)
+    for name, told in SERVER_EVENTS.items():
+        messages[key(name)] = _message(name, told.summary, answers[told.payload])
+        operations[key(name)] = _send(name, told)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "GoChat realtime",
+            "version": CONTRACT_VERSION,
+            "description": _INFO,
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(),
+        "channels": _channels(),
+        "operations": operations,
+        "components": {
+            "schemas": request_schemas | answer_schemas,
+            "messages": messages,
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "In the CONNECT packet as `auth.token`, or as a header of the handshake.",
+                }
+            },
+        },
+        "x-error-codes": error_table(),
+    }
+
+
+def key(event: str) -> str:
+    """An event's name as keys of the document allow it."""
+    return event.replace(":", ".")
+
+
+def ack_key(event: str) -> str:
+    """The key of the message that acknowledges an event."""
+    return f"{key(event)}.ack"
+
+
+def _servers() -> Json:
+    return {
+        "main": {
+            "host": "{host}",
+            "pathname": "/socket.io/",
+            "protocol": "wss",
+            "protocolVersion": "Socket.IO 5 on Engine.IO 4",
+            "description": "Also at `/api/v1/ws/`. Over HTTP long-polling too.",
+            "variables": {"host": {"description": "Where the server runs.", "default": "localhost"}},
+            "security": [{"$ref": "#/components/securitySchemes/token"}],
+        }
+    }
+
+
+def _channels() -> Json:
+    return {
+        "connection": {
+            "address": "/",
+            "title": "CONNECT and its refusal",
+            "messages": _listed(["connect", "connect_error"]),
+        },
+        "events": {
+            "address": "/",
+            "title": "Events of the namespace `/`",
+            "messages": _listed([key(name) for name in (*CLIENT_EVENTS, *SERVER_EVENTS)]),
+        },
+        "acks": {
+            "address": None,
+            "title": "Acks",
+            "description": "An ack goes back to the number that its event carried.",
+            "messages": _listed([ack_key(name) for name in CLIENT_EVENTS]),
+        },
+    }
+
+
+def _listed(keys: list[str]) -> Json:
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in keys}
+
+
+def _message(name: str, summary: str, payload: Json) -> Json:
+    return {"name": name, "title": name, "summary": summary, "payload": payload}
+
+
+def _ack_message(name: str, data: Json, refusal: Json) -> Json:
+    done = {
+        "type": "object",
+        "properties": {"ok": {"const": True}, "data": data},
+        "required": ["ok", "data"],
+    }
+    return {
+        "name": f"{name} ack",
+        "title": f"Ack of {name}",
+        "payload": {"oneOf": [done, refusal]},
+    }
+
+
+def _connection_messages(connect_error: Json) -> Json:
+    auth = {
+        "type": "object",
+        "properties": {"token": {"type": "string", "description": "An access token."}},
+        "description": "Flat strings. Without a token the header has to bring it.",
+    }
+    return {
+        "connect": _message("connect", "The CONNECT packet's `auth`.", auth),
+        "connect_error": _message("connect_error", "The connection was refused.", connect_error),
+    }
+
+
+def _connect() -> Json:
+    return {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/connection"},
+        "title": "connect",
+        "summary": "Connect. Afterwards the socket hears all its user's conversations without asking.",
+        "messages": [{"$ref": "#/channels/connection/messages/connect"}],
+        "reply": {
+            "channel": {"$ref": "#/channels/connection"},
+            "messages": [{"$ref": "#/channels/connection/messages/connect_error"}],
+        },
+        "x-error-codes": codes(CONNECT_ERRORS),
+    }
+
+
+def _receive(name: str, event: ClientEvent) -> Json:
+    return {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/events"},
+        "title": name,
+        "summary": event.summary,
+        "description": description(event.request),
+        "messages": [{"$ref": f"#/channels/events/messages/{key(name)}"}],
+        "reply": {
+            "channel": {"$ref": "#/channels/acks"},
+            "messages": [{"$ref": f"#/channels/acks/messages/{ack_key(name)}"}],
+        },
+        "x-error-codes": codes((*event.errors, *ANY_EVENT_ERRORS)),
+    }
+
+
+def _send(name: str, event: ServerEvent) -> Json:
+    return {
+        "action": "send",
+        "channel": {"$ref": "#/channels/events"},
+        "title": name,
+        "summary": event.summary,
+        "messages": [{"$ref": f"#/channels/events/messages/{key(name)}"}],
+    }

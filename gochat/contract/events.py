@@ -1,0 +1,205 @@
+"""The tables of events: what a client may send and how it is answered, and what the server sends.
+
+The dispatcher, the AsyncAPI document and the tests read these tables; no event stands anywhere else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from gochat.contract import requests, shapes
+from gochat.core import errors
+from gochat.core.errors import ChatError
+
+Errors: TypeAlias = tuple[type[ChatError], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEvent:
+    """An event that a client sends: one JSON object in, one ack object out.
+
+    `answer` is the shape of the ack's `data`; `errors` are its own refusals, beside `ANY_EVENT_ERRORS`.
+    """
+
+    request: type[requests.Request]
+    answer: type[Any]
+    summary: str
+    errors: Errors = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """An event that the server sends; nothing answers it."""
+
+    payload: type[Any]
+    summary: str
+
+
+ANY_EVENT_ERRORS: Final[Errors] = (
+    errors.InvalidPayload,
+    errors.TokenExpired,
+    errors.RateLimited,
+    errors.Overloaded,
+    errors.Unavailable,
+    errors.Internal,
+)
+"""How every event may be refused."""
+
+CONNECT_ERRORS: Final[Errors] = (
+    errors.TokenMissing,
+    errors.TokenInvalid,
+    errors.TokenExpired,
+    errors.SessionRevoked,
+    errors.RateLimited,
+    errors.Overloaded,
+    errors.Unavailable,
+    errors.Internal,
+)
+"""How a connection may be refused: `connect_error.data`."""
+
+_GROUP = (errors.NotFound, errors.Forbidden)
+
+CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
+    {
+        "message:send": ClientEvent(
+            requests.Send,
+            shapes.SendAnswer,
+            "Send a message. It may be repeated: the same key returns the first result, for ever.",
+            (errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+        ),
+        "message:edit": ClientEvent(
+            requests.Edit,
+            shapes.MessageAnswer,
+            "Replace the body of one's own message.",
+            (errors.NotFound, errors.Forbidden, errors.MessageDeleted),
+        ),
+        "message:delete": ClientEvent(
+            requests.Delete,
+            shapes.MessageAnswer,
+            "Empty a message; it keeps its place. Its sender may, and in a group an admin or the owner.",
+            (errors.NotFound, errors.Forbidden),
+        ),
+        "messages:status": ClientEvent(
+            requests.Status,
+            shapes.StatusAnswer,
+            "Settle an outbox: which of these keys are stored?",
+        ),
+        "conversation:create": ClientEvent(
+            requests.Create,
+            shapes.ConversationAnswer,
+            "Create a conversation, or find it: a direct one by its pair, a group by its key.",
+            (errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+        ),
+        "conversation:join": ClientEvent(
+            requests.Join,
+            shapes.Delta,
+            "Bring a conversation on screen: its typing is heard from now on, and the answer tells what"
+            " changed after `revision`.",
+            (errors.NotFound,),
+        ),
+        "conversation:leave": ClientEvent(
+            requests.InConversation,
+            shapes.Empty,
+            "The conversation is no longer on screen. Membership stays as it is.",
+            (errors.NotFound,),
+        ),
+        "conversation:update": ClientEvent(
+            requests.Update,
+            shapes.ConversationAnswer,
+            "Rename a group, as its owner or an admin.",
+            _GROUP,
+        ),
+        "member:add": ClientEvent(
+            requests.AddMembers,
+            shapes.ConversationAnswer,
+            "Bring users into a group, as its owner or an admin.",
+            (*_GROUP, errors.LimitExceeded),
+        ),
+        "member:remove": ClientEvent(
+            requests.RemoveMember,
+            shapes.ConversationAnswer,
+            "Take a member of lower standing out of a group; oneself: quit.",
+            _GROUP,
+        ),
+        "member:role": ClientEvent(
+            requests.SetRole,
+            shapes.ConversationAnswer,
+            "Change a member's role, as the owner. Making another the owner makes oneself an admin.",
+            _GROUP,
+        ),
+        "receipt:delivered": ClientEvent(
+            requests.Receipt,
+            shapes.ReceiptAnswer,
+            "Everything up to this message has reached the phone.",
+            (errors.NotFound,),
+        ),
+        "receipt:read": ClientEvent(
+            requests.Receipt,
+            shapes.ReceiptAnswer,
+            "Everything up to this message was read.",
+            (errors.NotFound,),
+        ),
+        "typing:start": ClientEvent(
+            requests.InConversation,
+            shapes.Empty,
+            "The user types. It ends by itself; repeat it while he goes on.",
+            (errors.NotFound,),
+        ),
+        "typing:stop": ClientEvent(
+            requests.InConversation,
+            shapes.Empty,
+            "The user stopped typing. Sending a message and disconnecting say so too.",
+            (errors.NotFound,),
+        ),
+        "sync": ClientEvent(
+            requests.Sync,
+            shapes.SyncAnswer,
+            "Ask for exactly what changed since the revisions that the phone holds.",
+            (errors.CursorInvalid,),
+        ),
+        "auth:refresh": ClientEvent(
+            requests.Refresh,
+            shapes.RefreshAnswer,
+            "Give the connection a fresh access token of the same session.",
+            (errors.TokenInvalid, errors.SessionRevoked),
+        ),
+    }
+)
+"""By name."""
+
+SERVER_EVENTS: Final[Mapping[str, ServerEvent]] = MappingProxyType(
+    {
+        "message:created": ServerEvent(shapes.Delta, "Messages were sent."),
+        "message:edited": ServerEvent(shapes.Delta, "Messages were edited."),
+        "message:deleted": ServerEvent(shapes.Delta, "Messages were deleted."),
+        "receipt:advanced": ServerEvent(shapes.Delta, "Members received or read up to a message."),
+        "member:added": ServerEvent(shapes.Delta, "Users came into a group."),
+        "member:removed": ServerEvent(
+            shapes.Delta,
+            "A member left a group or was taken out. To himself it says `removed`.",
+        ),
+        "member:updated": ServerEvent(shapes.Delta, "A member's role changed."),
+        "conversation:created": ServerEvent(shapes.Delta, "A conversation that is new to this user."),
+        "conversation:updated": ServerEvent(shapes.Delta, "A group was renamed."),
+        "conversation:changes": ServerEvent(shapes.Delta, "A repair: several changes in one delta."),
+        "me:changed": ServerEvent(
+            shapes.MeDelta,
+            "Something changed that only this user sees; it goes to all his devices.",
+        ),
+        "typing:changed": ServerEvent(shapes.TypingChanged, "Who types in a conversation on screen."),
+        "auth:expiring": ServerEvent(
+            shapes.AuthExpiring,
+            "The connection's token ends, or has ended: answer with `auth:refresh`.",
+        ),
+        "session:revoked": ServerEvent(
+            shapes.SessionEnded,
+            "The session was ended; the server disconnects, and the app has to log in again.",
+        ),
+        "server:draining": ServerEvent(
+            shapes.Draining,
+            "The server goes; the library connects again by itself.",
+        ),
+    }
+)
+"""By name. Clients ignore those that they do not know."""

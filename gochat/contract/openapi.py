@@ -1,0 +1,122 @@
+"""The OpenAPI 3.1 document of the REST routes, generated from their table."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gochat.contract import CONTRACT_VERSION, shapes
+from gochat.contract.codes import codes, error_table
+from gochat.contract.errors import status_of
+from gochat.contract.requests import Id
+from gochat.contract.routes import PREFIX, ROUTES, Route
+from gochat.contract.schemas import Json, answer_definitions, description, inline, request_definitions
+from gochat.core.errors import ChatError
+
+_INFO: Final = """\
+The REST interface of GoChat: login, account, history, health, and what an app without a socket must do.
+
+Errors are `application/problem+json` (RFC 9457); their `code` is stable. Clients ignore fields and enum
+values that they do not know.
+"""
+
+_RETRY_AFTER: Final[Json] = {
+    "Retry-After": {"description": "Seconds, rounded up.", "schema": {"type": "integer"}}
+}
+_HEADERS: Final[Mapping[int, Json]] = {
+    401: {"WWW-Authenticate": {"description": "RFC 6750, section 3.", "schema": {"type": "string"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
+
+
+def document() -> Json:
+    """The whole document, of JSON types only."""
+    requests, request_schemas = request_definitions(route.body for route in ROUTES if route.body is not None)
+    shown = [*(route.answer for route in ROUTES), shapes.Problem]
+    answers, answer_schemas = answer_definitions(shown)
+    references = {**requests, **answers}
+    paths: Json = {}
+    for route in ROUTES:
+        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "GoChat REST",
+            "version": CONTRACT_VERSION,
+            "description": _INFO,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": request_schemas | answer_schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+        "x-error-codes": error_table(),
+    }
+
+
+def _operation(route: Route, references: Mapping[type[Any], Json]) -> Json:
+    operation: Json = {
+        "operationId": route.name,
+        "tags": [route.path.split("/")[1]],
+        "summary": route.summary,
+        "security": [{"token": []}] if route.auth else [],
+        "parameters": [*map(_path_parameter, route.parameters), *_query_parameters(route)],
+        "responses": _responses(route, references),
+        "x-error-codes": codes(route.errors),
+    }
+    if route.body is not None:
+        operation["description"] = description(route.body)
+        operation["requestBody"] = {"required": True, "content": _json(references[route.body])}
+    return operation
+
+
+def _path_parameter(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": inline(Id)}
+
+
+def _query_parameters(route: Route) -> list[Json]:
+    """Lists are one value, separated by commas; what is optional is left out, never null."""
+    if route.query is None:
+        return []
+    schema = inline(route.query)
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": _not_null(field),
+            **({"style": "form", "explode": False} if field.get("type") == "array" else {}),
+        }
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _not_null(field: Json) -> Json:
+    if "anyOf" not in field:
+        return field
+    (kind,) = (kind for kind in field["anyOf"] if kind != {"type": "null"})
+    return dict(kind)
+
+
+def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
+    by_status: dict[int, list[type[ChatError]]] = {}
+    for kind in route.errors:
+        by_status.setdefault(status_of(kind), []).append(kind)
+    responses: Json = {"200": {"description": "Done.", "content": _json(references[route.answer])}}
+    for status, kinds in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": ", ".join(f"`{code}`" for code in codes(kinds)),
+            "content": {"application/problem+json": {"schema": references[shapes.Problem]}},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+        }
+    if route.unavailable is not None:
+        responses["503"] = {
+            "description": "A part does not answer.",
+            "content": _json(references[route.unavailable]),
+        }
+    return responses
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}

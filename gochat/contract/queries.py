@@ -1,0 +1,52 @@
+"""The query parameters of REST. They are text, so numbers are converted; unknown ones are refused by name."""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from gochat.contract.requests import MAX_INTEGER, Id, Request
+
+
+def _digits(text: object) -> object:
+    """Only plain decimal digits are a number: not `1_0`, not `1.0`, no blanks."""
+    if isinstance(text, str) and not (text.isascii() and text.isdigit()):
+        raise ValueError("Input should be a decimal number")
+    return text
+
+
+def _split(text: object) -> object:
+    return text.split(",") if isinstance(text, str) else text
+
+
+Number: TypeAlias = Annotated[int, BeforeValidator(_digits)]
+PageSize: TypeAlias = Annotated[Number, Field(ge=1, le=100)]
+Cursor: TypeAlias = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Query(Request):
+    """Query parameters."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class Page(Query):
+    """A page of a list: `cursor` as the page before gave it."""
+
+    cursor: Cursor | None = None
+    limit: PageSize = 50
+
+
+class Users(Query):
+    """`GET users`: up to 100 ids, separated by commas."""
+
+    ids: Annotated[list[Id], BeforeValidator(_split), Field(min_length=1, max_length=100)]
+
+
+class History(Query):
+    """`GET messages`: the newest page, or one before, after or around a seq; at most one of the three."""
+
+    conversation_id: Id
+    before_seq: Annotated[Number, Field(ge=1, le=MAX_INTEGER)] | None = None
+    after_seq: Annotated[Number, Field(ge=0, le=MAX_INTEGER)] | None = None
+    around_seq: Annotated[Number, Field(ge=1, le=MAX_INTEGER)] | None = None
+    limit: PageSize = 50

@@ -1,0 +1,195 @@
+"""The table of REST routes: the app is built from it, and so is OpenAPI."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from gochat.contract import queries, requests, shapes
+from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
+from gochat.core import errors
+from gochat.core.errors import ChatError
+
+PREFIX = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. Whatever succeeds answers 200 with `answer`; errors are `shapes.Problem`.
+
+    `path` is below `PREFIX`; what is in braces is an id. A request has a JSON `body`, a `query`,
+    or neither.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    """Unique; the operation id of OpenAPI."""
+    summary: str
+    answer: type
+    body: type[requests.Request] | None = None
+    query: type[queries.Query] | None = None
+    raises: tuple[type[ChatError], ...] = ()
+    """What it alone may answer; see `errors` for all."""
+    unavailable: type | None = None
+    """What 503 answers in place of a problem."""
+    auth: bool = True
+    """Whether it needs `Authorization: Bearer` with an access token (RFC 6750)."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the path."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def errors(self) -> tuple[type[ChatError], ...]:
+        """Every error that it may answer. Unknown query parameters are refused everywhere."""
+        found: list[type[ChatError]] = [*self.raises, errors.InvalidPayload]
+        if self.auth:
+            found += _UNAUTHENTICATED
+        if self.body is not None:
+            found += [PayloadTooLarge, RequestTimeout, UnsupportedMediaType]
+        if self.answer is not shapes.HealthAnswer:
+            found += [errors.Overloaded, errors.Unavailable]
+        found.append(errors.Internal)
+        return tuple(dict.fromkeys(found))
+
+
+_UNAUTHENTICATED = [errors.TokenMissing, errors.TokenInvalid, errors.TokenExpired, errors.SessionRevoked]
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST",
+        "/auth/register",
+        "register",
+        "Make an account and log in.",
+        shapes.Tokens,
+        body=requests.Register,
+        raises=(errors.UsernameTaken, errors.PhoneTaken, errors.RateLimited),
+        auth=False,
+    ),
+    Route(
+        "POST",
+        "/auth/login",
+        "login",
+        "Log in by username or phone.",
+        shapes.Tokens,
+        body=requests.Login,
+        raises=(errors.InvalidCredentials, errors.RateLimited),
+        auth=False,
+    ),
+    Route(
+        "POST",
+        "/auth/refresh",
+        "refresh",
+        "Exchange a refresh token for fresh tokens.",
+        shapes.Tokens,
+        body=requests.RefreshTokens,
+        raises=(errors.TokenInvalid, errors.TokenExpired, errors.SessionRevoked),
+        auth=False,
+    ),
+    Route(
+        "POST",
+        "/auth/logout",
+        "logout",
+        "End this session: its tokens work no more.",
+        shapes.Empty,
+    ),
+    Route("GET", "/me", "me", "The account and the session that the token speaks for.", shapes.AccountAnswer),
+    Route(
+        "GET",
+        "/users",
+        "users",
+        "Those of the users that exist.",
+        shapes.UserList,
+        query=queries.Users,
+    ),
+    Route(
+        "GET",
+        "/conversations",
+        "conversations",
+        "One's conversations, newest first.",
+        shapes.ConversationList,
+        query=queries.Page,
+        raises=(errors.CursorInvalid,),
+    ),
+    Route(
+        "POST",
+        "/conversations",
+        "create_conversation",
+        "Create a conversation, or find the one that this request created before.",
+        shapes.ConversationAnswer,
+        body=requests.Create,
+        raises=(errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+    ),
+    Route(
+        "GET",
+        "/conversations/{conversation_id}",
+        "conversation",
+        "One conversation.",
+        shapes.ConversationAnswer,
+        raises=(errors.NotFound,),
+    ),
+    Route(
+        "GET",
+        "/conversations/{conversation_id}/members",
+        "members",
+        "The active members of a conversation.",
+        shapes.MemberList,
+        query=queries.Page,
+        raises=(errors.NotFound, errors.CursorInvalid),
+    ),
+    Route(
+        "POST",
+        "/conversations/{conversation_id}/receipts",
+        "advance_receipts",
+        "Say how far one got: delivered, read, or both.",
+        shapes.ReceiptAnswer,
+        body=requests.Receipts,
+        raises=(errors.NotFound,),
+    ),
+    Route(
+        "GET",
+        "/messages",
+        "messages",
+        "A page of messages: the newest, or those before, after or around a seq.",
+        shapes.HistoryAnswer,
+        query=queries.History,
+        raises=(errors.NotFound,),
+    ),
+    Route(
+        "POST",
+        "/messages",
+        "send_message",
+        "Send a message; with the same key again, the first result.",
+        shapes.SendAnswer,
+        body=requests.Send,
+        raises=(errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+    ),
+    Route(
+        "POST",
+        "/sync",
+        "sync",
+        "What changed since the revisions that the phone holds.",
+        shapes.SyncAnswer,
+        body=requests.Sync,
+        raises=(errors.CursorInvalid,),
+    ),
+    Route("GET", "/health", "health", "What runs, and how its parts are.", shapes.HealthAnswer, auth=False),
+    Route(
+        "GET",
+        "/health/live",
+        "live",
+        "The process answers; nothing else is asked.",
+        shapes.HealthAnswer,
+        auth=False,
+    ),
+    Route(
+        "GET",
+        "/health/ready",
+        "ready",
+        "Whether all parts answer; status 503 if one does not.",
+        shapes.HealthAnswer,
+        unavailable=shapes.HealthAnswer,
+        auth=False,
+    ),
+)

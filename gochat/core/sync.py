@@ -1,0 +1,227 @@
+"""What a phone lacks, decided from what it has and how far each conversation is.
+
+`Agenda` says which conversations to look at, and in which order; `start` from where each is told; `Page` how
+much of that one answer holds. Storage only reads what they name.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from gochat.core.delta import Delta
+from gochat.core.limits import Limits
+from gochat.core.model import Conversation, ConversationId, Member, Message, Millis
+from gochat.core.queries import SyncPosition, SyncRequest
+
+NEWEST = 50
+"""Messages that come with a conversation which is told whole."""
+MAX_CHANGES = 200
+"""More changed messages than this are not told one by one: the conversation is told whole."""
+MARGIN = 60_000
+"""Milliseconds by which the time of a message may lie before its commit."""
+
+
+class Outline(NamedTuple):
+    """One of a user's memberships, present or past, and how far its conversation is."""
+
+    conversation_id: ConversationId
+    left_at: int
+    """The revision at which he left; 0: he is a member."""
+    revision: int
+    """The conversation's."""
+    last_message_at: Millis
+
+
+class Candidate(NamedTuple):
+    """A conversation of which a phone lacks something. `known` None: it has nothing of it."""
+
+    outline: Outline
+    known: int | None
+    moved: bool
+    """Looked at once more, because it has a message from after the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One conversation to tell: what changed after `since`, or whole. `me` None: for all its members."""
+
+    conversation: Conversation
+    me: Member | None
+    last_message: Message | None
+    since: int
+    whole: bool = False
+    gap: bool = False
+    messages: int = 0
+    """At most so many are told."""
+    partial: bool = False
+    """Only the first `messages` of those that changed; the rest comes with the next page."""
+
+    @property
+    def visible_from_seq(self) -> int:
+        """The first message that may be told."""
+        return 1 if self.me is None else self.me.visible_from_seq
+
+
+def start(conversation: Conversation, me: Member | None, last: Message | None, known: int | None) -> Item:
+    """From where to tell a conversation to a phone, or a process (`me` None), that has revision `known`.
+
+    If it has none: whole. If the server never had that revision, or the member joined after it: whole, with
+    `gap`.
+    """
+    if not known:
+        return Item(conversation, me, last, since=0, whole=True)
+    joined = 1 if me is None else me.joined_revision
+    if not joined <= known <= conversation.revision:
+        return Item(conversation, me, last, since=0, whole=True, gap=True)
+    return Item(conversation, me, last, since=known)
+
+
+def settle(item: Item, changed: int) -> Item:
+    """How much there is to tell at most.
+
+    Args:
+        item: as `start` made it.
+        changed: how many messages changed after `item.since`, of those he may see, or a few more; any
+            number above `MAX_CHANGES` means too many to tell one by one.
+    """
+    if changed > MAX_CHANGES and not item.whole:
+        item = replace(item, since=0, whole=True, gap=True)
+    if not item.whole:
+        return replace(item, messages=changed)
+    return replace(item, messages=min(NEWEST, item.conversation.last_seq - item.visible_from_seq + 1))
+
+
+class Page:
+    """Fills one answer. `limit` counts messages; what has none counts as one, and so do eight members."""
+
+    def __init__(self, limit: int, limits: Limits) -> None:
+        self.items: list[Item] = []
+        self._limit = self._room = limit
+        self.limits = limits
+
+    def take(self, item: Item) -> bool:
+        """Put in a conversation, or the first part of its changes; False: it does not fit any more.
+
+        The first one always fits: a whole one with as many messages as `limit` allows.
+        """
+        if item.whole:
+            item = replace(item, messages=min(item.messages, self._limit))
+        cost = max(1, item.messages, self._members(item) // 8)
+        if self.items and cost > self._room and (item.whole or self._room == 0):
+            return False
+        if item.messages > self._room:
+            item = replace(item, messages=self._room, partial=True)
+        self.items.append(item)
+        self._room = max(0, self._room - cost)
+        return True
+
+    def _members(self, item: Item) -> int:
+        """At most so many rows of members come with it."""
+        count = item.conversation.member_count
+        if count > self.limits.shown_members:
+            return 1
+        return count if item.whole else min(count, item.conversation.revision - item.since)
+
+
+class Agenda:
+    """Which of a user's conversations to look at, in an order in which, page by page, none is passed over.
+
+    First all by `last_message_at`, newest first, as far as they stand below the position. One that was still
+    to come may move up meanwhile: then it has a message from after the start, and at the end all that have
+    are gone through once more, by id. So a phone that sends the `known` of its first request again with
+    every cursor hears of everything (of some twice); one that sends what it knows by then hears it once.
+
+    Args:
+        outlines: all of the user's.
+        epoch: the server's. To a phone with another one all is told whole, page after page.
+        now: the database's clock.
+    """
+
+    def __init__(self, outlines: Iterable[Outline], request: SyncRequest, epoch: str, now: Millis) -> None:
+        position = request.position
+        lost = (request.epoch if position is None else position.epoch) not in (None, epoch)
+        self.gap = lost or (position is not None and position.gap)
+        """What the phone knows is of a history that was lost."""
+        self._position = None if lost else position
+        self._started_at = now - MARGIN if self._position is None else self._position.started_at
+        self._request = request
+        self._epoch = epoch
+        self._outlines = {outline.conversation_id: outline for outline in outlines}
+
+    def candidates(self) -> list[Candidate]:
+        """The conversations of which the phone lacks something."""
+        lacking = [
+            Candidate(outline, known, moved=False)
+            for outline in self._outlines.values()
+            if not outline.left_at and (known := self._known(outline.conversation_id)) != outline.revision
+        ]
+        ahead = sorted(filter(self._is_ahead, lacking), key=_at, reverse=True)
+        once = {candidate.outline.conversation_id for candidate in ahead}
+        again = [
+            candidate._replace(moved=True) for candidate in lacking if self._has_moved(candidate.outline)
+        ]
+        return ahead + sorted(it for it in again if it.outline.conversation_id not in once)
+
+    def after(self, last: Candidate, told: int) -> SyncPosition:
+        """Where the next page goes on. `told`: the revision up to which the last is told; 0: all of it."""
+        at, conversation_id = _at(last)
+        return SyncPosition(self._started_at, last.moved, at, conversation_id, told, self._epoch, self.gap)
+
+    def removed(self) -> tuple[Delta, ...]:
+        """What the phone names and the user is no member of: for the last page.
+
+        Where he never was looks the same as what never was.
+        """
+        known = self._request.known.items()
+        return tuple(
+            self._removed(conversation_id, revision)
+            for conversation_id, revision in known
+            if (outline := self._outlines.get(conversation_id)) is None or outline.left_at
+        )
+
+    def me_since(self, revision: int) -> tuple[int, bool] | None:
+        """After which revision of his own log, now at `revision`, to tell it, and whether with `gap`.
+
+        None: nothing to tell. It comes with the first page.
+        """
+        known = self._request.me
+        if self._position is not None or (known == revision and not self.gap):
+            return None
+        if known is None:
+            return 0, False
+        return (0, True) if self.gap or not 0 <= known <= revision else (known, False)
+
+    def _known(self, conversation_id: ConversationId) -> int | None:
+        known = self._request.known.get(conversation_id)
+        if self.gap:
+            return -1 if known else None
+        position = self._position
+        if position is not None and position.revision and position.conversation_id == conversation_id:
+            return max(known or 0, position.revision)
+        return known
+
+    def _is_ahead(self, candidate: Candidate) -> bool:
+        position = self._position
+        if position is None:
+            return True
+        if position.moved:
+            return False
+        here, there = _at(candidate), (position.at, position.conversation_id)
+        return here < there or (here == there and position.revision > 0)
+
+    def _has_moved(self, outline: Outline) -> bool:
+        position = self._position
+        if position is None or outline.last_message_at <= position.started_at:
+            return False
+        if not position.moved or outline.conversation_id > position.conversation_id:
+            return True
+        return outline.conversation_id == position.conversation_id and position.revision > 0
+
+    def _removed(self, conversation_id: ConversationId, known: int) -> Delta:
+        outline = self._outlines.get(conversation_id)
+        left_at = 0 if outline is None else outline.left_at
+        return Delta(conversation_id, since=known, revision=max(known + 1, left_at), removed=True)
+
+
+def _at(candidate: Candidate) -> tuple[Millis, ConversationId]:
+    return candidate.outline.last_message_at, candidate.outline.conversation_id

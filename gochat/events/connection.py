@@ -1,0 +1,88 @@
+"""One socket of one user, and the roster of all that are connected to this process."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gochat.core.errors import TokenExpired, Unavailable
+from gochat.core.model import ConversationId, Millis, UserId
+from gochat.core.ports import Identity
+
+READY_TIMEOUT_S = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One socket. `ready` is set once it is in the rooms of its conversations."""
+
+    sid: str
+    identity: Identity
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    timer: asyncio.TimerHandle | None = None
+    """What happens next to its token: a warning, or the end."""
+    screens: set[ConversationId] = field(default_factory=set)
+    """Conversations that are on screen."""
+
+    @property
+    def user_id(self) -> UserId:
+        """Whose socket it is."""
+        return self.identity.user_id
+
+    def require_token(self, now: Millis) -> None:
+        """Refuse what needs a valid token.
+
+        Raises:
+            TokenExpired: `auth:refresh` with a fresh one helps.
+        """
+        if now >= self.identity.expires_at:
+            raise TokenExpired("The token of this connection has expired; send auth:refresh.")
+
+    async def wait_ready(self) -> None:
+        """Wait until nothing can fall between what is read now and what is heard live.
+
+        Raises:
+            Unavailable: its conversations could not be read in time.
+        """
+        if self.ready.is_set():
+            return
+        try:
+            await asyncio.wait_for(self.ready.wait(), READY_TIMEOUT_S)
+        except TimeoutError:
+            raise Unavailable(retry_after_ms=1_000) from None
+
+
+class Roster:
+    """Who is connected here, by socket and by user. Bounded by the number of connections."""
+
+    def __init__(self) -> None:
+        self._by_sid: dict[str, Connection] = {}
+        self._by_user: dict[UserId, set[Connection]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._by_sid.values()))
+
+    def add(self, connection: Connection) -> None:
+        """A socket came."""
+        self._by_sid[connection.sid] = connection
+        self._by_user.setdefault(connection.user_id, set()).add(connection)
+
+    def remove(self, sid: str) -> Connection | None:
+        """A socket went."""
+        connection = self._by_sid.pop(sid, None)
+        if connection is not None:
+            mine = self._by_user[connection.user_id]
+            mine.discard(connection)
+            if not mine:
+                del self._by_user[connection.user_id]
+        return connection
+
+    def get(self, sid: str) -> Connection | None:
+        """The connection of a socket."""
+        return self._by_sid.get(sid)
+
+    def of(self, user_ids: Iterable[UserId]) -> list[Connection]:
+        """The connections of these users."""
+        return [connection for user_id in user_ids for connection in self._by_user.get(user_id, ())]

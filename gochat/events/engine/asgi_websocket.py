@@ -1,0 +1,129 @@
+"""An ASGI websocket as a transport: a bounded queue between the session and the server's `send`."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .engine import Engine
+from .errors import ProtocolError, Refused
+from .frames import MESSAGE_TOO_BIG, POLICY_VIOLATION, TEXT, frame, unframe
+from .handshake import Request
+from .transports import Inlet
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class AsgiWebSocket:
+    """One client's websocket, for as long as `run` runs."""
+
+    name = "websocket"
+
+    def __init__(self, engine: Engine, receive: Receive, send: Send) -> None:
+        self.inlet: Inlet
+        self._engine = engine
+        self._receive = receive
+        self._send = send
+        self._queue: deque[bytes] = deque()
+        self._backlog = 0
+        self._written = asyncio.Event()
+        self._room = asyncio.Event()
+        self._close: dict[str, Any] | None = None
+        self._limit = asyncio.timeout(None)
+
+    async def run(self, request: Request) -> None:
+        """Serve the websocket from its handshake to its end."""
+        await self._receive()  # websocket.connect
+        try:
+            self._engine.origins.check(request)
+            packet = self._engine.attach(request, self)
+        except Refused:  # before `accept`, ASGI turns this into HTTP's 403
+            await self._send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
+        if packet is not None:
+            self._queue.appendleft(frame(packet))
+        reader = asyncio.ensure_future(self._read())
+        try:
+            async with self._limit:
+                await self._send({"type": "websocket.accept"})
+                await self._write()
+        except (OSError, TimeoutError):
+            pass  # the client has gone, or reads nothing and was given up
+        finally:
+            reader.cancel()
+            self.inlet.lost(self)
+
+    # What the session calls
+
+    def write(self, frames: bytes) -> None:
+        """Queue frames; a client that lets them pile up is evicted."""
+        if self._close is not None:
+            return
+        self._backlog += len(frames)
+        if self._backlog > self._engine.options.max_backlog:
+            self.inlet.fail(ProtocolError("slow consumer"), POLICY_VIOLATION)
+            return
+        self._queue.append(frames)
+        self._written.set()
+
+    def close(self, code: int, reason: str, *, flush: bool) -> bool:
+        """Close, with `flush` after what is queued; give up when that takes too long."""
+        if self._close is None:
+            if not flush:
+                self._queue.clear()
+            self._close = {"type": "websocket.close", "code": code, "reason": reason[:120]}
+            self._limit.reschedule(self._engine.now() + self._engine.options.close_timeout)
+            self._written.set()
+            self._room.set()
+        return True
+
+    def release(self) -> None:
+        """Do nothing: a websocket has no polls."""
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._room.set()
+
+    # The two directions
+
+    async def _write(self) -> None:
+        while True:
+            while self._queue:
+                frames = self._queue.popleft()
+                for opcode, payload in unframe(frames):
+                    if opcode == TEXT:
+                        await self._send({"type": "websocket.send", "text": payload.decode()})
+                    else:
+                        await self._send({"type": "websocket.send", "bytes": payload})
+                self._backlog -= len(frames)
+            if self._close is not None:
+                await self._send(self._close)
+                return
+            self._written.clear()
+            await self._written.wait()
+
+    async def _read(self) -> None:
+        while True:
+            while self.inlet.paused and self._close is None:
+                self._room.clear()
+                await self._room.wait()
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self.inlet.lost(self)
+                return
+            text = message.get("text")
+            self._hand_over(message["bytes"] if text is None else text)
+
+    def _hand_over(self, packet: str | bytes) -> None:
+        limit = self._engine.options.max_message
+        if self._close is not None:
+            return
+        # A character is at most four bytes: only what could be too long is encoded to be measured.
+        if len(packet) * 4 > limit and len(packet.encode() if isinstance(packet, str) else packet) > limit:
+            self.inlet.fail(ProtocolError("message too big"), MESSAGE_TOO_BIG)
+            return
+        try:
+            self.inlet.receive(packet)
+        except ProtocolError as error:
+            self.inlet.fail(error)

@@ -1,0 +1,265 @@
+"""The Socket.IO side of one session: namespaces, events in order, acks, and bounds. Without I/O.
+
+Source: the Socket.IO protocol, sections "Connection to a namespace", "Sending and receiving data" and
+"Acknowledgement".
+"""
+
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from . import packets
+from .errors import ProtocolError
+from .frames import POLICY_VIOLATION, SERVICE_RESTART, TRY_AGAIN_LATER
+from .handshake import Request
+from .member import Ack, Member
+from .packets import Packet
+from .session import Session
+from .transports import Write, drop
+
+if TYPE_CHECKING:
+    from .server import EngineServer
+
+logger = logging.getLogger(__name__)
+
+Step = Coroutine[Any, Any, None]
+
+
+class Client:
+    """One session's Socket.IO state.
+
+    Packets are handled in order. While one takes time (a CONNECT, or an event for one of python-socketio's
+    handlers), those after it wait in `_inbox`; a dispatcher's events do not wait for each other. Both are
+    bounded: beyond `max_in_flight` the session is paused.
+    """
+
+    __slots__ = (
+        "_attachments",
+        "_held",
+        "_in_flight",
+        "_inbox",
+        "_limit",
+        "_options",
+        "_refused",
+        "members",
+        "request",
+        "server",
+        "session",
+    )
+
+    def __init__(self, server: "EngineServer", session: Session, request: Request) -> None:
+        self.server = server
+        self.session = session
+        self.request: Request | None = request
+        self.members: dict[str, Member] = {}
+        self._options = server.options
+        self._limit = server.options.max_in_flight
+        self._in_flight = 0
+        self._inbox: deque[str | bytes] | None = None
+        self._held: Packet | None = None
+        self._attachments: list[bytes] = []
+        self._refused = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client is connected to any namespace."""
+        return any(member.connected for member in self.members.values())
+
+    # What the session calls
+
+    def receive(self, data: str | bytes) -> None:
+        """Take one message. Raises ProtocolError."""
+        if self._inbox is None:
+            step = self._process(data)
+            if step is not None:
+                self._inbox = deque()
+                self.server.eio.spawn(self._work(step))
+        else:
+            self._inbox.append(data)
+            if len(self._inbox) >= self._limit:
+                self.session.pause()
+
+    def writer_changed(self, write: Write) -> None:
+        """Send with `write` from now on."""
+        for member in self.members.values():
+            if member.connected:
+                member.write = write
+
+    def expired(self) -> None:
+        """Close a session that was too long without a namespace."""
+        if not self.connected:
+            self.session.close("connect timeout", code=POLICY_VIOLATION)
+
+    def closed(self, reason: str) -> None:
+        """Take leave of every namespace, after the step that is under way."""
+        members = list(self.members.values())
+        for member in members:
+            member.write = drop
+        if self._inbox is None:
+            self.server.eio.spawn(self._leave(reason))
+        else:
+            self._inbox.clear()
+            self._inbox.append(reason)
+
+    def drain(self) -> None:
+        """Close the session once it has nothing to answer."""
+        if self._in_flight == 0 and self._inbox is None:
+            self.session.close("server shutdown", code=SERVICE_RESTART, flush=True)
+
+    # Packets
+
+    def _process(self, data: str | bytes) -> Step | None:
+        """Handle one message; return what has to be awaited before the next. Raises ProtocolError."""
+        if self._held is None and type(data) is str:
+            packet = packets.decode(data, self._options.max_attachments, self._options.max_depth)
+            if packet.attachments:
+                self._held = packet
+                return None
+        else:
+            whole = self._attach(data, self._held)
+            if whole is None:
+                return None
+            packet = whole
+        if packet.kind == packets.CONNECT:
+            return self._connect(packet)
+        member = self.members.get(packet.namespace)
+        if member is None:
+            raise ProtocolError("packet for a namespace that is not connected")
+        if not member.connected:
+            return None  # it was disconnected by us; what was still on its way is dropped
+        if packet.kind == packets.EVENT:
+            return self._event(member, packet)
+        if packet.kind == packets.ACK:
+            step: Step | None = self.server.manager.take_ack(member, packet.id, packet.data)
+            return step
+        return self._disconnect(member)
+
+    def _attach(self, data: str | bytes, held: Packet | None) -> Packet | None:
+        """Add an attachment to the packet that waits for it; return the packet if it is whole."""
+        if held is None:
+            raise ProtocolError("attachment without a packet")
+        if type(data) is not bytes:
+            raise ProtocolError("packet where an attachment is due")
+        self._attachments.append(data)
+        if sum(map(len, self._attachments)) > self._options.max_message:
+            raise ProtocolError("attachments too big")
+        if len(self._attachments) < held.attachments:
+            return None
+        attachments, self._attachments, self._held = self._attachments, [], None
+        return packets.with_attachments(held, attachments)
+
+    def _event(self, member: Member, packet: Packet) -> Step | None:
+        name, *args = packet.data
+        dispatcher = self.server.dispatcher
+        if dispatcher is None or member.namespace != "/":
+            return self.server.handle_event(member, packet.id, name, args)
+        self._in_flight += 1
+        if self._in_flight >= self._limit:
+            self.session.pause()
+        ack = Ack(self, member, packet.id)
+        try:
+            result = dispatcher(member.sid, name, args, ack)
+        except Exception:
+            logger.exception("dispatcher failed")
+            ack.release()
+            return None
+        if result is not None:
+            self.server.eio.spawn(self._finish(result, ack))
+        return None
+
+    async def _finish(self, result: Awaitable[object], ack: Ack) -> None:
+        try:
+            await result
+        except Exception:
+            logger.exception("dispatched event failed")
+        finally:
+            ack.release()
+
+    def finished(self) -> None:
+        """Count one event of the dispatcher as done."""
+        self._in_flight -= 1
+        if self.session.draining:
+            self.drain()
+        elif self._in_flight < self._limit and self.session.paused:
+            self._balance()
+
+    def _balance(self) -> None:
+        if self._in_flight < self._limit and (self._inbox is None or len(self._inbox) < self._limit):
+            self.session.resume()
+
+    # Namespaces
+
+    async def _connect(self, packet: Packet) -> None:
+        """Answer a CONNECT."""
+        member = self.members.get(packet.namespace)
+        if member is not None and member.connected:
+            return  # the libraries say it twice when their user does
+        member, error = await self.server.connect_member(self, packet.namespace, packet.data)
+        if member is None:
+            self._refuse(packet.namespace, error)
+            return
+        if not self.session.open:
+            return
+        self.session.allow(math.inf)
+        answer = packets.encode(packets.CONNECT, packet.namespace, {"sid": member.sid})
+        member.answer(answer)
+
+    def _refuse(self, namespace: str, error: dict[str, Any]) -> None:
+        """Answer with CONNECT_ERROR; the client may try a few times more, then the session ends."""
+        if not self.session.open:
+            return
+        self.session.write(packets.encode(packets.CONNECT_ERROR, namespace, error))
+        if not self.connected:
+            self._refused += 1
+            if self._refused > self.server.options.max_refused_connects:
+                self.session.close("connect refused", code=TRY_AGAIN_LATER, flush=True)
+            elif self._refused == 1:
+                self.session.allow(self.server.options.connect_timeout)
+
+    async def _disconnect(self, member: Member) -> None:
+        """Let the client leave a namespace; the session stays for another, for a while."""
+        del self.members[member.namespace]
+        await self.server.leave_member(member, self.server.reason.CLIENT_DISCONNECT)
+        if self.session.open and not self.connected:
+            self.session.allow(self.server.options.connect_timeout)
+
+    async def _leave(self, reason: str) -> None:
+        for member in list(self.members.values()):
+            await self.server.leave_member(member, reason)
+        self.members.clear()
+        self.server.forget_client(self)
+
+    # Steps that take time
+
+    async def _work(self, step: Step | None) -> None:
+        """Await one step after the other until nothing waits."""
+        while step is not None:
+            try:
+                await step
+            except ProtocolError as error:
+                self.session.fail(error)
+            except Exception:
+                logger.exception("handler failed")
+            step = self._next()
+
+    def _next(self) -> Step | None:
+        """Handle what waits up to the next packet that takes time; at last, be idle."""
+        inbox = self._inbox
+        while inbox:
+            if not self.session.open:
+                return self._leave(str(inbox.pop()))
+            step = None
+            try:
+                step = self._process(inbox.popleft())
+            except ProtocolError as error:
+                self.session.fail(error)
+            if self.session.paused:
+                self._balance()
+            if step is not None:
+                return step
+        self._inbox = None
+        if self.session.draining:
+            self.drain()
+        return None

@@ -1,0 +1,193 @@
+"""The Engine.IO server: its sessions, its clock and its limits.
+
+It stands where python-socketio expects an `engineio.AsyncServer`, with the few methods that are called there.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from .errors import Refused
+from .frames import SERVICE_RESTART
+from .handshake import OriginPolicy, Origins, Query, Request, parse_query
+from .heartbeat import Timed, Wheel
+from .options import EngineOptions
+from .payloads import open_packet
+from .polling import Polling
+from .session import Application, Session
+from .transports import SocketTransport, Transport
+from .upgrade import Surplus, Upgrade
+
+Accept = Callable[[Session, Request], Application]
+
+
+class Engine:
+    """Opens, finds and forgets sessions; drives one timing wheel for all of them."""
+
+    async_mode = "asgi"
+
+    def __init__(self, accept: Accept, options: EngineOptions, origins: Origins = None) -> None:
+        self.options = options
+        self.origins = OriginPolicy(origins)
+        self.sessions: dict[str, Session] = {}
+        self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005))
+        self.draining = False
+        self._accept = accept
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._addresses: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # Sessions
+
+    def open(self, request: Request, make: Callable[[Session], Transport], upgrades: list[str]) -> bytes:
+        """Open a session on the transport that `make` builds; return its OPEN packet. Raises Refused."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        if self.draining:
+            raise Refused(503, 3, "Server is stopping")
+        self._count(request.client)
+        session = Session(self, self.generate_id(), request.client)
+        self.sessions[session.sid] = session
+        session.start(make(session), self._accept(session, request))
+        options = self.options
+        return open_packet(
+            session.sid, upgrades, options.ping_interval, options.ping_timeout, options.max_message
+        )
+
+    def attach(self, request: Request, websocket: SocketTransport) -> bytes | None:
+        """Open a session on a websocket and return its OPEN packet, None for one that is there already.
+
+        Such a websocket takes a polling session over; a further one is closed. Raises Refused.
+        """
+        query = parse_query(request.query)
+        if query.transport != "websocket" or request.method != "GET":
+            raise Refused(400, 3, "Bad request")
+        if query.sid is None:
+
+            def carry(session: Session) -> Transport:
+                websocket.inlet = session
+                return websocket
+
+            return self.open(request, carry, [])
+        session = self.find(query)
+        if isinstance(session.transport, Polling) and session.upgrade is None:
+            Upgrade(session, session.transport, websocket)
+        else:
+            Surplus(session, websocket)
+        return None
+
+    def find(self, query: Query) -> Session:
+        """Return the session that a request names. Raises Refused."""
+        self.wheel.turn(self.now())  # a session that has timed out is not found, however late its timer
+        session = self.sessions.get(query.sid or "")
+        if session is None:
+            raise Refused(400, 1, "Session ID unknown")
+        return session
+
+    def find_polling(self, query: Query) -> tuple[Session, Polling]:
+        """Return the named session if it is on polling. Raises Refused."""
+        session = self.find(query)
+        if not isinstance(session.transport, Polling):
+            raise Refused(400, 3, "Bad request")
+        return session, session.transport
+
+    def forget(self, session: Session) -> None:
+        """Drop a session that is over."""
+        if self.sessions.pop(session.sid, None) is None:
+            return
+        self.wheel.cancel(session)
+        left = self._addresses[session.client] - 1
+        if left:
+            self._addresses[session.client] = left
+        else:
+            del self._addresses[session.client]
+
+    def _count(self, address: str) -> None:
+        held = self._addresses.get(address, 0)
+        limit = self.options.max_sessions_per_address
+        if limit is not None and held >= limit:
+            raise Refused(429, 3, "Too many sessions")
+        self._addresses[address] = held + 1
+
+    def drain(self) -> None:
+        """Open no more sessions, and end those that are open as soon as what they accepted is answered."""
+        if not self.draining:
+            self.draining = True
+            for session in list(self.sessions.values()):
+                session.drain()
+
+    # Time
+
+    def now(self) -> float:
+        """Return the loop's time in seconds."""
+        return self.loop.time()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the engine runs on: the one of its first session."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def set_timer(self, item: Timed, when: float) -> None:
+        """Let `item` expire at `when`."""
+        self.wheel.set(item, when)
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.wheel.tick, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        self.wheel.turn(self.now())
+        if self.wheel and self._timer is None:
+            self._timer = self.loop.call_later(self.wheel.tick, self._turn)
+
+    # Tasks
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine, holding on to its task."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # What python-socketio asks of its Engine.IO server
+
+    def on(self, _event: str, _handler: Any) -> None:
+        """Take python-socketio's three handlers; sessions talk to their application instead."""
+
+    def generate_id(self) -> str:
+        """Return a new id that cannot be guessed."""
+        return secrets.token_urlsafe(15)
+
+    def transport(self, sid: str) -> str:
+        """Return the name of a session's transport. Raises KeyError."""
+        return self.sessions[sid].transport.name
+
+    async def get_session(self, sid: str) -> dict[str, Any]:
+        """Return what the application keeps with a session. Raises KeyError."""
+        session = self.sessions[sid]
+        if session.state is None:
+            session.state = {}
+        return session.state
+
+    def create_event(self) -> asyncio.Event:
+        """Return an event for `AsyncServer.call`."""
+        return asyncio.Event()
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        """Run `target` as a task."""
+        return self.spawn(target(*args, **kwargs))
+
+    async def sleep(self, seconds: float = 0) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+    async def shutdown(self) -> None:
+        """Close every session, without waiting for anything."""
+        self.draining = True
+        for session in list(self.sessions.values()):
+            session.close("server shutdown", code=SERVICE_RESTART)

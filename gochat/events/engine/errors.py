@@ -1,0 +1,41 @@
+"""What can go wrong between a client and the engine.
+
+EngineError
+  ProtocolError   the client broke Engine.IO or Socket.IO: its session is closed
+  FrameError      the client broke RFC 6455: the websocket is closed with `code`
+  Refused         an HTTP request or websocket handshake is answered with an error
+"""
+
+
+class EngineError(Exception):
+    """The root of the engine's own errors."""
+
+
+class ProtocolError(EngineError):
+    """A packet that the protocol does not allow here.
+
+    The text is safe to log: it holds nothing that the client sent.
+    """
+
+
+class FrameError(EngineError):
+    """A frame that RFC 6455 does not allow, with the close code that answers it (section 7.4.1)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Refused(EngineError):
+    """A request that opens or reaches no session; `status` is HTTP's, `code` Engine.IO's own."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    @property
+    def body(self) -> bytes:
+        """The JSON body that the reference server answers with."""
+        return b'{"code":%d,"message":"%b"}' % (self.code, self.message.encode())

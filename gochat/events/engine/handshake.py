@@ -1,0 +1,120 @@
+"""What a request must bring to open or reach a session, without I/O.
+
+Source: the Engine.IO protocol, sections "Query parameters" and "Handshake"; the error bodies are those of the
+reference server. Neither Host nor any X-Forwarded header is believed.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .errors import Refused
+
+Origins = str | Iterable[str] | Callable[[str, dict[str, Any]], bool] | None
+"""`"*"`, the allowed origins, or a function of (origin, environ); None and empty allow no browser.
+
+A request without Origin (a native app) is always allowed.
+"""
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request or websocket handshake, however it came in."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    """Names in lower case."""
+    client: str
+    """The network address, or an empty string."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first header of that name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def environ(self) -> dict[str, Any]:
+        """Return the request as the WSGI environment that python-socketio's handlers expect."""
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": self.method,
+            "PATH_INFO": self.path,
+            "QUERY_STRING": self.query.decode("latin-1"),
+            "REMOTE_ADDR": self.client,
+        }
+        for name, value in self.headers:
+            key, text = _environ_key(name), value.decode("latin-1")
+            environ[key] = f"{environ[key]},{text}" if key in environ else text
+        return environ
+
+
+def _environ_key(name: bytes) -> str:
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The parameters that Engine.IO reads."""
+
+    transport: str
+    sid: str | None
+
+
+def parse_query(query: bytes) -> Query:
+    """Read the query string. Raises Refused for a missing, repeated or unknown parameter."""
+    found: dict[bytes, bytes] = {}
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name in (b"EIO", b"transport", b"sid"):
+            if name in found:
+                raise Refused(400, 3, "Bad request")
+            found[name] = value
+    transport = found.get(b"transport", b"").decode("latin-1")
+    if transport not in ("polling", "websocket"):
+        raise Refused(400, 0, "Transport unknown")
+    sid = found.get(b"sid")
+    if found.get(b"EIO") != b"4":
+        raise Refused(400, 5, "Unsupported protocol version")
+    return Query(transport, None if sid is None else sid.decode("latin-1"))
+
+
+class OriginPolicy:
+    """Which browsers may come in."""
+
+    def __init__(self, origins: Origins) -> None:
+        self._allow = origins if callable(origins) else None
+        if origins is None or callable(origins):
+            self._origins: frozenset[str] = frozenset()
+        else:
+            self._origins = frozenset({origins} if isinstance(origins, str) else origins)
+
+    def check(self, request: Request) -> str | None:
+        """Return the request's origin, None if it has none. Raises Refused for one that is not allowed."""
+        header = request.header(b"origin")
+        if header is None:
+            return None
+        origin = header.decode("latin-1")
+        if "*" in self._origins or origin in self._origins:
+            return origin
+        if self._allow is not None and self._allow(origin, request.environ()):
+            return origin
+        raise Refused(403, 4, "Forbidden")
+
+
+def accept_key(request: Request) -> bytes:
+    """Return Sec-WebSocket-Accept (RFC 6455 section 4.2.2). Raises Refused for a bad handshake."""
+    if request.header(b"sec-websocket-version") != b"13":
+        raise Refused(426, 3, "Bad request")
+    key = request.header(b"sec-websocket-key") or b""
+    try:
+        valid = len(base64.b64decode(key, validate=True)) == 16
+    except binascii.Error:
+        valid = False
+    if not valid or request.method != "GET":
+        raise Refused(400, 3, "Bad request")
+    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())

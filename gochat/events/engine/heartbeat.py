@@ -1,0 +1,56 @@
+"""A timing wheel: thousands of deadlines for one timer, without I/O.
+
+A deadline is kept to the tick. An item has one at a time; setting a new one forgets the old.
+"""
+
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """What can be put on the wheel."""
+
+    bucket: int
+    """Where the item stands on the wheel; the wheel's own, 0 when it stands nowhere."""
+
+    def expire(self, now: float) -> None:
+        """Act on the deadline that has passed."""
+
+
+class Wheel:
+    """Items in buckets of one tick (seconds), by the time they are due."""
+
+    __slots__ = ("_buckets", "_done", "tick")
+
+    def __init__(self, tick: float) -> None:
+        self.tick = tick
+        self._buckets: dict[int, list[Timed]] = {}
+        self._done = 0  # the last bucket that was emptied
+
+    def __bool__(self) -> bool:
+        return bool(self._buckets)
+
+    def set(self, item: Timed, when: float) -> None:
+        """Let `item` expire at the last tick not after `when`, though never at once."""
+        bucket = max(int(when / self.tick), self._done + 1)
+        if item.bucket != bucket:
+            item.bucket = bucket
+            self._buckets.setdefault(bucket, []).append(item)
+
+    @staticmethod
+    def cancel(item: Timed) -> None:
+        """Forget the item's deadline; its place is freed when that time comes."""
+        item.bucket = 0
+
+    def turn(self, now: float) -> None:
+        """Expire what is due at `now`, in order of time."""
+        last = int(now / self.tick)
+        if last - self._done > len(self._buckets):
+            due = sorted(bucket for bucket in self._buckets if bucket <= last)
+        else:
+            due = [bucket for bucket in range(self._done + 1, last + 1) if bucket in self._buckets]
+        self._done = max(last, self._done)
+        for bucket in due:
+            for item in self._buckets.pop(bucket):
+                if item.bucket == bucket:
+                    item.bucket = 0
+                    item.expire(now)

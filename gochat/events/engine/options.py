@@ -1,0 +1,37 @@
+"""The engine's settings and bounds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Times are seconds, sizes bytes. Every bound is per client unless it says otherwise."""
+
+    ping_interval: float = 25.0
+    """From one answered ping to the next ping."""
+    ping_timeout: float = 20.0
+    """How long a pong may take before the session is closed."""
+    connect_timeout: float = 10.0
+    """How long a session may be without a connected namespace."""
+    max_refused_connects: int = 3
+    """Further CONNECT packets that are heard after a refused one."""
+    upgrade_timeout: float = 10.0
+    """How long a websocket may take to take over from polling."""
+    close_timeout: float = 3.0
+    """How long a closing websocket may take to answer; then it is aborted."""
+    request_timeout: float = 10.0
+    """How long a request may take to arrive: its head on the fast path, a POST's body on both ways in."""
+    max_message: int = 100_000
+    """The largest websocket message and polling payload that is accepted; told to clients as `maxPayload`."""
+    max_backlog: int = 1 << 20
+    """What may wait to be sent to one client; who falls behind further is evicted."""
+    max_in_flight: int = 64
+    """Events of one client that may be unanswered or waiting; beyond it, its socket is not read."""
+    max_attachments: int = 10
+    """Binary attachments of one packet; together they are bounded by `max_message`."""
+    max_depth: int = 32
+    """How deep arrays and objects may nest in a client's packet."""
+    max_request_head: int = 65_536
+    """The largest request line with headers, on the fast path."""
+    max_sessions_per_address: int | None = None
+    """Sessions that one network address may hold, over all; `None` is no limit (behind one shared proxy)."""

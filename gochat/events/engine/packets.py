@@ -1,0 +1,199 @@
+"""Socket.IO 5 packets, without I/O: a strict, bounded decoder and an encoder that makes frames.
+
+Source: the Socket.IO protocol, section "Packet encoding":
+`<type>[<# of attachments>-][<namespace>,][<ack id>][<JSON>]`, then the attachments as binary packets.
+"""
+
+import re
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from .errors import ProtocolError
+from .frames import BINARY, frame
+
+CONNECT: Final = 0
+DISCONNECT: Final = 1
+EVENT: Final = 2
+ACK: Final = 3
+CONNECT_ERROR: Final = 4
+BINARY_EVENT: Final = 5
+BINARY_ACK: Final = 6
+
+# Names that the libraries raise themselves; a client's packet must not.
+RESERVED_EVENTS: Final = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+
+_HEAD = re.compile(r"([0-6])(?:([0-9]{1,4})-)?(?:(/[^,]{0,255})(?:,|\Z))?([0-9]{1,16})?")
+_NOTHING: Final = object()
+_MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript holds exactly
+
+
+class Packet(NamedTuple):
+    """One Socket.IO packet. `kind` is never BINARY_*: `attachments` says how many binary packets follow."""
+
+    kind: int
+    namespace: str
+    id: int | None
+    data: Any
+    attachments: int = 0
+
+
+def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
+    """Decode a client's packet (without the Engine.IO type). Raises ProtocolError."""
+    head = _HEAD.match(text)
+    if head is None:
+        raise ProtocolError("no packet")
+    kind = ord(text[0]) - 48
+    attachments, namespace, digits = head.group(2, 3, 4)
+    identifier = None
+    if digits is not None and (identifier := int(digits)) > _MAX_ID:
+        raise ProtocolError("ack id too large")
+    rest = text[head.end() :]
+    data = _load(rest, max_depth) if rest else _NOTHING
+    if kind == EVENT and attachments is None:  # what nearly every packet is
+        _check_event(data)
+        return Packet(EVENT, namespace or "/", identifier, data)
+    if kind >= BINARY_EVENT:
+        count = int(attachments or 0)
+        if not 0 < count <= max_attachments:
+            raise ProtocolError("bad number of attachments")
+        kind -= BINARY_EVENT - EVENT
+    elif attachments is not None:
+        raise ProtocolError("attachments where none may be")
+    else:
+        count = 0
+    _check(kind, identifier, data)
+    return Packet(kind, namespace or "/", identifier, None if data is _NOTHING else data, count)
+
+
+def _check(kind: int, identifier: int | None, data: Any) -> None:
+    """Hold a packet's parts against what its type allows."""
+    if kind == EVENT:
+        _check_event(data)
+    elif kind == ACK:
+        if type(data) is not list or identifier is None:
+            raise ProtocolError("an ack is an array with an id")
+    elif kind == CONNECT:
+        if identifier is not None or not (data is _NOTHING or type(data) is dict):
+            raise ProtocolError("CONNECT carries an object or nothing")
+    elif kind == DISCONNECT:
+        if identifier is not None or data is not _NOTHING:
+            raise ProtocolError("DISCONNECT carries nothing")
+    else:
+        raise ProtocolError("CONNECT_ERROR from a client")
+
+
+def _check_event(data: Any) -> None:
+    if type(data) is not list or not data or type(data[0]) is not str:
+        raise ProtocolError("an event is an array that begins with its name")
+    if data[0] in RESERVED_EVENTS:
+        raise ProtocolError("reserved event name")
+
+
+def _load(text: str, max_depth: int) -> Any:
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        raise ProtocolError("payload is not JSON") from None
+    # Brackets in strings count too, so a high count only asks for the exact look.
+    if text.count("[") + text.count("{") > max_depth:
+        _check_depth(value, max_depth)
+    return value
+
+
+def _check_depth(value: Any, max_depth: int) -> None:
+    level = [value]
+    for _ in range(max_depth):
+        level = [
+            item
+            for node in level
+            if type(node) in (dict, list)
+            for item in (node.values() if type(node) is dict else node)
+            if type(item) in (dict, list)
+        ]
+        if not level:
+            return
+    raise ProtocolError("payload nests too deep")
+
+
+def with_attachments(packet: Packet, attachments: list[bytes]) -> Packet:
+    """Put the binary packets in the places that hold them open, each exactly once. Raises ProtocolError."""
+    unused = set(range(len(attachments)))
+
+    def place(node: Any) -> Any:
+        if type(node) is list:
+            return [place(item) for item in node]
+        if type(node) is not dict:
+            return node
+        if "_placeholder" not in node:
+            return {key: place(item) for key, item in node.items()}
+        number = node.get("num")
+        if (
+            node["_placeholder"] is not True
+            or len(node) != 2
+            or type(number) is not int
+            or number not in unused
+        ):
+            raise ProtocolError("bad placeholder")
+        unused.discard(number)
+        return attachments[number]
+
+    data = place(packet.data)
+    if unused:
+        raise ProtocolError("attachment without a placeholder")
+    return packet._replace(data=data, attachments=0)
+
+
+def encode(kind: int, namespace: str, data: Any = _NOTHING, identifier: int | None = None) -> bytes:
+    """Encode a packet as frames, ready for a websocket; bytes inside `data` become attachments.
+
+    Raises TypeError for what JSON cannot hold.
+    """
+    if data is _NOTHING:
+        return frame(_head(kind, namespace, identifier))
+    try:
+        return frame(_head(kind, namespace, identifier) + orjson.dumps(data))
+    except TypeError:
+        attachments: list[bytes] = []
+        text = orjson.dumps(_set_aside(data, attachments), option=orjson.OPT_NON_STR_KEYS)
+    if not attachments:
+        return frame(_head(kind, namespace, identifier) + text)
+    head = _head(kind + BINARY_EVENT - EVENT, namespace, identifier, len(attachments))
+    return frame(head + text) + b"".join(frame(item, BINARY) for item in attachments)
+
+
+def encode_event(namespace: str, event: str, payload: bytes) -> bytes:
+    """Encode an event whose one argument is JSON already."""
+    return frame(b"%b[%b,%b]" % (_head(EVENT, namespace, None), orjson.dumps(event), payload))
+
+
+def encode_ack(namespace: str, identifier: int, payload: bytes) -> bytes:
+    """Encode an ack whose one argument is JSON already."""
+    return frame(b"%b[%b]" % (_head(ACK, namespace, identifier), payload))
+
+
+def _head(kind: int, namespace: str, identifier: int | None, attachments: int = 0) -> bytes:
+    if namespace == "/" and not attachments:
+        return b"4%d" % kind if identifier is None else b"4%d%d" % (kind, identifier)
+    head = f"4{kind}"
+    if attachments:
+        head += f"{attachments}-"
+    if namespace != "/":
+        head += f"{namespace},"
+    if identifier is not None:
+        head += str(identifier)
+    return head.encode()
+
+
+def _set_aside(node: Any, attachments: list[bytes]) -> Any:
+    """Copy `node` with placeholders for its bytes, which are collected in order."""
+    if isinstance(node, bytes | bytearray | memoryview):
+        attachments.append(bytes(node))
+        return {"_placeholder": True, "num": len(attachments) - 1}
+    if isinstance(node, list | tuple):
+        return [_set_aside(item, attachments) for item in node]
+    if isinstance(node, dict):
+        return {key: _set_aside(item, attachments) for key, item in node.items()}
+    return node

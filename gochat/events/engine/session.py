@@ -1,0 +1,203 @@
+"""One Engine.IO session: its state, whatever transport carries it. Without I/O.
+
+Source: the Engine.IO protocol, sections "Heartbeat" and "Message".
+
+A session has one transport at a time. Outbound, `write` takes frames (`frames.frame`); it is the current
+transport's own function, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
+transport hands packets to `receive` one by one and stops while `paused` is set.
+"""
+
+import logging
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import frames
+from .errors import ProtocolError
+from .payloads import PING_FRAME
+from .transports import SocketTransport, Transport, Write, drop
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .upgrade import Upgrade
+
+logger = logging.getLogger(__name__)
+
+
+class Application(Protocol):
+    """What rides on a session. Its methods are called in order and must not block."""
+
+    def receive(self, data: str | bytes) -> None:
+        """Take one message. Raises ProtocolError to have the session closed."""
+
+    def writer_changed(self, write: Write) -> None:
+        """Send with `write` from now on."""
+
+    def expired(self) -> None:
+        """Act on the deadline that `Session.allow` set."""
+
+    def drain(self) -> None:
+        """Close the session as soon as nothing that it accepted is left to answer."""
+
+    def closed(self, reason: str) -> None:
+        """The session is over. Called once."""
+
+
+class Session:
+    """One Engine.IO session."""
+
+    __slots__ = (
+        "_beat",
+        "_pinged",
+        "application",
+        "bucket",
+        "client",
+        "deadline",
+        "draining",
+        "engine",
+        "open",
+        "paused",
+        "sid",
+        "state",
+        "transport",
+        "upgrade",
+        "write",
+    )
+
+    def __init__(self, engine: "Engine", sid: str, client: str) -> None:
+        self.engine = engine
+        self.sid = sid
+        self.client = client
+        self.open = True
+        self.paused = False
+        self.draining = False
+        self.upgrade: Upgrade | None = None
+        self.state: dict[str, Any] | None = None
+        """What the application keeps here, by namespace."""
+        self.write: Write = drop
+        self.bucket = 0
+        self.deadline = math.inf
+        self._pinged = False
+        self._beat = math.inf
+        self.transport: Transport
+        self.application: Application
+
+    def start(self, transport: Transport, application: Application) -> None:
+        """Begin on `transport`, for `application`, and set the first heartbeat."""
+        self.transport = transport
+        self.application = application
+        self.set_writer(transport.write)
+        self._beat = self.engine.now() + self.engine.options.ping_interval
+        self._set_timer()
+
+    def set_writer(self, write: Write) -> None:
+        """Let everyone who sends to this session use `write`."""
+        if self.open:
+            self.write = write
+            self.application.writer_changed(write)
+
+    # Inbound
+
+    def receive(self, packet: str | bytes) -> None:
+        """Take one packet. Raises ProtocolError."""
+        if type(packet) is bytes:
+            self.application.receive(packet)
+        elif packet[:1] == "4":
+            self.application.receive(packet[1:])
+        elif packet == "3":
+            if not self._pinged:
+                raise ProtocolError("pong without a ping")
+            self._pinged = False
+            self._beat = self.engine.now() + self.engine.options.ping_interval
+            self._set_timer()
+        elif packet == "1":
+            self.transport.release()
+            self.close("transport close", flush=True)
+        else:
+            raise ProtocolError("packet type not allowed here")
+
+    def pause(self) -> None:
+        """Have the transport stop after the packet that it is handing over."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Have the transport go on, unless the session is draining."""
+        if self.paused and self.open and not self.draining:
+            self.paused = False
+            self.transport.resume()
+
+    # Time
+
+    def allow(self, seconds: float) -> None:
+        """Tell the application `expired` after that time; `math.inf` takes it back."""
+        self.deadline = self.engine.now() + seconds
+        self._set_timer()
+
+    def expire(self, now: float) -> None:
+        """Act on the deadline that has passed: the heartbeat's, the application's or the last poll's."""
+        if not self.open:
+            self.engine.forget(self)
+            return
+        soon = now + self.engine.wheel.tick
+        if self.deadline <= soon:
+            self.deadline = math.inf
+            self._set_timer()
+            self.application.expired()
+        elif self._beat > soon:
+            self._set_timer()
+        elif self._pinged:
+            self.close("ping timeout")
+        else:
+            self._pinged = True
+            # From when the ping was due: two late timers do not add up. A long stall of ours is forgiven.
+            self._beat = max(self._beat, now - 1) + self.engine.options.ping_timeout
+            self.write(PING_FRAME)
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self.open:
+            self.engine.set_timer(self, min(self._beat, self.deadline))
+
+    # Upgrade
+
+    def move(self, transport: SocketTransport, waiting: Iterable[bytes]) -> None:
+        """Go on over `transport`, first with the frames that wait."""
+        self.transport, self.upgrade = transport, None
+        transport.inlet = self
+        for item in waiting:
+            transport.write(item)
+        self.set_writer(transport.write)
+
+    # End
+
+    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
+        """Close because of what the client did, with one line in the log."""
+        logger.info("session %s closed: %s", self.sid, error)
+        self.close(str(error), code=code)
+
+    def close(self, reason: str, *, code: int = frames.NORMAL_CLOSURE, flush: bool = False) -> None:
+        """End the session; with `flush` after what was written has gone out."""
+        if not self.open:
+            return
+        self.set_writer(drop)
+        self.open = False
+        self.engine.wheel.cancel(self)
+        upgrade, self.upgrade = self.upgrade, None
+        if upgrade is not None:
+            upgrade.transport.close(code, reason, flush=False)
+        if self.transport.close(code, reason, flush=flush):
+            self.engine.forget(self)
+        else:
+            self.engine.set_timer(self, self.engine.now() + self.engine.options.close_timeout)
+        self.application.closed(reason)
+
+    def lost(self, transport: Transport) -> None:
+        """Note that `transport` broke or was closed by the client."""
+        if transport is self.transport:
+            self.close("transport close")
+
+    def drain(self) -> None:
+        """Take no more packets; the application closes the session when it has nothing left to answer."""
+        if not self.draining:
+            self.draining = self.paused = True
+            self.application.drain()

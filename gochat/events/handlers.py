@@ -1,0 +1,216 @@
+"""What each event does. No rule is here: a request becomes a command or a question, an answer a shape."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gochat.contract import requests
+from gochat.contract.commands import create_command, send_command
+from gochat.contract.cursor import Cursors
+from gochat.contract.encode import delta_out, message_out, receipt_out, view_out
+from gochat.contract.ids import time_out, uuid_in
+from gochat.contract.sync import sync_in, sync_out
+from gochat.core.commands import (
+    AddMembers,
+    Command,
+    DeleteMessage,
+    EditMessage,
+    Position,
+    RemoveMember,
+    SetRole,
+    UpdateConversation,
+)
+from gochat.core.delta import Delta
+from gochat.core.errors import NotFound, TokenInvalid
+from gochat.core.model import Conversation, ConversationId, Message, Role
+from gochat.core.ports import Authenticator, Identity, Reader, Receipts, Writer
+from gochat.core.queries import ConversationView
+from gochat.core.state import Receipt, Result, Sent
+from gochat.events.connection import Connection
+from gochat.events.dispatch import Handler
+from gochat.events.sockets import Sockets, conversation_room, screen_room
+from gochat.events.typing import Typing
+from gochat.ids import new_id
+
+Shape = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The handlers, over the ports that they need."""
+
+    writer: Writer
+    reader: Reader
+    receipts: Receipts
+    authenticator: Authenticator
+    cursors: Cursors
+    sockets: Sockets
+    typing: Typing
+    refreshed: Callable[[Connection], None]
+    """Told when a connection has a fresh token."""
+
+    def table(self) -> dict[str, Handler[Any, Any]]:
+        """Every event of the contract."""
+        return {
+            "message:send": Handler(self._send, _sent),
+            "message:edit": Handler(self._edit, _message),
+            "message:delete": Handler(self._delete, _message),
+            "messages:status": Handler(self._status, _as_is),
+            "conversation:create": Handler(self._create, _conversation),
+            "conversation:join": Handler(self._join, delta_out),
+            "conversation:leave": Handler(self._leave, _as_is),
+            "conversation:update": Handler(self._update, _conversation),
+            "member:add": Handler(self._add_members, _conversation),
+            "member:remove": Handler(self._remove_member, _conversation),
+            "member:role": Handler(self._set_role, _conversation),
+            "receipt:delivered": Handler(self._delivered, receipt_out),
+            "receipt:read": Handler(self._read, receipt_out),
+            "typing:start": Handler(self._start_typing, _as_is),
+            "typing:stop": Handler(self._stop_typing, _as_is),
+            "sync": Handler(self._sync, _as_is),
+            "auth:refresh": Handler(self._refresh, _as_is),
+        }
+
+    # ---- messages
+
+    def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Result]:
+        sent = self.writer.submit(send_command(request, connection.user_id))
+        self.typing.stop(request.conversation_id, connection.user_id)
+        return sent
+
+    def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Result]:
+        user_id = connection.user_id
+        return self.writer.submit(EditMessage(request.conversation_id, user_id, request.seq, request.body))
+
+    def _delete(self, connection: Connection, request: requests.Delete) -> Awaitable[Result]:
+        return self.writer.submit(DeleteMessage(request.conversation_id, connection.user_id, request.seq))
+
+    async def _status(self, connection: Connection, request: requests.Status) -> Shape:
+        keys = {text: uuid_in(text) for text in request.client_message_ids}
+        stored = await self.reader.status(connection.user_id, keys.values())
+        return {
+            "messages": {
+                text: message_out(stored[key]) if key in stored else None for text, key in keys.items()
+            }
+        }
+
+    # ---- conversations and members
+
+    def _create(self, connection: Connection, request: requests.Create) -> Awaitable[ConversationView | None]:
+        return self._then_view(connection, create_command(request, connection.user_id, new_id()))
+
+    async def _join(self, connection: Connection, request: requests.Join) -> Delta:
+        cid = request.conversation_id
+        await connection.wait_ready()
+        delta = await self.reader.changes(connection.user_id, cid, request.revision)
+        if connection.sid in self.sockets.members(conversation_room(cid)):
+            connection.screens.add(cid)
+            self.sockets.enter(connection.sid, screen_room(cid))
+        return delta
+
+    def _leave(self, connection: Connection, request: requests.InConversation) -> Shape:
+        cid = request.conversation_id
+        connection.screens.discard(cid)
+        self.sockets.leave(connection.sid, screen_room(cid))
+        self.typing.stop(cid, connection.user_id)
+        return {}
+
+    def _update(self, connection: Connection, request: requests.Update) -> Awaitable[ConversationView | None]:
+        command = UpdateConversation(request.conversation_id, connection.user_id, request.title)
+        return self._then_view(connection, command)
+
+    def _add_members(
+        self, connection: Connection, request: requests.AddMembers
+    ) -> Awaitable[ConversationView | None]:
+        command = AddMembers(request.conversation_id, connection.user_id, tuple(request.user_ids))
+        return self._then_view(connection, command)
+
+    def _remove_member(
+        self, connection: Connection, request: requests.RemoveMember
+    ) -> Awaitable[ConversationView | None]:
+        command = RemoveMember(request.conversation_id, connection.user_id, request.user_id)
+        return self._then_view(connection, command)
+
+    def _set_role(
+        self, connection: Connection, request: requests.SetRole
+    ) -> Awaitable[ConversationView | None]:
+        role = Role(request.role)
+        command = SetRole(request.conversation_id, connection.user_id, request.user_id, role)
+        return self._then_view(connection, command)
+
+    def _then_view(self, connection: Connection, command: Command) -> Awaitable[ConversationView | None]:
+        """Submit at once; answer with the conversation as it is then, or None if he is in it no more."""
+        done = asyncio.ensure_future(self.writer.submit(command))
+        return self._view(connection, done)
+
+    async def _view(self, connection: Connection, done: Awaitable[Result]) -> ConversationView | None:
+        conversation = await done
+        assert isinstance(conversation, Conversation)
+        try:
+            return await self.reader.conversation(connection.user_id, conversation.id)
+        except NotFound:
+            return None
+
+    # ---- receipts and typing
+
+    def _delivered(self, connection: Connection, request: requests.Receipt) -> Awaitable[Receipt]:
+        position = Position(request.seq, 0, request.private)
+        return self.receipts.advance(request.conversation_id, connection.user_id, position)
+
+    def _read(self, connection: Connection, request: requests.Receipt) -> Awaitable[Receipt]:
+        position = Position(request.seq, request.seq, request.private)
+        return self.receipts.advance(request.conversation_id, connection.user_id, position)
+
+    async def _start_typing(self, connection: Connection, request: requests.InConversation) -> Shape:
+        await self._require_member(connection, request.conversation_id)
+        self.typing.start(request.conversation_id, connection.user_id)
+        return {}
+
+    async def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Shape:
+        await self._require_member(connection, request.conversation_id)
+        self.typing.stop(request.conversation_id, connection.user_id)
+        return {}
+
+    async def _require_member(self, connection: Connection, cid: ConversationId) -> None:
+        await connection.wait_ready()
+        if connection.sid not in self.sockets.members(conversation_room(cid)):
+            raise NotFound("There is no such conversation.", field="conversation_id")
+
+    # ---- sync and auth
+
+    async def _sync(self, connection: Connection, request: requests.Sync) -> Shape:
+        await connection.wait_ready()
+        user_id = connection.user_id
+        page = await self.reader.sync(user_id, sync_in(request, user_id, self.cursors))
+        return sync_out(page, user_id, self.cursors)
+
+    async def _refresh(self, connection: Connection, request: requests.Refresh) -> Shape:
+        fresh = await self.authenticator.authenticate(request.token)
+        if not _same_session(fresh, connection.identity):
+            raise TokenInvalid("The token is of another session.", field="token")
+        connection.identity = fresh
+        self.refreshed(connection)
+        return {"expires_at": time_out(fresh.expires_at)}
+
+
+def _same_session(one: Identity, other: Identity) -> bool:
+    return (one.user_id, one.session_id) == (other.user_id, other.session_id)
+
+
+def _as_is(shape: Shape) -> Shape:
+    return shape
+
+
+def _sent(result: Result) -> Shape:
+    assert isinstance(result, Sent)
+    return {"message": message_out(result.message), "duplicate": result.duplicate}
+
+
+def _message(result: Result) -> Shape:
+    assert isinstance(result, Message)
+    return {"message": message_out(result)}
+
+
+def _conversation(view: ConversationView | None) -> Shape:
+    return {"conversation": None if view is None else view_out(view)}

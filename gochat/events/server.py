@@ -1,0 +1,187 @@
+"""The Socket.IO server of the chat: who may connect, what each socket hears, and how it ends."""
+
+import asyncio
+import random
+import time
+from collections.abc import Collection, Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+
+import orjson
+import structlog
+from socketio.exceptions import ConnectionRefusedError
+
+from gochat.contract.encode import error_out
+from gochat.contract.ids import time_out
+from gochat.core.errors import ChatError, Internal, Overloaded
+from gochat.core.ports import Authenticator
+from gochat.events.connection import Connection, Roster
+from gochat.events.engine import EngineServer
+from gochat.events.fanout import Fanout
+from gochat.events.sockets import Sockets, conversation_of
+from gochat.events.typing import Typing
+
+log = structlog.get_logger(__name__)
+
+NAMESPACE = "/"
+WARN_BEFORE_S = 60.0
+"""How long before its end a token's phone is told."""
+GRACE_S = 30.0
+"""How long a connection outlives its token."""
+ATTACH_TIMEOUT_S = 10.0
+
+
+class EngineSockets:
+    """`Sockets` over the engine."""
+
+    def __init__(self, server: EngineServer) -> None:
+        self._server = server
+        self._leaving: set[asyncio.Future[None]] = set()
+
+    def enter(self, sid: str, room: str) -> None:
+        """See the seam."""
+        if self._server.manager.member(sid, NAMESPACE) is not None:
+            self._server.manager.basic_enter_room(sid, NAMESPACE, room)
+
+    def leave(self, sid: str, room: str) -> None:
+        """See the seam."""
+        self._server.manager.basic_leave_room(sid, NAMESPACE, room)
+
+    def members(self, room: str) -> Collection[str]:
+        """See the seam."""
+        members: Collection[str] = self._server.manager.room(room, NAMESPACE)
+        return members
+
+    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
+        """See the seam."""
+        self._server.broadcast(event, payload, room, skip=skip)
+
+    def evict(self, sid: str) -> None:
+        """See the seam."""
+        self._server.evict(sid, "evicted")
+
+    def dismiss(self, sid: str) -> None:
+        """See the seam."""
+        task = asyncio.ensure_future(self._server.disconnect(sid, NAMESPACE, ignore_queue=True))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+class Connections:
+    """Connections from CONNECT to their end."""
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        roster: Roster,
+        fanout: Fanout,
+        typing: Typing,
+        authenticator: Authenticator,
+    ) -> None:
+        self._sockets = sockets
+        self._roster = roster
+        self._fanout = fanout
+        self._typing = typing
+        self._authenticator = authenticator
+        self._attaching: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
+        """Let a socket in, or refuse it with an error in `connect_error.data`.
+
+        A genuine but expired token comes in too: it may refresh itself (`watch`).
+        """
+        try:
+            if self._draining:
+                raise Overloaded("The server is going down.", retry_after_ms=1_000)
+            identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
+        except ChatError as error:
+            raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
+        except Exception:
+            request_id = token_hex(8)
+            log.exception("connect_failed", request_id=request_id)
+            raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
+        connection = Connection(sid, identity)
+        self._roster.add(connection)
+        self.watch(connection)
+        task = asyncio.create_task(self._attach(connection))
+        self._attaching.add(task)
+        task.add_done_callback(self._attaching.discard)
+
+    async def disconnect(self, sid: str, rooms: Iterable[str]) -> None:
+        """A socket went; `rooms` are those it was in."""
+        connection = self._roster.remove(sid)
+        if connection is None:
+            return
+        if connection.timer is not None:
+            connection.timer.cancel()
+        for cid in connection.screens:
+            self._typing.stop(cid, connection.user_id)
+        places = [conversation_of(room) for room in rooms]
+        conversations = [cid for cid in places if cid is not None]
+        # The server takes it out of its rooms when this returns.
+        asyncio.get_running_loop().call_soon(self._fanout.detach, connection, conversations)
+
+    def watch(self, connection: Connection) -> None:
+        """Wait for the end of its token: warn a minute before it, close half a minute after it."""
+        if connection.timer is not None:
+            connection.timer.cancel()
+        left = connection.identity.expires_at / 1000 - time.time()
+        connection.timer = asyncio.get_running_loop().call_later(
+            max(0.0, left - WARN_BEFORE_S), self._warn, connection
+        )
+
+    async def drain(self, seconds: float) -> None:
+        """Tell all sockets that the server goes, and close them spread over that time.
+
+        They are closed without DISCONNECT, so that the client libraries come back, to another process.
+        """
+        self._draining = True
+        connections = list(self._roster)
+        random.shuffle(connections)
+        told = orjson.dumps({"retry_after_ms": int(seconds * 1000)})
+        for connection in connections:
+            self._sockets.broadcast("server:draining", told, connection.sid)
+        pause = seconds / max(1, len(connections))
+        start = time.monotonic()
+        for done, connection in enumerate(connections, 1):
+            self._sockets.evict(connection.sid)
+            ahead = start + pause * done - time.monotonic()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        for task in self._attaching:
+            task.cancel()
+
+    async def _attach(self, connection: Connection) -> None:
+        """Bring it into its rooms; if that can't be done in time, it has to come again."""
+        try:
+            async with asyncio.timeout(ATTACH_TIMEOUT_S):
+                await self._fanout.attach(connection)
+        except (ChatError, TimeoutError) as error:
+            log.warning("attach_failed", user=connection.user_id, error=type(error).__name__)
+            self._sockets.evict(connection.sid)
+        except Exception:
+            log.exception("attach_failed", user=connection.user_id)
+            self._sockets.evict(connection.sid)
+
+    def _warn(self, connection: Connection) -> None:
+        expires_at = connection.identity.expires_at
+        told = orjson.dumps({"expires_at": time_out(expires_at)})
+        self._sockets.broadcast("auth:expiring", told, connection.sid)
+        left = expires_at / 1000 + GRACE_S - time.time()
+        connection.timer = asyncio.get_running_loop().call_later(
+            left if left > 0 else GRACE_S, self._sockets.evict, connection.sid
+        )
+
+
+def _token(environ: Mapping[str, Any], auth: object) -> str | None:
+    """The access token: `auth.token`, else `Authorization: Bearer` (RFC 6750, section 2.1)."""
+    if isinstance(auth, dict):
+        token = auth.get("token")
+        if isinstance(token, str):
+            return token
+    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

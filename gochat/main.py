@@ -1,0 +1,228 @@
+"""The composition root: the only module that knows all parts.
+
+`uvicorn --factory gochat.main:create_app` serves everything; `gochat serve` adds the engine's fast path.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+
+from gochat.auth.authenticator import TokenAuthenticator
+from gochat.auth.login import PasswordLogins
+from gochat.auth.passwords import Passwords
+from gochat.auth.throttle import Throttle
+from gochat.auth.tokens import Tokens
+from gochat.config import Settings, load_settings
+from gochat.contract.cursor import Cursors
+from gochat.core.limits import Limits
+from gochat.core.model import Millis
+from gochat.events.connection import Roster
+from gochat.events.dispatch import Dispatcher
+from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
+from gochat.events.engine import EngineApp, EngineManager, EngineServer
+from gochat.events.fanout import Fanout
+from gochat.events.handlers import Handlers
+from gochat.events.server import Connections, EngineSockets
+from gochat.events.typing import Typing
+from gochat.logs import configure
+from gochat.rest.app import create_rest_app
+from gochat.rest.deps import Deps
+from gochat.storage.accounts import StoredAccounts
+from gochat.storage.database import Database
+from gochat.storage.engines import write_engine
+from gochat.storage.health import DatabaseHealth
+from gochat.storage.migrate import upgrade
+from gochat.storage.reader import ConversationReader
+from gochat.storage.receipts import ReceiptGatherer
+from gochat.storage.writer import ConversationWriter
+
+log = structlog.get_logger(__name__)
+
+FINISH_S = 10.0
+"""How long what was accepted may take to be answered when the server goes down."""
+
+
+class Chat:
+    """The whole application, in one process. An ASGI app; `start` and `stop` are its lifespan.
+
+    `engine` is what the fast path needs: see `events.engine.engine_protocol_class`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        secrets = [settings.jwt_secret, *settings.jwt_secrets_old]
+        keys = [secret.get_secret_value().encode() for secret in secrets]
+        limits = Limits(body=settings.body_max_chars)
+        self._url = settings.database_url.get_secret_value()
+        self._database = Database(self._url, pool_size=settings.db_pool_size)
+        reader = ConversationReader(self._database, limits)
+        accounts = StoredAccounts(self._database)
+        tokens = Tokens(
+            keys,
+            access_ttl_s=settings.access_token_ttl_s,
+            refresh_ttl_s=settings.refresh_token_ttl_s,
+            clock=_now,
+        )
+        authenticator = TokenAuthenticator(tokens, accounts)
+        cursors = Cursors(keys)
+
+        redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
+        self._doorbell = (
+            None if redis_url is None else RedisDoorbell(redis_url, _mac_key(keys[0]), self._heard)
+        )
+        manager: EngineManager | None = self._doorbell
+        self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings))
+        sockets = EngineSockets(self.engine)
+        roster = Roster()
+        doorbell = self._doorbell or NoDoorbell()
+        self._fanout = Fanout(sockets, roster, reader, doorbell)
+        self._typing = Typing(sockets, doorbell)
+        self._connections = Connections(sockets, roster, self._fanout, self._typing, authenticator)
+        self._writer = ConversationWriter(
+            write_engine(self._url),
+            self._fanout,
+            limits,
+            queue_max=settings.writer_queue_max,
+            batch_rows=settings.writer_batch_max_rows,
+            batch_bytes=settings.writer_batch_max_bytes,
+        )
+        receipts = ReceiptGatherer(self._writer)
+        handlers = Handlers(
+            writer=self._writer,
+            reader=reader,
+            receipts=receipts,
+            authenticator=authenticator,
+            cursors=cursors,
+            sockets=sockets,
+            typing=self._typing,
+            refreshed=self._connections.watch,
+        )
+        self._dispatcher = Dispatcher(roster, handlers.table())
+        self.engine.set_dispatcher(self._dispatcher)
+        self.engine.on("connect", self._connections.connect)
+        self.engine.on("disconnect", self._disconnect)
+        self._logins = PasswordLogins(
+            accounts,
+            Passwords(
+                memory_kib=settings.argon2_memory_kib,
+                time_cost=settings.argon2_time_cost,
+                parallelism=settings.argon2_parallelism,
+                threads=settings.argon2_threads,
+            ),
+            tokens,
+            Throttle(settings.login_rate, redis_url),
+            self._fanout,
+            _now,
+        )
+        self._health = Parts(DatabaseHealth(self._database), self._doorbell)
+        rest = create_rest_app(
+            Deps(
+                writer=self._writer,
+                reader=reader,
+                accounts=accounts,
+                logins=self._logins,
+                authenticator=authenticator,
+                receipts=receipts,
+                health=self._health,
+                cursors=cursors,
+                allowed_origins=settings.allowed_origins,
+                localhost_allowed=not settings.is_production,
+            )
+        )
+        self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI connection."""
+        await self._asgi(scope, receive, send)
+
+    async def start(self) -> None:
+        """Bring the parts up. On SQLite the schema is brought up too; on MySQL `gochat migrate` does that."""
+        if self._settings.mysql_url is None:
+            await asyncio.to_thread(upgrade, self._url)
+        self._writer.start()
+        log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
+
+    async def drain(self) -> None:
+        """Answer what was accepted, then close the sockets, spread over the drain time."""
+        await self._dispatcher.drain(FINISH_S)
+        await self._connections.drain(self._settings.drain_seconds)
+
+    async def stop(self) -> None:
+        """Take the parts down, in the order in which they lean on each other."""
+        self._connections.close()
+        self._typing.close()
+        await self._dispatcher.drain(FINISH_S)
+        await self._writer.stop()
+        self._fanout.close()
+        if self._doorbell is not None:
+            await self._doorbell.close()
+        await self._logins.close()
+        await self._database.close()
+        log.info("stopped")
+
+    async def _disconnect(self, sid: str, reason: str) -> None:
+        await self._connections.disconnect(sid, self.engine.rooms(sid))
+
+    def _heard(self, ring: Ring) -> None:
+        self._fanout.heard(ring)
+        self._typing.heard(ring)
+
+
+class Parts:
+    """`core.ports.Health` of all that the server leans on."""
+
+    def __init__(self, database: DatabaseHealth, redis: RedisDoorbell | None) -> None:
+        self._database = database
+        self._redis = redis
+
+    async def check(self) -> Mapping[str, str]:
+        """Each part, asked at the same time."""
+        if self._redis is None:
+            return await self._database.check()
+        parts, redis = await asyncio.gather(self._database.check(), self._redis.check())
+        return {**parts, "redis": redis}
+
+
+def create_app(settings: Settings | None = None) -> Chat:
+    """The application, for any ASGI server; without settings those of the environment.
+
+    Raises:
+        ConfigError: they do not allow a start.
+    """
+    settings = settings or load_settings()
+    configure(settings.log_level, settings.log_format)
+    return Chat(settings)
+
+
+def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:
+    """REST's app, which is also who hears of start and stop."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await chat.start()
+        try:
+            yield
+        finally:
+            await chat.stop()
+
+    rest.router.lifespan_context = lifespan
+    return rest
+
+
+def _origins(settings: Settings) -> list[str] | str:
+    """Browsers' origins for the engine; native apps send none, and are let in."""
+    return "*" if "*" in settings.allowed_origins else list(settings.allowed_origins)
+
+
+def _mac_key(secret: bytes) -> bytes:
+    return hashlib.blake2b(secret, digest_size=32, person=b"gochat doorbell").digest()
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,123 @@
+"""The REST app, built from the table of routes: each request goes the same way through."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import orjson
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from gochat.contract import queries, requests
+from gochat.contract.ids import id_in
+from gochat.contract.routes import PREFIX, ROUTES, Route
+from gochat.core.errors import InvalidPayload
+from gochat.rest import account, auth, conversations, health, messages, sync, users
+from gochat.rest.body import read_json
+from gochat.rest.call import Answer, OpenCall, UserCall
+from gochat.rest.deps import Deps
+from gochat.rest.errors import FAULTS, REFUSALS
+from gochat.rest.home import home_routes
+from gochat.rest.request_id import HEADER, RequestId
+
+OpenHandler: TypeAlias = Callable[[Deps, OpenCall[Any]], Awaitable[Answer]]
+UserHandler: TypeAlias = Callable[[Deps, UserCall[Any]], Awaitable[Answer]]
+
+OPEN_HANDLERS: Mapping[str, OpenHandler] = {
+    "register": auth.register,
+    "login": auth.login,
+    "refresh": auth.refresh,
+    "health": health.health,
+    "live": health.live,
+    "ready": health.ready,
+}
+USER_HANDLERS: Mapping[str, UserHandler] = {
+    "logout": auth.logout,
+    "me": account.me,
+    "users": users.users,
+    "conversations": conversations.conversations,
+    "create_conversation": conversations.create_conversation,
+    "conversation": conversations.conversation,
+    "members": conversations.members,
+    "advance_receipts": conversations.advance_receipts,
+    "messages": messages.messages,
+    "send_message": messages.send_message,
+    "sync": sync.sync,
+}
+"""By the names of `contract.routes.ROUTES`."""
+
+_LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+
+
+def create_rest_app(deps: Deps) -> Starlette:
+    """The ASGI app of everything that is not Socket.IO."""
+    app = Starlette(
+        routes=[*home_routes(), *_routes(deps)],
+        middleware=[
+            Middleware(RequestId),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=deps.allowed_origins,
+                allow_origin_regex=_LOCALHOST if deps.localhost_allowed else None,
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type", HEADER],
+                expose_headers=[HEADER, "retry-after"],
+            ),
+            Middleware(ExceptionMiddleware, handlers=FAULTS),
+        ],
+        exception_handlers=REFUSALS,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(deps: Deps) -> list[StarletteRoute]:
+    """One for each path, so that a wrong method is answered with all that the path has."""
+    by_path = groupby(sorted(ROUTES, key=lambda route: route.path), key=lambda route: route.path)
+    return [_route(deps, path, {route.method: route for route in group}) for path, group in by_path]
+
+
+def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRoute:
+    async def endpoint(request: Request) -> Response:
+        route = by_method["GET" if request.method == "HEAD" else request.method]
+        answer = await (_user_answer if route.auth else _open_answer)(deps, route, request)
+        if isinstance(answer, Response):
+            return answer
+        return Response(orjson.dumps(answer), media_type="application/json")
+
+    return StarletteRoute(PREFIX + path, endpoint, methods=list(by_method))
+
+
+async def _open_answer(deps: Deps, route: Route, request: Request) -> Answer:
+    parsed = await _parse(route, request)
+    address = None if request.client is None else request.client.host
+    return await OPEN_HANDLERS[route.name](deps, OpenCall(parsed, address))
+
+
+async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
+    identity = await deps.authenticator.authenticate(_bearer(request))
+    parsed = await _parse(route, request)
+    conversation_id = id_in(request.path_params.get("conversation_id", ""))
+    return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, conversation_id))
+
+
+async def _parse(route: Route, request: Request) -> requests.Request:
+    """The query or the body, validated; the one that a route has not must be empty."""
+    parameters: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in parameters:
+            raise InvalidPayload(f"{name}: given twice.", field=name)
+        parameters[name] = value
+    query = requests.parse(route.query or queries.Query, parameters)
+    return query if route.body is None else requests.parse(route.body, await read_json(request))
+
+
+def _bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer` (RFC 6750, section 2.1); None if there is no such header."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

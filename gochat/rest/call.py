@@ -1,0 +1,36 @@
+"""What a handler gets: the request, validated, and who asks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeAlias
+
+from starlette.responses import Response
+
+from gochat.contract.requests import R
+from gochat.core.model import ConversationId, UserId
+from gochat.core.ports import Identity
+
+Answer: TypeAlias = Mapping[str, object] | Response
+"""One of `contract.shapes`, answered with 200; or a whole response."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall(Generic[R]):
+    """A call of a route that needs no token. `address` is the client's, as uvicorn knows it."""
+
+    request: R
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserCall(Generic[R]):
+    """A call by a user. `conversation_id` is `NO_ID` where the path has none."""
+
+    request: R
+    identity: Identity
+    conversation_id: ConversationId
+
+    @property
+    def user_id(self) -> UserId:
+        """Who asks."""
+        return self.identity.user_id

@@ -1,0 +1,62 @@
+"""`conversations`: one's list, one of them, its members, and receipts."""
+
+from gochat.contract import queries, requests, shapes
+from gochat.contract.commands import create_command
+from gochat.contract.encode import member_out, receipt_out, view_out
+from gochat.core.commands import Position
+from gochat.core.errors import InvalidPayload, NotFound
+from gochat.core.model import Conversation
+from gochat.ids import new_id
+from gochat.rest.call import UserCall
+from gochat.rest.deps import Deps
+
+_LIST = "conversations"
+
+
+async def conversations(deps: Deps, call: UserCall[queries.Page]) -> shapes.ConversationList:
+    """`GET conversations`."""
+    cursor, limit = call.request.cursor, call.request.limit
+    position = None
+    if cursor is not None:
+        at, conversation_id = deps.cursors.read(_LIST, call.user_id, cursor, 2)
+        position = (at, conversation_id)
+    page = await deps.reader.conversations(call.user_id, position, limit)
+    more = None if page.position is None else deps.cursors.write(_LIST, call.user_id, page.position)
+    return {"conversations": [view_out(view) for view in page.views], "cursor": more}
+
+
+async def create_conversation(deps: Deps, call: UserCall[requests.Create]) -> shapes.ConversationAnswer:
+    """`POST conversations`."""
+    command = create_command(call.request, call.user_id, new_id())
+    created = await deps.writer.submit(command)
+    assert isinstance(created, Conversation)
+    try:
+        return {"conversation": view_out(await deps.reader.conversation(call.user_id, created.id))}
+    except NotFound:
+        return {"conversation": None}
+
+
+async def conversation(deps: Deps, call: UserCall[requests.Request]) -> shapes.ConversationAnswer:
+    """`GET conversations/{id}`."""
+    return {"conversation": view_out(await deps.reader.conversation(call.user_id, call.conversation_id))}
+
+
+async def members(deps: Deps, call: UserCall[queries.Page]) -> shapes.MemberList:
+    """`GET conversations/{id}/members`."""
+    cursor, limit = call.request.cursor, call.request.limit
+    purpose = f"members {call.conversation_id}"
+    after = None
+    if cursor is not None:
+        (after,) = deps.cursors.read(purpose, call.user_id, cursor, 1)
+    page = await deps.reader.members(call.user_id, call.conversation_id, after, limit)
+    more = None if page.position is None else deps.cursors.write(purpose, call.user_id, (page.position,))
+    return {"members": [member_out(member) for member in page.members], "cursor": more}
+
+
+async def advance_receipts(deps: Deps, call: UserCall[requests.Receipts]) -> shapes.ReceiptAnswer:
+    """`POST conversations/{id}/receipts`."""
+    delivered_seq, read_seq = call.request.delivered_seq, call.request.read_seq
+    if delivered_seq is None and read_seq is None:
+        raise InvalidPayload("delivered_seq or read_seq is needed.", field="read_seq")
+    position = Position(delivered_seq or 0, read_seq or 0, call.request.private)
+    return receipt_out(await deps.receipts.advance(call.conversation_id, call.user_id, position))

@@ -1,0 +1,25 @@
+"""What the REST face is made of, handed in by the composition root."""
+
+from dataclasses import dataclass
+
+from gochat.contract.cursor import Cursors
+from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Receipts, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The ports, and the few settings that REST needs.
+
+    `allowed_origins`: of browsers, or `*`. `localhost_allowed`: pages from this machine too, on any port.
+    """
+
+    writer: Writer
+    reader: Reader
+    accounts: Accounts
+    logins: Logins
+    authenticator: Authenticator
+    receipts: Receipts
+    health: Health
+    cursors: Cursors
+    allowed_origins: tuple[str, ...] = ()
+    localhost_allowed: bool = False

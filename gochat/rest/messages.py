@@ -1,0 +1,30 @@
+"""`messages`: history, and sending without a socket."""
+
+from gochat.contract import queries, requests, shapes
+from gochat.contract.commands import send_command
+from gochat.contract.encode import message_out
+from gochat.core.errors import InvalidPayload
+from gochat.core.state import Sent
+from gochat.rest.call import UserCall
+from gochat.rest.deps import Deps
+
+
+async def messages(deps: Deps, call: UserCall[queries.History]) -> shapes.HistoryAnswer:
+    """`GET messages`."""
+    query = call.request
+    named = query.model_dump(include={"before_seq", "after_seq", "around_seq"}, exclude_none=True)
+    if len(named) > 1:
+        raise InvalidPayload(f"Only one of {', '.join(named)} may be given.", field=list(named)[1])
+    page = await deps.reader.history(call.user_id, query.conversation_id, limit=query.limit, **named)
+    return {
+        "messages": [message_out(message) for message in page.messages],
+        "has_more_before": page.has_more_before,
+        "has_more_after": page.has_more_after,
+    }
+
+
+async def send_message(deps: Deps, call: UserCall[requests.Send]) -> shapes.SendAnswer:
+    """`POST messages`: through the same door as the event."""
+    sent = await deps.writer.submit(send_command(call.request, call.user_id))
+    assert isinstance(sent, Sent)
+    return {"message": message_out(sent.message), "duplicate": sent.duplicate}

@@ -1,0 +1,12 @@
+"""`sync` for an app that has no socket open."""
+
+from gochat.contract import requests, shapes
+from gochat.contract.sync import sync_in, sync_out
+from gochat.rest.call import UserCall
+from gochat.rest.deps import Deps
+
+
+async def sync(deps: Deps, call: UserCall[requests.Sync]) -> shapes.SyncAnswer:
+    """`POST sync`."""
+    asked = sync_in(call.request, call.user_id, deps.cursors)
+    return sync_out(await deps.reader.sync(call.user_id, asked), call.user_id, deps.cursors)

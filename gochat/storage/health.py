@@ -1,0 +1,29 @@
+"""Whether the database answers and has the schema that this code needs."""
+
+import asyncio
+from collections.abc import Mapping
+
+from gochat.core.errors import ChatError
+from gochat.storage import migrate
+from gochat.storage.database import Database
+
+TIMEOUT = 2.0
+
+
+class DatabaseHealth:
+    """Implements `core.ports.Health`: the parts `database` and `schema`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._head = migrate.head()
+
+    async def check(self) -> Mapping[str, str]:
+        """Each part, `ok` or what is wrong with it."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                version = await self._database.read(migrate.version)
+        except (ChatError, TimeoutError):
+            return {"database": "does not answer", "schema": "unknown"}
+        if version == self._head:
+            return {"database": "ok", "schema": "ok"}
+        return {"database": "ok", "schema": f"is at {version or 'nothing'}, must be at {self._head}"}

@@ -1,0 +1,87 @@
+"""The reading side: every question a statement or few, answered in the pool of threads."""
+
+from collections.abc import Iterable, Mapping
+
+from gochat.core.delta import Delta
+from gochat.core.limits import Limits
+from gochat.core.model import ConversationId, Message, Millis, UserId
+from gochat.core.queries import (
+    ConversationPage,
+    ConversationView,
+    HistoryPage,
+    MemberPage,
+    Membership,
+    SyncPage,
+    SyncRequest,
+)
+from gochat.storage import conversations, history, sync
+from gochat.storage.database import Database
+
+
+class ConversationReader:
+    """Implements `core.ports.Reader`, which documents the methods."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+
+    async def memberships(self, user_id: UserId) -> tuple[Membership, ...]:
+        """All active memberships."""
+        return await self._database.read(conversations.memberships, user_id)
+
+    async def member_ids(self, conversation_id: ConversationId) -> tuple[UserId, ...]:
+        """The active members."""
+        return await self._database.read(conversations.member_ids, conversation_id)
+
+    async def conversation(self, user_id: UserId, conversation_id: ConversationId) -> ConversationView:
+        """One conversation."""
+        return await self._database.read(conversations.conversation, user_id, conversation_id)
+
+    async def conversations(
+        self, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
+    ) -> ConversationPage:
+        """A user's conversations, newest first."""
+        return await self._database.read(conversations.conversations, user_id, position, limit)
+
+    async def members(
+        self, user_id: UserId, conversation_id: ConversationId, after: UserId | None, limit: int
+    ) -> MemberPage:
+        """The active members, by id."""
+        return await self._database.read(conversations.members, user_id, conversation_id, after, limit)
+
+    async def history(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        around_seq: int | None = None,
+        limit: int = 50,
+    ) -> HistoryPage:
+        """A page of messages."""
+        return await self._database.read(
+            history.history,
+            user_id,
+            conversation_id,
+            before_seq=before_seq,
+            after_seq=after_seq,
+            around_seq=around_seq,
+            limit=limit,
+        )
+
+    async def status(self, user_id: UserId, keys: Iterable[bytes]) -> Mapping[bytes, Message]:
+        """Which retry keys are stored."""
+        return await self._database.read(history.status, user_id, tuple(keys))
+
+    async def changes(self, user_id: UserId, conversation_id: ConversationId, since: int | None) -> Delta:
+        """What one member has to know."""
+        return await self._database.read(sync.changes, user_id, conversation_id, since, self._limits)
+
+    async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
+        """What all members have to know."""
+        return await self._database.read(sync.repair, conversation_id, since, self._limits)
+
+    async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
+        """What a phone lacks."""
+        return await self._database.read(sync.sync, user_id, request, self._limits)

@@ -1,0 +1,250 @@
+"""What changed: for a phone that was away, and for a process that missed something.
+
+All of one answer is read in one snapshot, so that it is the state as of the revisions that it reports.
+"""
+# ruff: noqa: S608 (statements are put together of nothing but this package's constants)
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from gochat.core.delta import Delta, OwnConversation
+from gochat.core.errors import NotFound
+from gochat.core.limits import Limits
+from gochat.core.model import ConversationId, Member, Message, UserId
+from gochat.core.queries import MeDelta, SyncPage, SyncPosition, SyncRequest
+from gochat.core.sync import MAX_CHANGES, Agenda, Candidate, Item, Outline, Page, settle, start
+from gochat.storage import rows
+from gochat.storage.conversations import conversation, views
+from gochat.storage.engines import snapshot
+from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
+
+T = TypeVar("T", Message, Member)
+
+_CHUNK = 25
+"""Conversations that are looked at together, until the answer is full."""
+
+_SURE = 20
+"""So few revisions that the messages that changed in them are not counted."""
+
+# One statement, so that a phone which has everything costs one round trip.
+_OUTLINES = """
+SELECT e.epoch, u.me_revision, {now}, (
+  SELECT {outlines} FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
+)
+FROM epochs e LEFT JOIN users u ON u.id = ? WHERE e.id = 1
+"""
+_OUTLINE = (
+    "me.conversation_id",
+    "CASE me.active WHEN 1 THEN 0 ELSE me.revision END",
+    "c.revision",
+    "c.last_message_at",
+)
+_CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
+
+_COUNT = f"""(SELECT COUNT(*) FROM (
+  SELECT 1 FROM messages WHERE conversation_id = ? AND revision > ? AND seq >= ? LIMIT {MAX_CHANGES + 1}
+) changed)"""
+_MESSAGES = f"SELECT {rows.columns(rows.MESSAGES, 'x')} FROM messages x"
+_NEWEST = "x.conversation_id = ? AND x.seq > ?"
+_CHANGED = "x.conversation_id = ? AND x.revision > ? AND x.seq >= ?"
+_FIRST_CHANGED = f"{_MESSAGES} WHERE {_CHANGED} ORDER BY x.revision LIMIT ?"
+_MEMBERS = f"SELECT {rows.columns(rows.MEMBERS, 'm')} FROM members m"
+_ALL_MEMBERS = "m.conversation_id = ? AND m.active = 1"
+_CHANGED_MEMBERS = "m.conversation_id = ? AND m.revision > ? AND m.revision <= ?"
+
+_OWN = f"""
+SELECT c.last_seq, {rows.columns(rows.MEMBERS, "me")}
+FROM members me JOIN conversations c ON c.id = me.conversation_id
+WHERE me.user_id = ? AND me.active = 1
+"""
+_OWN_CHANGED = f"{_OWN} AND me.me_revision > ?"
+_OWN_ALL = f"{_OWN} AND (me.delivered_seq > 0 OR c.last_seq > me.read_seq + me.skipped)"
+_UNREAD = """
+SELECT SUM(c.last_seq - me.read_seq - me.skipped)
+FROM members me JOIN conversations c ON c.id = me.conversation_id
+WHERE me.user_id = ? AND me.active = 1 AND c.last_seq > me.read_seq + me.skipped
+"""
+
+
+def changes(
+    connection: Connection,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    since: int | None,
+    limits: Limits,
+) -> Delta:
+    """See `core.ports.Reader.changes`."""
+    with snapshot(connection):
+        view = conversation(connection, user_id, conversation_id)
+        item = start(view.conversation, view.me, view.last_message, since)
+        return _only(connection, item, limits)
+
+
+def repair(connection: Connection, conversation_id: ConversationId, since: int, limits: Limits) -> Delta:
+    """See `core.ports.Reader.repair`."""
+    with snapshot(connection):
+        found = fetch(connection, _CONVERSATION, conversation_id)
+        if not found:
+            raise NotFound("There is no such conversation.", field="conversation_id")
+        return _only(connection, start(rows.conversation(found[0]), None, None, since), limits)
+
+
+def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
+    """See `core.ports.Reader.sync`."""
+    outlines, me_revision, epoch, now = _outlines(connection, user_id)
+    agenda = Agenda(outlines, request, epoch, now)
+    candidates = agenda.candidates()
+    me_since = agenda.me_since(me_revision)
+    deltas: tuple[Delta, ...] = ()
+    position = me = None
+    if candidates or me_since is not None:
+        with snapshot(connection):
+            deltas, position = _page(connection, user_id, agenda, candidates, Page(request.limit, limits))
+            me = _me(connection, user_id, *me_since, me_revision) if me_since is not None else None
+    if position is None:
+        deltas += agenda.removed()
+    return SyncPage(deltas, me, position, epoch, now)
+
+
+def _outlines(connection: Connection, user_id: UserId) -> tuple[list[Outline], int, str, int]:
+    """A user's memberships, the revision of his own log, the epoch and the time."""
+    outlines = as_list(connection, *_OUTLINE)
+    statement = _OUTLINES.format(now=dialect(connection).clock, outlines=outlines)
+    ((epoch, me_revision, now, found),) = fetch(connection, statement, user_id, user_id)
+    return [Outline._make(row) for row in parse_list(found)], me_revision or 0, epoch, now
+
+
+def _page(
+    connection: Connection,
+    user_id: UserId,
+    agenda: Agenda,
+    candidates: Sequence[Candidate],
+    page: Page,
+) -> tuple[tuple[Delta, ...], SyncPosition | None]:
+    """The deltas that fit one answer, and where the next goes on."""
+    done = _fill(connection, user_id, page, candidates)
+    deltas = _deltas(connection, page.items, page.limits)
+    if page.items and page.items[-1].partial:
+        return deltas, agenda.after(candidates[done - 1], deltas[-1].revision)
+    return deltas, agenda.after(candidates[done - 1], 0) if done < len(candidates) else None
+
+
+def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Sequence[Candidate]) -> int:
+    """Take conversations until the page is full; how many of the candidates are done."""
+    for first in range(0, len(candidates), _CHUNK):
+        known = {it.outline.conversation_id: it.known for it in candidates[first : first + _CHUNK]}
+        found = views(connection, user_id, tuple(known))
+        items = {
+            cid: start(view.conversation, view.me, view.last_message, known[cid])
+            for cid, view in found.items()
+        }
+        changed = _count_changed(connection, items.values())
+        for place, cid in enumerate(known, first):
+            if cid in items and not page.take(settle(items[cid], changed[cid])):
+                return place
+    return len(candidates)
+
+
+def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
+    """All that there is to tell of one conversation."""
+    changed = _count_changed(connection, (item,))[item.conversation.id]
+    (delta,) = _deltas(connection, (settle(item, changed),), limits)
+    return delta
+
+
+def _count_changed(connection: Connection, items: Iterable[Item]) -> dict[ConversationId, int]:
+    """How many messages changed in each at most: never more than there were revisions."""
+    changed = {item.conversation.id: item.conversation.revision - item.since for item in items}
+    unsure = [item for item in items if not item.whole and changed[item.conversation.id] > _SURE]
+    if unsure:
+        values = [(item.conversation.id, item.since, item.visible_from_seq) for item in unsure]
+        statement = f"SELECT {', '.join([_COUNT] * len(unsure))}"
+        (counts,) = fetch(connection, statement, *(value for them in values for value in them))
+        changed |= {item.conversation.id: count for item, count in zip(unsure, counts, strict=True)}
+    return changed
+
+
+def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tuple[Delta, ...]:
+    messages = _messages(connection, items)
+    told = {item.conversation.id: _told(item, messages[item.conversation.id]) for item in items}
+    members = _members(connection, items, told, limits)
+    return tuple(
+        Delta(
+            item.conversation.id,
+            item.since,
+            told[item.conversation.id],
+            item.conversation,
+            members=tuple(members[item.conversation.id]),
+            messages=tuple(sorted(messages[item.conversation.id], key=lambda it: it.seq)),
+            gap=item.gap,
+            me=item.me,
+            last_message=item.last_message,
+        )
+        for item in items
+    )
+
+
+def _told(item: Item, messages: Sequence[Message]) -> int:
+    """The revision up to which a conversation is told."""
+    if item.partial and len(messages) == item.messages:
+        return max(message.revision for message in messages)
+    return item.conversation.revision
+
+
+def _messages(connection: Connection, items: Iterable[Item]) -> Mapping[ConversationId, list[Message]]:
+    newest: list[tuple[int, int]] = []
+    changed: list[tuple[int, int, int]] = []
+    found: list[Sequence[Any]] = []
+    for item in items:
+        cid, last_seq = item.conversation.id, item.conversation.last_seq
+        values = (cid, item.since, item.visible_from_seq)
+        if item.partial:
+            found += fetch(connection, _FIRST_CHANGED, *values, item.messages)
+        elif item.whole and item.messages:
+            newest.append((cid, last_seq - item.messages))
+        elif item.messages:
+            changed.append(values)
+    found += fetch_any(connection, _MESSAGES, _NEWEST, newest)
+    found += fetch_any(connection, _MESSAGES, _CHANGED, changed)
+    return _by_conversation(map(rows.message, found))
+
+
+def _members(
+    connection: Connection, items: Iterable[Item], told: Mapping[ConversationId, int], limits: Limits
+) -> Mapping[ConversationId, list[Member]]:
+    """All of them, or those that changed; to one member of a large group only his own."""
+    own: list[Member] = []
+    everyone: list[tuple[int]] = []
+    changed: list[tuple[int, int, int]] = []
+    for item in items:
+        cid, me = item.conversation.id, item.me
+        small = item.conversation.member_count <= limits.shown_members
+        if small and item.whole:
+            everyone.append((cid,))
+        elif (small or me is None) and not item.whole:
+            changed.append((cid, item.since, told[cid]))
+        elif me is not None and (item.whole or me.revision > item.since):
+            own.append(me)
+    found = [*fetch_any(connection, _MEMBERS, _ALL_MEMBERS, everyone)]
+    found += fetch_any(connection, _MEMBERS, _CHANGED_MEMBERS, changed)
+    return _by_conversation((*own, *map(rows.member, found)))
+
+
+def _by_conversation(values: Iterable[T]) -> Mapping[ConversationId, list[T]]:
+    grouped: dict[ConversationId, list[T]] = defaultdict(list)
+    for value in values:
+        grouped[value.conversation_id].append(value)
+    return grouped
+
+
+def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision: int) -> MeDelta:
+    """What changed in a user's own log; after 0, wherever he has a position or something unread."""
+    changed = (_OWN_CHANGED, user_id, since) if since else (_OWN_ALL, user_id)
+    found = fetch(connection, *changed)
+    members = ((row[0], rows.member(row[1:])) for row in found)
+    own = tuple(OwnConversation(member, member.unread(last_seq)) for last_seq, member in members)
+    ((unread,),) = fetch(connection, _UNREAD, user_id)
+    return MeDelta(since, revision, own, int(unread or 0), gap)

@@ -1,0 +1,233 @@
+"""The pool of threads that reads, on every database, and when the database is gone."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from gochat.core.errors import Overloaded, Unavailable
+from gochat.storage.database import Database
+from gochat.storage.engines import snapshot, write_engine
+from tests.services.mariadb import MariaDB
+from tests.writing.world import prepare
+
+MANY = 50
+
+
+@asynccontextmanager
+async def open_database(url: str, **options: Any) -> AsyncIterator[Database]:
+    database = Database(url, **options)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def one(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+
+def waits_for(event: threading.Event) -> Callable[[Connection], int]:
+    def wait(connection: Connection) -> int:
+        assert event.wait(30)
+        return one(connection)
+
+    return wait
+
+
+def users(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT COUNT(*) FROM users").scalar_one())
+
+
+def rename_all(connection: Connection) -> None:
+    connection.exec_driver_sql("UPDATE users SET display_name = 'renamed'")
+
+
+def names(connection: Connection) -> set[str]:
+    return set(connection.exec_driver_sql("SELECT display_name FROM users").scalars())
+
+
+def test_many_read_at_once(database_url: str) -> None:
+    async def scenario() -> None:
+        async with open_database(database_url, pool_size=4) as database:
+            assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
+
+    asyncio.run(scenario())
+
+
+def test_more_than_may_wait_are_refused_at_once(database_url: str) -> None:
+    async def scenario() -> None:
+        async with open_database(database_url, pool_size=1, waiting=2) as database:
+            go = threading.Event()
+            accepted = [asyncio.create_task(database.read(waits_for(go))) for _ in range(3)]
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded) as refusal:
+                await database.read(one)
+            assert refusal.value.retry_after_ms
+            go.set()
+            assert await asyncio.gather(*accepted) == [1, 1, 1]
+            assert await asyncio.gather(*(database.read(one) for _ in range(3))) == [1, 1, 1]
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_no_longer_takes_no_place(database_url: str) -> None:
+    async def scenario() -> None:
+        async with open_database(database_url, pool_size=1, waiting=1) as database:
+            go = threading.Event()
+            running = asyncio.create_task(database.read(waits_for(go)))
+            waiting = asyncio.create_task(database.read(one))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
+            another = asyncio.create_task(database.read(one))
+            await asyncio.sleep(0)
+            go.set()
+            assert list(await asyncio.gather(running, another)) == [1, 1]
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_ever(database_url: str) -> None:
+    async def scenario() -> None:
+        go = threading.Event()
+        async with open_database(database_url, pool_size=1, timeout=0.05) as database:
+            with pytest.raises(Unavailable):
+                await database.read(waits_for(go))
+            go.set()
+
+    asyncio.run(scenario())
+
+
+def test_after_closing_nothing_is_read(database_url: str) -> None:
+    async def scenario() -> None:
+        async with open_database(database_url) as database:
+            assert await database.read(one) == 1
+        with pytest.raises(Unavailable):
+            await database.read(one)
+
+    asyncio.run(scenario())
+
+
+def test_a_mistake_of_ours_is_no_outage(database_url: str) -> None:
+    def mistaken(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT nothing FROM nowhere")
+
+    async def scenario() -> None:
+        async with open_database(database_url, pool_size=1) as database:
+            for run in (database.read, database.write):
+                with pytest.raises(DBAPIError):
+                    await run(mistaken)
+            assert await database.read(one) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_write_is_all_or_nothing(database_url: str) -> None:
+    prepare(database_url, 2)
+
+    def fails(connection: Connection) -> None:
+        rename_all(connection)
+        raise KeyError
+
+    async def scenario() -> None:
+        async with open_database(database_url, pool_size=1) as database:
+            with pytest.raises(KeyError):
+                await database.write(fails)
+            assert await database.read(names) == {""}
+            await database.write(rename_all)
+            assert await database.read(names) == {"renamed"}
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_is_of_one_state(database_url: str) -> None:
+    prepare(database_url, 2)
+    engine = write_engine(database_url)
+
+    def look_twice(connection: Connection) -> tuple[set[str], set[str]]:
+        with snapshot(connection):
+            before = names(connection)
+            with engine.connect() as other:
+                rename_all(other)
+            return before, names(connection)
+
+    async def scenario() -> None:
+        async with open_database(database_url, pool_size=1) as database:
+            assert await database.read(look_twice) == ({""}, {""})
+            assert await database.read(names) == {"renamed"}
+
+    asyncio.run(scenario())
+    engine.dispose()
+
+
+def test_how_a_session_is_set(database_url: str) -> None:
+    def settings(connection: Connection) -> list[object]:
+        if connection.dialect.name == "sqlite":
+            asked = [
+                "PRAGMA journal_mode",
+                "PRAGMA synchronous",
+                "PRAGMA foreign_keys",
+                "PRAGMA busy_timeout",
+            ]
+        else:
+            asked = [
+                "SELECT @@character_set_client",
+                "SELECT @@character_set_connection",
+                "SELECT @@sql_mode LIKE '%%STRICT_ALL_TABLES%%'",
+                "SELECT @@autocommit",
+            ]
+        return [connection.exec_driver_sql(statement).scalar_one() for statement in asked]
+
+    async def scenario() -> None:
+        async with open_database(database_url) as database:
+            expected = ["wal", 2, 1, 5000] if "sqlite" in database_url else ["utf8mb4", "utf8mb4", 1, 1]
+            assert await database.read(settings) == expected
+
+    asyncio.run(scenario())
+
+
+def test_a_killed_connection_is_replaced(mariadb_url: str, mariadb: MariaDB) -> None:
+    async def scenario() -> None:
+        async with open_database(mariadb_url, pool_size=4) as database:
+            await asyncio.gather(*(database.read(one) for _ in range(MANY)))
+            assert mariadb.kill_connections() >= 1
+            assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_is_gone_is_unavailable_until_it_is_back(mariadb_url: str, mariadb: MariaDB) -> None:
+    async def scenario() -> None:
+        async with open_database(mariadb_url, pool_size=2) as database:
+            assert await database.read(one) == 1
+            mariadb.kill()
+            try:
+                for run in (database.read, database.write, database.read):
+                    with pytest.raises(Unavailable):
+                        await run(one)
+            finally:
+                mariadb.start()
+            assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
+            assert await database.write(one) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_says_nothing_is_unavailable() -> None:
+    async def scenario() -> None:
+        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            url = f"mysql+pymysql://nobody@127.0.0.1:{listener.getsockname()[1]}/nothing"
+            async with open_database(url, pool_size=1, timeout=0.05) as database:
+                with pytest.raises(Unavailable):
+                    await database.read(one)
+                listener.accept()[0].close()
+
+    asyncio.run(scenario())

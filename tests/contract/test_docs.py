@@ -1,0 +1,64 @@
+"""The documents written by hand name what the contract has: no more, no less."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gochat.contract.codes import error_table
+from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
+from gochat.contract.routes import ROUTES, Route
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def table(page: str, header: str) -> list[list[str]]:
+    """The cells of the rows below a header, without backquotes."""
+    lines = (DOCS / page).read_text("utf-8").split(header, 1)[1].splitlines()
+    rows = []
+    for line in lines[2:]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip().replace("`", "") for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_errors_lists_every_code_with_its_status() -> None:
+    told = [row[:3] for row in table("errors.md", "| code | REST | again | meaning | what an app does |")]
+    assert told == [
+        [row["code"], str(row["status"]), "yes" if row["retryable"] else "no"] for row in error_table()
+    ]
+
+
+def test_protocol_lists_every_client_event_with_its_fields() -> None:
+    told = {row[0]: row[1] for row in table("protocol.md", "| you emit | with | `data` of the ack |")}
+    assert told == {
+        name: ", ".join(
+            field if info.is_required() else f"{field}?" for field, info in event.request.model_fields.items()
+        )
+        for name, event in CLIENT_EVENTS.items()
+    }
+
+
+def test_protocol_lists_every_server_event() -> None:
+    told = [row[0] for row in table("protocol.md", "| you hear | with |")]
+    assert told == list(SERVER_EVENTS)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_protocol_names_every_route(route: Route) -> None:
+    rest = (DOCS / "protocol.md").read_text("utf-8").split("## REST", 1)[1]
+    assert route.path.removeprefix("/") in rest
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+    for page in pages:
+        text = page.read_text("utf-8")
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+            there = (page.parent / target).resolve() if target else page
+            assert there.exists(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", there.read_text("utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in anchors, f"{page.name}: {target}#{anchor}"

@@ -1,0 +1,33 @@
+"""What the database's health is said to be."""
+
+import asyncio
+
+from gochat.storage import migrate
+from gochat.storage.database import Database
+from gochat.storage.health import DatabaseHealth
+from tests.services.mariadb import MariaDB
+
+
+async def health_of(url: str) -> dict[str, str]:
+    database = Database(url, pool_size=1)
+    try:
+        return dict(await DatabaseHealth(database).check())
+    finally:
+        await database.close()
+
+
+def test_it_is_well_once_it_is_migrated(database_url: str) -> None:
+    before = asyncio.run(health_of(database_url))
+    assert before == {"database": "ok", "schema": "is at nothing, must be at 0001"}
+    migrate.upgrade(database_url)
+    assert asyncio.run(health_of(database_url)) == {"database": "ok", "schema": "ok"}
+
+
+def test_it_is_not_well_when_it_is_gone(mariadb_url: str, mariadb: MariaDB) -> None:
+    migrate.upgrade(mariadb_url)
+    mariadb.kill()
+    try:
+        health = asyncio.run(health_of(mariadb_url))
+        assert health == {"database": "does not answer", "schema": "unknown"}
+    finally:
+        mariadb.start()

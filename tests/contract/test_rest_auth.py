@@ -1,0 +1,215 @@
+"""Register, login, refresh, logout and me, over each database."""
+
+from typing import Any
+
+import jwt
+import pytest
+
+from gochat.contract.ids import id_out
+from tests.contract.rest import PASSWORD, SECRET, Rest, register
+from tests.contract.stored import stored
+
+PHONE = "+493012345678"
+
+
+async def test_register_and_me(rest: Rest) -> None:
+    device = {"name": "Pixel 9", "platform": "android", "app_version": "1.2"}
+    ann = await register(rest, "Ann", display_name=" Ann B. ", phone="+49 30 12345678", device=device)
+    assert ann.tokens["token_type"] == "Bearer"
+    assert ann.tokens["expires_in"] == 900
+    me = await ann.rest.ok("GET", "/me")
+    assert me["user"] == ann.tokens["user"]
+    assert me["user"]["username"] == "ann"
+    assert me["user"]["display_name"] == "Ann B."
+    assert me["session"]["id"] == ann.tokens["session"]["id"]
+    assert me["session"]["device"] == device
+    assert me["session"]["current"] is True
+
+
+async def test_login_by_username_and_by_phone(rest: Rest) -> None:
+    ann = await register(rest, "ann", phone=PHONE)
+    for by in ({"username": "ANN"}, {"phone": "+49 (30) 123456-78"}):
+        tokens = await rest.ok("POST", "/auth/login", {**by, "password": PASSWORD})
+        assert tokens["user"]["id"] == ann.id
+        assert tokens["session"]["id"] != ann.tokens["session"]["id"]
+        await rest.as_(tokens["access_token"]).ok("GET", "/me")
+
+
+async def test_taken_names(rest: Rest, database_url: str) -> None:
+    await register(rest, "ann", phone=PHONE)
+    before = stored(database_url)
+    for fields, code in [
+        ({"username": "ANN"}, "username_taken"),
+        ({"username": "bob", "phone": "+49 30 12345678"}, "phone_taken"),
+    ]:
+        answer = await rest.post("/auth/register", {**fields, "password": PASSWORD})
+        assert (answer.status, answer.code) == (409, code)
+    assert stored(database_url) == before
+
+
+async def test_wrong_credentials_have_one_answer(rest: Rest, database_url: str) -> None:
+    await register(rest, "ann", phone=PHONE)
+    before = stored(database_url)
+    told = set()
+    for by in (
+        {"username": "ann", "password": "wrong"},
+        {"username": "ann", "password": ""},
+        {"username": "nobody", "password": PASSWORD},
+        {"username": "ännchen", "password": PASSWORD},
+        {"username": "a\x00b", "password": PASSWORD},
+        {"username": "' OR 1=1 --", "password": PASSWORD},
+        {"phone": "+493087654321", "password": PASSWORD},
+    ):
+        answer = await rest.post("/auth/login", by)
+        assert (answer.status, answer.code) == (401, "invalid_credentials")
+        told.add(str({k: v for k, v in answer.body.items() if k != "request_id"}))
+    assert len(told) == 1
+    assert stored(database_url) == before
+
+
+BAD_REGISTRATIONS: list[tuple[dict[str, Any], str]] = [
+    ({"password": PASSWORD}, "username"),
+    ({"username": "ann"}, "password"),
+    ({"username": "ab", "password": PASSWORD}, "username"),
+    ({"username": "a" * 33, "password": PASSWORD}, "username"),
+    ({"username": "ann\n", "password": PASSWORD}, "username"),
+    ({"username": "änn", "password": PASSWORD}, "username"),
+    ({"username": 5, "password": PASSWORD}, "username"),
+    ({"username": None, "password": PASSWORD}, "username"),
+    ({"username": "ann", "password": "short"}, "password"),
+    ({"username": "ann", "password": "x" * 257}, "password"),
+    ({"username": "ann", "password": ["correct", "horse"]}, "password"),
+    ({"username": "ann", "password": PASSWORD, "phone": "12"}, "phone"),
+    ({"username": "ann", "password": PASSWORD, "phone": "03012345678"}, "phone"),
+    ({"username": "ann", "password": PASSWORD, "display_name": ""}, "display_name"),
+    ({"username": "ann", "password": PASSWORD, "display_name": "  "}, "display_name"),
+    ({"username": "ann", "password": PASSWORD, "display_name": "x" * 101}, "display_name"),
+    ({"username": "ann", "password": PASSWORD, "device": "Pixel"}, "device"),
+    ({"username": "ann", "password": PASSWORD, "device": {"os": "android"}}, "device.os"),
+    ({"username": "ann", "password": PASSWORD, "device": {"name": "x" * 101}}, "device.name"),
+    ({"username": "ann", "password": PASSWORD, "admin": True}, "admin"),
+]
+
+
+async def test_registrations_that_are_refused(rest: Rest, database_url: str) -> None:
+    before = stored(database_url)
+    for request, field in BAD_REGISTRATIONS:
+        answer = await rest.post("/auth/register", request)
+        assert (answer.status, answer.code, answer.body["field"]) == (400, "invalid_payload", field), request
+        assert answer.body["retryable"] is False
+    assert stored(database_url) == before
+
+
+async def test_refresh_rotates(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    fresh = await rest.ok("POST", "/auth/refresh", {"refresh_token": ann.tokens["refresh_token"]})
+    assert fresh["session"]["id"] == ann.tokens["session"]["id"]
+    assert fresh["user"] == ann.tokens["user"]
+    assert fresh["refresh_token"] != ann.tokens["refresh_token"]
+    await rest.as_(fresh["access_token"]).ok("GET", "/me")
+    again = await rest.ok("POST", "/auth/refresh", {"refresh_token": fresh["refresh_token"]})
+    assert again["session"]["id"] == fresh["session"]["id"]
+
+
+async def test_a_phone_whose_answer_got_lost_refreshes_again(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    lost = await rest.ok("POST", "/auth/refresh", {"refresh_token": ann.tokens["refresh_token"]})
+    found = await rest.ok("POST", "/auth/refresh", {"refresh_token": ann.tokens["refresh_token"]})
+    assert found["refresh_token"] != lost["refresh_token"]
+    await rest.ok("POST", "/auth/refresh", {"refresh_token": found["refresh_token"]})
+
+
+async def test_a_refresh_token_from_long_ago_ends_the_session(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    tokens = [ann.tokens]
+    for _ in range(3):
+        body = {"refresh_token": tokens[-1]["refresh_token"]}
+        tokens.append(await rest.ok("POST", "/auth/refresh", body))
+    for stale in (tokens[0], tokens[-1]):
+        answer = await rest.post("/auth/refresh", {"refresh_token": stale["refresh_token"]})
+        assert (answer.status, answer.code, answer.body["retryable"]) == (401, "session_revoked", False)
+    assert (await rest.as_(tokens[-1]["access_token"]).get("/me")).code == "session_revoked"
+
+
+async def test_what_is_no_refresh_token(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    for token in ("x", ann.tokens["access_token"], ann.tokens["refresh_token"][:-4] + "AAAA", "x" * 4_096):
+        answer = await rest.post("/auth/refresh", {"refresh_token": token})
+        assert (answer.status, answer.code) == (401, "token_invalid")
+    answer = await rest.post("/auth/refresh", {"refresh_token": "x" * 4_097})
+    assert (answer.status, answer.code) == (400, "invalid_payload")
+    await rest.ok("POST", "/auth/refresh", {"refresh_token": ann.tokens["refresh_token"]})
+
+
+async def test_logout_ends_this_session_alone(rest: Rest) -> None:
+    phone = await register(rest, "ann")
+    tablet = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})
+    assert await phone.rest.ok("POST", "/auth/logout") == {}
+    for path in ("/me", "/conversations"):
+        answer = await phone.rest.get(path)
+        assert (answer.status, answer.code) == (401, "session_revoked")
+        assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    answer = await rest.post("/auth/refresh", {"refresh_token": phone.tokens["refresh_token"]})
+    assert answer.code == "session_revoked"
+    await rest.as_(tablet["access_token"]).ok("GET", "/me")
+
+
+async def test_bad_access_tokens(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    genuine = ann.tokens["access_token"]
+    claims = jwt.decode(genuine, options={"verify_signature": False})
+    bad = {
+        "empty": "",
+        "garbage": "abc",
+        "a refresh token": ann.tokens["refresh_token"],
+        "changed": genuine[:-4] + "AAAA",
+        "signed by another": jwt.encode(claims, "x" * 40, "HS256"),
+        "unsigned": jwt.encode(claims, "", "none"),
+        "large": genuine + "A" * 5_000,
+        "not ascii": "ÿÿÿ",
+    }
+    for what, token in bad.items():
+        headers = {"authorization": f"Bearer {token}".encode("latin-1")}
+        answer = await rest.get("/me", headers=headers)
+        code = "token_missing" if what == "empty" else "token_invalid"
+        assert (answer.status, answer.code, answer.body["retryable"]) == (401, code, False), what
+    await ann.rest.ok("GET", "/me")
+
+
+async def test_expired_access_token(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    claims = jwt.decode(ann.tokens["access_token"], options={"verify_signature": False})
+    old = {**claims, "iat": claims["iat"] - 10_000, "exp": claims["iat"] - 9_100}
+    answer = await rest.as_(jwt.encode(old, SECRET, "HS256")).get("/me")
+    assert (answer.status, answer.code, answer.body["retryable"]) == (401, "token_expired", True)
+
+
+async def test_token_of_no_session(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    claims = jwt.decode(ann.tokens["access_token"], options={"verify_signature": False})
+    answer = await rest.as_(jwt.encode({**claims, "sid": id_out(7)}, SECRET, "HS256")).get("/me")
+    assert (answer.status, answer.code) == (401, "token_invalid")
+
+
+class TestRate:
+    @pytest.fixture
+    def overrides(self) -> dict[str, Any]:
+        return {"login_rate": "3/hour"}
+
+    async def test_logins_are_limited_per_account_and_address(self, rest: Rest) -> None:
+        await register(Rest(rest.app, address="192.0.2.7"), "ann")
+        wrong = {"username": "ann", "password": "wrong"}
+        for last in (1, 2):
+            answer = await Rest(rest.app, address=f"198.51.100.{last}").post("/auth/login", wrong)
+            assert answer.code == "invalid_credentials"
+        answer = await rest.post("/auth/login", {"username": "Ann", "password": PASSWORD})
+        assert (answer.status, answer.code, answer.body["retryable"]) == (429, "rate_limited", True)
+        assert 0 < answer.body["retry_after_ms"] <= 3_600_000
+        assert 0 < int(answer.headers["retry-after"]) <= 3_600
+
+    async def test_registrations_are_limited_per_address(self, rest: Rest) -> None:
+        for name in ("ann", "bob", "eve"):
+            await register(rest, name)
+        answer = await rest.post("/auth/register", {"username": "joe", "password": PASSWORD})
+        assert answer.code == "rate_limited"
+        await register(Rest(rest.app, address="192.0.2.99"), "joe")

@@ -1,0 +1,258 @@
+import pytest
+
+from gochat.auth.authenticator import TokenAuthenticator
+from gochat.auth.login import PasswordLogins
+from gochat.auth.passwords import Passwords
+from gochat.auth.throttle import Throttle
+from gochat.auth.tokens import Tokens
+from gochat.core.delta import Committed
+from gochat.core.errors import (
+    InvalidCredentials,
+    InvalidPayload,
+    PhoneTaken,
+    RateLimited,
+    SessionRevoked,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    UsernameTaken,
+)
+from gochat.core.model import Device, SessionId, UserId
+from gochat.core.ports import LoggedIn
+from tests.unit.auth.accounts import MemoryAccounts
+
+PHONE = "+493012345678"
+
+
+class Told:
+    """A publisher that remembers which sessions were ended."""
+
+    def __init__(self) -> None:
+        self.revoked_sessions: list[tuple[UserId, SessionId, str]] = []
+
+    def publish(self, committed: Committed) -> None:
+        raise AssertionError("logging in changes no conversation")
+
+    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        self.revoked_sessions.append((user_id, session_id, code))
+
+
+class House:
+    """The use-cases over accounts in memory, with a clock that is set by hand."""
+
+    def __init__(self, rate: str = "1000/minute") -> None:
+        self.now = 1_700_000_000_000
+        self.accounts = MemoryAccounts()
+        self.told = Told()
+        self.tokens = Tokens([b"k" * 32], access_ttl_s=900, refresh_ttl_s=86_400, clock=lambda: self.now)
+        self.logins = PasswordLogins(
+            self.accounts,
+            Passwords(memory_kib=64, time_cost=1),
+            self.tokens,
+            Throttle(rate),
+            self.told,
+            lambda: self.now,
+        )
+        self.authenticator = TokenAuthenticator(self.tokens, self.accounts)
+
+    async def register(
+        self, username: str = "Ann", phone: str | None = PHONE, display_name: str | None = None
+    ) -> LoggedIn:
+        return await self.logins.register(
+            username=username,
+            password="correct horse",
+            display_name=display_name,
+            phone=phone,
+            device=Device(name="Pixel"),
+            address=None,
+        )
+
+    async def login(
+        self, username: str | None = None, phone: str | None = None, password: str = "correct horse"
+    ) -> LoggedIn:
+        return await self.logins.login(
+            username=username, phone=phone, password=password, device=Device(), address="192.0.2.1"
+        )
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_register_logs_in(house: House) -> None:
+    logged_in = await house.register()
+    identity = await house.authenticator.authenticate(logged_in.access_token)
+    assert identity.user_id == logged_in.user.id
+    assert identity.session_id == logged_in.session.id
+    assert (logged_in.user.username, logged_in.user.display_name) == ("ann", "Ann")
+    assert logged_in.session.device == Device(name="Pixel")
+    assert logged_in.expires_in == 900
+
+
+async def test_the_password_is_stored_as_a_hash(house: House) -> None:
+    logged_in = await house.register()
+    account = house.accounts.accounts[logged_in.user.id]
+    assert account.password_hash.startswith("$argon2id$")
+    assert account.phone == PHONE
+
+
+async def test_refresh_tokens_are_stored_as_hashes(house: House) -> None:
+    logged_in = await house.register()
+    stored = house.accounts.refresh_hashes[logged_in.session.id]
+    assert len(stored) == 32
+    assert stored not in logged_in.refresh_token.encode()
+
+
+@pytest.mark.parametrize(
+    "by", [{"username": "ann"}, {"username": "ANN"}, {"phone": PHONE}, {"phone": "+49 30 123 456 78"}]
+)
+async def test_login_by_any_spelling(house: House, by: dict[str, str]) -> None:
+    registered = await house.register()
+    logged_in = await house.login(**by)
+    assert logged_in.user == registered.user
+    assert logged_in.session.id != registered.session.id
+
+
+@pytest.mark.parametrize(
+    ("by", "password"),
+    [
+        ({"username": "ann"}, "wrong"),
+        ({"username": "ann"}, ""),
+        ({"username": "nobody"}, "correct horse"),
+        ({"username": "no such name!"}, "correct horse"),
+        ({"username": ""}, "correct horse"),
+        ({"phone": "+493087654321"}, "correct horse"),
+    ],
+)
+async def test_wrong_credentials_have_one_answer(house: House, by: dict[str, str], password: str) -> None:
+    await house.register()
+    with pytest.raises(InvalidCredentials) as refused:
+        await house.login(**by, password=password)
+    assert refused.value.message == InvalidCredentials.text
+    assert refused.value.field is None
+    assert len(house.accounts.sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "field"),
+    [({}, "username"), ({"username": "ann", "phone": PHONE}, "username"), ({"phone": "030 123"}, "phone")],
+)
+async def test_login_by_exactly_one_name(house: House, by: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        await house.login(**by)
+    assert refused.value.field == field
+
+
+async def test_taken_names(house: House) -> None:
+    await house.register("ann", PHONE)
+    with pytest.raises(UsernameTaken):
+        await house.register("ANN", None)
+    with pytest.raises(PhoneTaken):
+        await house.register("bob", "+49 30 12345678")
+    assert len(house.accounts.accounts) == 1
+
+
+@pytest.mark.parametrize(
+    ("username", "phone", "display_name", "field"),
+    [("a b", None, None, "username"), ("ann", "1", None, "phone"), ("ann", None, " \t", "display_name")],
+)
+async def test_refused_registrations(
+    house: House, username: str, phone: str | None, display_name: str | None, field: str
+) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        await house.register(username, phone, display_name)
+    assert refused.value.field == field
+    assert not house.accounts.accounts
+
+
+async def test_tries_are_limited_even_with_the_right_password() -> None:
+    house = House("3/hour")
+    await house.register()
+    for _ in range(2):
+        with pytest.raises(InvalidCredentials):
+            await house.login(username="ann", password="wrong")
+    with pytest.raises(RateLimited) as refused:
+        await house.login(username="Ann")
+    assert refused.value.retry_after_ms
+
+
+async def test_refresh_rotates(house: House) -> None:
+    first = await house.register()
+    house.now += 1_000_000
+    second = await house.logins.refresh(first.refresh_token)
+    assert second.session == first.session
+    assert second.user == first.user
+    assert second.refresh_token != first.refresh_token
+    with pytest.raises(TokenExpired):
+        await house.authenticator.authenticate(first.access_token)
+    await house.authenticator.authenticate(second.access_token)
+    third = await house.logins.refresh(second.refresh_token)
+    assert third.session.id == first.session.id
+
+
+async def test_refresh_after_its_time(house: House) -> None:
+    logged_in = await house.register()
+    house.now += 86_400_000
+    with pytest.raises(TokenExpired):
+        await house.logins.refresh(logged_in.refresh_token)
+
+
+async def test_an_access_token_does_not_refresh(house: House) -> None:
+    logged_in = await house.register()
+    with pytest.raises(TokenInvalid):
+        await house.logins.refresh(logged_in.access_token)
+
+
+async def test_refresh_of_a_user_who_is_gone(house: House) -> None:
+    logged_in = await house.register()
+    house.accounts.accounts.clear()
+    with pytest.raises(TokenInvalid):
+        await house.logins.refresh(logged_in.refresh_token)
+
+
+async def test_logout_ends_the_session_and_no_other(house: House) -> None:
+    phone, tablet = await house.register(), await house.login(username="ann")
+    identity = await house.authenticator.authenticate(phone.access_token)
+    await house.logins.logout(identity)
+    await house.logins.logout(identity)
+    with pytest.raises(SessionRevoked):
+        await house.authenticator.authenticate(phone.access_token)
+    with pytest.raises(SessionRevoked):
+        await house.logins.refresh(phone.refresh_token)
+    await house.authenticator.authenticate(tablet.access_token)
+    assert set(house.told.revoked_sessions) == {(phone.user.id, phone.session.id, "session_revoked")}
+
+
+async def test_a_refresh_token_used_again_ends_the_session_and_its_sockets(house: House) -> None:
+    first = await house.register()
+    await house.logins.refresh(first.refresh_token)
+    assert house.told.revoked_sessions == []
+    with pytest.raises(SessionRevoked):
+        await house.logins.refresh(first.refresh_token)
+    assert house.told.revoked_sessions == [(first.user.id, first.session.id, "session_revoked")]
+
+
+@pytest.mark.parametrize("token", [None, ""])
+async def test_no_token(house: House, token: str | None) -> None:
+    with pytest.raises(TokenMissing):
+        await house.authenticator.authenticate(token)
+
+
+async def test_an_expired_token_where_that_is_allowed(house: House) -> None:
+    logged_in = await house.register()
+    house.now += 900_000
+    with pytest.raises(TokenExpired):
+        await house.authenticator.authenticate(logged_in.access_token)
+    identity = await house.authenticator.authenticate(logged_in.access_token, allow_expired=True)
+    assert identity.expires_at == house.now
+    await house.logins.logout(identity)
+    with pytest.raises(SessionRevoked):
+        await house.authenticator.authenticate(logged_in.access_token, allow_expired=True)
+
+
+async def test_a_token_of_a_session_that_is_not_there_or_anothers(house: House) -> None:
+    logged_in = await house.register()
+    for token in (house.tokens.access(logged_in.user.id, 77), house.tokens.access(77, logged_in.session.id)):
+        with pytest.raises(TokenInvalid):
+            await house.authenticator.authenticate(token)

@@ -1,0 +1,125 @@
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import structlog
+
+from gochat.contract.events import CLIENT_EVENTS
+from gochat.core.errors import NotFound
+from gochat.core.ports import Identity
+from gochat.events.connection import Connection, Roster
+from gochat.events.dispatch import Dispatcher, Handler
+
+CONVERSATION = {"conversation_id": "0" * 15 + "1"}
+
+
+class Desk:
+    """A dispatcher with one connection; every handler does what `run` says."""
+
+    def __init__(self, run: Any, expires_in: float = 60) -> None:
+        self.acks: list[Mapping[str, Any]] = []
+        roster = Roster()
+        self.connection = Connection("s", Identity(1, 2, int((time.time() + expires_in) * 1000)))
+        roster.add(self.connection)
+        handler = Handler(run, lambda data: data)
+        self.dispatcher = Dispatcher(roster, dict.fromkeys(CLIENT_EVENTS, handler))
+
+    def emit(self, event: str, *args: object) -> None:
+        self.dispatcher("s", event, list(args), self.acks.append)
+
+    @property
+    def codes(self) -> list[str]:
+        return [ack["error"]["code"] for ack in self.acks]
+
+
+def test_every_event_of_the_contract_needs_a_handler() -> None:
+    with pytest.raises(ValueError, match="typing:stop"):
+        Dispatcher(Roster(), {})
+
+
+@pytest.mark.parametrize("event", ["nope", "", "connect", "message", "x" * 5000])
+def test_an_unknown_event_is_answered(event: str) -> None:
+    desk = Desk(lambda connection, request: {})
+    desk.emit(event, {})
+    assert desk.codes == ["unknown_event"]
+
+
+@pytest.mark.parametrize(
+    "args", [[], [None], ["text"], [[]], [1], [CONVERSATION, {}], [{**CONVERSATION, "more": 1}], [{}]]
+)
+def test_anything_but_one_valid_object_is_refused(args: list[object]) -> None:
+    desk = Desk(lambda connection, request: {})
+    desk.emit("typing:start", *args)
+    assert desk.codes == ["invalid_payload"]
+
+
+def test_an_unknown_field_is_named() -> None:
+    desk = Desk(lambda connection, request: {})
+    desk.emit("typing:start", {**CONVERSATION, "colour": "red"})
+    assert desk.acks[0]["error"]["field"] == "colour"
+
+
+def test_a_refusal_and_a_fault_are_answered_and_the_fault_tells_nothing() -> None:
+    def refuse(connection: Connection, request: object) -> Mapping[str, Any]:
+        raise NotFound
+
+    def fail(connection: Connection, request: object) -> Mapping[str, Any]:
+        raise ZeroDivisionError("inside")
+
+    for run, code in ((refuse, "not_found"), (fail, "internal")):
+        desk = Desk(run)
+        with structlog.testing.capture_logs():
+            desk.emit("typing:start", CONVERSATION)
+        assert desk.codes == [code]
+        assert "inside" not in str(desk.acks)
+
+
+def test_a_fault_after_a_wait_is_answered_too() -> None:
+    async def fail(connection: Connection, request: object) -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError("inside")
+
+    async def scene() -> Desk:
+        desk = Desk(fail)
+        desk.emit("typing:start", CONVERSATION)
+        await desk.dispatcher.drain(5)
+        await asyncio.sleep(0)
+        return desk
+
+    with structlog.testing.capture_logs():
+        desk = asyncio.run(scene())
+    assert desk.codes == ["internal"]
+
+
+def test_after_its_token_ended_a_connection_may_only_refresh() -> None:
+    desk = Desk(lambda connection, request: {}, expires_in=-1)
+    desk.emit("typing:start", CONVERSATION)
+    assert desk.codes == ["token_expired"]
+    desk.emit("auth:refresh", {"token": "t"})
+    assert desk.acks[1] == {"ok": True, "data": {}}
+
+
+def test_commands_begin_in_order_and_do_not_wait_for_each_other() -> None:
+    begun: list[int] = []
+    answers: list[asyncio.Future[Mapping[str, Any]]] = []
+
+    def run(connection: Connection, request: Any) -> asyncio.Future[Mapping[str, Any]]:
+        begun.append(request.seq)
+        answers.append(asyncio.get_running_loop().create_future())
+        return answers[-1]
+
+    async def scene() -> Desk:
+        desk = Desk(run)
+        for seq in range(1, 4):
+            desk.emit("message:delete", {**CONVERSATION, "seq": seq})
+        assert begun == [1, 2, 3]
+        for n in (2, 0, 1):
+            answers[n].set_result({"n": n})
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return desk
+
+    desk = asyncio.run(scene())
+    assert [ack["data"]["n"] for ack in desk.acks] == [2, 0, 1]

@@ -1,0 +1,370 @@
+"""What a phone is told, page by page, while the conversations go on."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gochat.core.delta import Delta
+from gochat.core.limits import Limits
+from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
+from gochat.core.queries import SyncPosition, SyncRequest
+from gochat.core.sync import MARGIN, MAX_CHANGES, NEWEST, Agenda, Item, Outline, Page, settle, start
+
+LIMITS = Limits()
+EPOCH = "e1"
+
+
+def conversation(revision: int = 10, last_seq: int = 5, members: int = 2, cid: int = 1) -> Conversation:
+    return Conversation(
+        cid, Kind.GROUP, None, History.FROM_START, revision, last_seq, 0, members, created_at=0, created_by=1
+    )
+
+
+def member(joined_revision: int = 1, visible_from_seq: int = 1) -> Member:
+    return Member(1, 1, Role.MEMBER, True, joined_revision, joined_revision, visible_from_seq)
+
+
+def request(
+    known: dict[int, int] | None = None,
+    me: int | None = None,
+    epoch: str | None = EPOCH,
+    position: SyncPosition | None = None,
+    limit: int = 200,
+) -> SyncRequest:
+    return SyncRequest(known or {}, me, epoch, position, limit)
+
+
+class TestStart:
+    @pytest.mark.parametrize("known", [None, 0])
+    def test_nothing_known_is_told_whole(self, known: int | None) -> None:
+        item = start(conversation(), member(), None, known)
+        assert (item.since, item.whole, item.gap) == (0, True, False)
+
+    @pytest.mark.parametrize("known", [-1, 11, 2**53 - 1, -(2**63)])
+    def test_a_revision_that_never_was_is_a_gap(self, known: int) -> None:
+        item = start(conversation(), member(), None, known)
+        assert (item.since, item.whole, item.gap) == (0, True, True)
+
+    def test_one_from_before_joining_again_is_a_gap(self) -> None:
+        assert start(conversation(), member(joined_revision=7), None, 6).gap
+        assert not start(conversation(), member(joined_revision=7), None, 7).gap
+
+    @pytest.mark.parametrize("known", [1, 9, 10])
+    def test_otherwise_what_changed_after_it(self, known: int) -> None:
+        item = start(conversation(), member(), None, known)
+        assert (item.since, item.whole, item.gap) == (known, False, False)
+
+
+class TestSettle:
+    def test_too_many_changes_are_a_gap(self) -> None:
+        item = start(conversation(1000, 500), member(), None, 5)
+        assert settle(item, MAX_CHANGES) == replace(item, messages=MAX_CHANGES)
+        assert settle(item, MAX_CHANGES + 1) == replace(item, since=0, whole=True, gap=True, messages=NEWEST)
+
+    def test_whole_is_the_newest_page_of_what_he_sees(self) -> None:
+        assert settle(start(conversation(), member(), None, None), 0).messages == 5
+        assert settle(start(conversation(), member(1, 4), None, None), 0).messages == 2
+        assert settle(start(conversation(), member(1, 6), None, None), 0).messages == 0
+
+
+class TestPage:
+    def item(self, messages: int, *, whole: bool = False, members: int = 2) -> Item:
+        of = conversation(1000, 1000, members)
+        return Item(of, member(), None, since=0 if whole else 5, whole=whole, messages=messages)
+
+    def test_changes_are_split_and_a_whole_conversation_is_not(self) -> None:
+        page = Page(100, LIMITS)
+        assert page.take(self.item(60))
+        assert not page.take(self.item(50, whole=True))
+        assert page.take(self.item(60))
+        assert not page.take(self.item(0))
+        assert [(it.messages, it.partial) for it in page.items] == [(60, False), (40, True)]
+
+    def test_the_first_fits_whatever_the_limit(self) -> None:
+        page = Page(1, LIMITS)
+        assert page.take(self.item(50, whole=True))
+        assert [(it.messages, it.partial) for it in page.items] == [(1, False)]
+        page = Page(1, LIMITS)
+        assert page.take(self.item(0, whole=True, members=256))
+        assert not page.take(self.item(0))
+
+    def test_conversations_without_messages_count(self) -> None:
+        page = Page(3, LIMITS)
+        assert [page.take(self.item(0)) for _ in range(4)] == [True, True, True, False]
+
+    def test_lists_of_members_count(self) -> None:
+        page = Page(100, LIMITS)
+        taken = [page.take(self.item(0, whole=True, members=256)) for _ in range(4)]
+        assert taken == [True, True, True, False]
+
+
+class TestMe:
+    @pytest.mark.parametrize(
+        ("me", "told"),
+        [(None, (0, False)), (7, None), (3, (3, False)), (0, (0, False)), (8, (0, True)), (-1, (0, True))],
+    )
+    def test_own_log(self, me: int | None, told: tuple[int, bool] | None) -> None:
+        assert Agenda([], request(me=me), EPOCH, 0).me_since(7) == told
+
+    def test_with_another_epoch_it_is_told_anew(self) -> None:
+        assert Agenda([], request(me=7, epoch="old"), EPOCH, 0).me_since(7) == (0, True)
+        assert Agenda([], request(me=None, epoch="old"), EPOCH, 0).me_since(7) == (0, False)
+
+    def test_it_comes_with_the_first_page(self) -> None:
+        position = SyncPosition(0, False, 0, 1, 0, EPOCH, False)
+        assert Agenda([], request(me=3, position=position), EPOCH, 0).me_since(7) is None
+
+
+def test_what_is_left_or_foreign_is_removed() -> None:
+    outlines = [Outline(1, 0, 5, 0), Outline(2, 9, 20, 0)]
+    agenda = Agenda(outlines, request({1: 5, 2: 4, 3: 7}), EPOCH, 0)
+    assert agenda.candidates() == []
+    assert agenda.removed() == (
+        Delta(2, since=4, revision=9, removed=True),
+        Delta(3, since=7, revision=8, removed=True),
+    )
+
+
+@dataclass
+class Room:
+    """A conversation of the model, as one user sees it; `messages`: seq to revision."""
+
+    revision: int = 1
+    joined: int = 1
+    visible_from: int = 1
+    active: bool = True
+    left: int = 0
+    at: int = 0
+    messages: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Server:
+    """Conversations that go on, and storage's part of a sync over them."""
+
+    rooms: dict[ConversationId, Room] = field(default_factory=dict)
+    now: int = 1_000_000
+    epoch: str = EPOCH
+    counts: bool = True
+    """Whether storage counts the messages that changed, or goes by the revisions."""
+
+    def send(self, cid: ConversationId, lag: int) -> None:
+        room = self.rooms.setdefault(cid, Room())
+        room.revision += 1
+        room.messages[len(room.messages) + 1] = room.revision
+        room.at = max(room.at, self.now - lag)
+
+    def edit(self, cid: ConversationId, seq: int) -> None:
+        room = self.rooms.get(cid)
+        if room is not None and room.messages:
+            room.revision += 1
+            room.messages[seq % len(room.messages) + 1] = room.revision
+
+    def leave_or_join(self, cid: ConversationId) -> None:
+        room = self.rooms.get(cid)
+        if room is None:
+            return
+        room.revision += 1
+        room.active = not room.active
+        if room.active:
+            room.joined = room.revision
+            room.visible_from = len(room.messages) + 1
+        else:
+            room.left = room.revision
+
+    def answer(self, asked: SyncRequest) -> tuple[list[Delta], SyncPosition | None]:
+        outlines = [
+            Outline(cid, 0 if room.active else room.left, room.revision, room.at)
+            for cid, room in self.rooms.items()
+        ]
+        agenda = Agenda(outlines, asked, self.epoch, self.now)
+        page = Page(asked.limit, LIMITS)
+        candidates = agenda.candidates()
+        done = 0
+        for candidate in candidates:
+            if not page.take(self._item(candidate.outline.conversation_id, candidate.known)):
+                break
+            done += 1
+        deltas = [self._delta(item) for item in page.items]
+        if page.items and page.items[-1].partial:
+            return deltas, agenda.after(candidates[done - 1], deltas[-1].revision)
+        if done < len(candidates):
+            return deltas, agenda.after(candidates[done - 1], 0)
+        return [*deltas, *agenda.removed()], None
+
+    def _item(self, cid: ConversationId, known: int | None) -> Item:
+        room = self.rooms[cid]
+        of = conversation(room.revision, len(room.messages), cid=cid)
+        item = start(of, member(room.joined, room.visible_from), None, known)
+        changed = len(self._changed(room, item.since))
+        return settle(item, changed if self.counts else room.revision - item.since)
+
+    def _delta(self, item: Item) -> Delta:
+        room = self.rooms[item.conversation.id]
+        seqs = sorted(self._changed(room, item.since), key=room.messages.__getitem__)
+        if item.whole:
+            seqs = sorted(seqs)[len(seqs) - item.messages :]
+        seqs = seqs[: item.messages]
+        cut = item.partial and len(seqs) == item.messages
+        revision = room.messages[seqs[-1]] if cut else room.revision
+        messages = tuple(
+            Message(item.conversation.id, seq, room.messages[seq], 1, b"", b"", "", (), 0) for seq in seqs
+        )
+        return Delta(item.conversation.id, item.since, revision, messages=messages, gap=item.gap)
+
+    def _changed(self, room: Room, since: int) -> list[int]:
+        return [
+            seq for seq, revision in room.messages.items() if revision > since and seq >= room.visible_from
+        ]
+
+
+@dataclass
+class Held:
+    """What a phone has of a conversation: from the seq `floor` on, all that it was told."""
+
+    revision: int = 0
+    floor: int = 1
+    messages: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Phone:
+    """Applies deltas by the rule of the protocol. `forgetful`: sends the `known` of its first request."""
+
+    forgetful: bool
+    held: dict[ConversationId, Held] = field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[ConversationId, int]:
+        return {cid: held.revision for cid, held in self.held.items()}
+
+    def apply(self, delta: Delta) -> None:
+        cid = delta.conversation_id
+        if delta.removed:
+            self.held.pop(cid, None)
+            return
+        held = self.held.get(cid, Held())
+        assert delta.since <= held.revision or delta.gap
+        if delta.gap:
+            held = Held()
+        if delta.since == 0 and held.revision == 0:
+            held.floor = min((it.seq for it in delta.messages), default=10**9)
+        for message in delta.messages:
+            held.messages[message.seq] = max(message.revision, held.messages.get(message.seq, 0))
+        held.revision = max(held.revision, delta.revision)
+        self.held[cid] = held
+
+
+Cid = st.integers(1, 5)
+Change = st.one_of(
+    st.tuples(st.just("send"), Cid, st.integers(0, MARGIN - 1)),
+    st.tuples(st.just("edit"), Cid, st.integers(0, 20)),
+    st.tuples(st.just("leave_or_join"), Cid),
+    st.tuples(st.just("wait"), st.integers(1, 100_000)),
+)
+Changes = st.lists(Change, max_size=12)
+
+
+def happen(server: Server, changes: list[tuple[str, int, int]]) -> None:
+    for what, *how in changes:
+        if what == "wait":
+            server.now += how[0]
+        else:
+            getattr(server, what)(*how)
+
+
+@settings(max_examples=300)
+@given(
+    past=st.lists(Change, max_size=60),
+    away=Changes,
+    meanwhile=st.lists(Changes, max_size=6),
+    limit=st.integers(1, 6),
+    forgetful=st.booleans(),
+    lost=st.booleans(),
+    counts=st.booleans(),
+    foreign=st.dictionaries(st.integers(1, 8), st.integers(-2, 40), max_size=3),
+)
+def test_no_page_passes_anything_over(
+    past: list[tuple[str, int, int]],
+    away: list[tuple[str, int, int]],
+    meanwhile: list[list[tuple[str, int, int]]],
+    limit: int,
+    forgetful: bool,
+    lost: bool,
+    counts: bool,
+    foreign: dict[int, int],
+) -> None:
+    server, phone = Server(counts=counts), Phone(forgetful)
+    happen(server, past)
+    sync(server, phone, request(limit=200))
+    happen(server, away)
+    if lost:
+        server.epoch = "e2"
+    at_start = {cid: room.revision for cid, room in server.rooms.items()}
+    sync(server, phone, request(phone.known | foreign, limit=limit), meanwhile, foreign)
+    for cid, room in server.rooms.items():
+        if not room.active or cid in foreign or room.joined > at_start.get(cid, 0):
+            continue
+        held = phone.held[cid]
+        assert held.revision >= at_start[cid]
+        expected = {
+            seq: revision
+            for seq, revision in room.messages.items()
+            if revision <= held.revision and seq >= max(held.floor, room.visible_from)
+        }
+        assert {seq: held.messages.get(seq) for seq in expected} == expected
+    if not meanwhile:
+        assert not [cid for cid in phone.held.keys() - foreign.keys() if not server.rooms[cid].active]
+
+
+def sync(
+    server: Server,
+    phone: Phone,
+    asked: SyncRequest,
+    meanwhile: list[list[tuple[str, int, int]]] | None = None,
+    lies: dict[int, int] | None = None,
+) -> None:
+    """Page after page. With `lies` the phone names revisions that it does not have."""
+    coming = list(meanwhile or [])
+    for _ in range(500):
+        deltas, position = server.answer(asked)
+        for delta in deltas:
+            if delta.conversation_id not in (lies or {}):
+                phone.apply(delta)
+        if position is None:
+            return
+        if coming:
+            happen(server, coming.pop(0))
+        known = asked.known if phone.forgetful else phone.known
+        asked = replace(asked, known=known, position=position)
+    raise AssertionError("the pages never end")
+
+
+@given(
+    position=st.builds(
+        SyncPosition,
+        started_at=st.integers(-(2**70), 2**70),
+        moved=st.booleans(),
+        at=st.integers(-(2**70), 2**70),
+        conversation_id=st.integers(-3, 8),
+        revision=st.integers(-(2**70), 2**70),
+        epoch=st.sampled_from([EPOCH, "e0", ""]),
+        gap=st.booleans(),
+    ),
+    known=st.dictionaries(st.integers(-3, 8), st.integers(-(2**70), 2**70)),
+)
+def test_whatever_a_phone_claims_it_is_told_only_of_what_is_his(
+    position: SyncPosition, known: dict[int, int]
+) -> None:
+    outlines = [Outline(cid, cid % 2, 5, cid) for cid in range(1, 7)]
+    agenda = Agenda(outlines, request(known, position=position), EPOCH, 10)
+    candidates = agenda.candidates()
+    told = [candidate.outline.conversation_id for candidate in candidates]
+    assert set(told) <= {2, 4, 6}
+    assert len(told) == len(set(told))
+    for candidate in candidates:
+        item = start(conversation(revision=5), member(), None, candidate.known)
+        assert item.whole or 1 <= item.since <= 5
+    assert {delta.conversation_id for delta in agenda.removed()} == known.keys() - {2, 4, 6}

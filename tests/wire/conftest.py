@@ -1,0 +1,57 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.services.gochat import GoChatServer
+from tests.wire.account import Account, register
+
+SECRET = "a3f9d2c81a7b64e05c1f7d9e2b4a6c8d0"
+SETTINGS = {"LOGIN_RATE": "10000/minute", "JWT_SECRET": SECRET, "ARGON2_MEMORY_KIB": "8192"}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoChatServer]:
+    """One server on SQLite for all tests that only talk to it."""
+    with GoChatServer(tmp_path_factory.mktemp("server"), SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[GoChatServer]:
+    """A server that the test may stop."""
+    with GoChatServer(tmp_path, SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def http(server: GoChatServer) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=30) as client:
+        yield client
+
+
+_names = iter(range(1_000_000))
+
+
+@pytest.fixture
+def ann(http: httpx2.Client) -> Account:
+    return register(http, f"ann{next(_names)}")
+
+
+@pytest.fixture
+def ben(http: httpx2.Client) -> Account:
+    return register(http, f"ben{next(_names)}")
+
+
+@pytest.fixture
+def eve(http: httpx2.Client) -> Account:
+    """A stranger to the others."""
+    return register(http, f"eve{next(_names)}")
+
+
+@pytest.fixture
+def direct(ann: Account, ben: Account) -> str:
+    """The id of a conversation of Ann and Ben."""
+    created = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})
+    return str(created["conversation"]["id"])

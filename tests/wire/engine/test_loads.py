@@ -1,0 +1,245 @@
+"""Hostile loads: the server's memory, its other clients and its way to the exit are unharmed."""
+
+import random
+import socket
+import threading
+
+import pytest
+
+from tests.wire.engine.conftest import Server, Start
+from tests.wire.engine.wire import Closed, Poller, Ws, answer, frame, request
+
+MIB = 1 << 20
+UPGRADE = "EIO=4&transport=websocket&sid="
+
+
+def test_slow_reader_is_evicted_and_the_room_goes_on(start: Start) -> None:
+    with start(ping_interval=20) as server, Ws(server.port).connect() as other:
+        other.send('421["join","room"]')
+        other.expect("431[]")
+        with Ws(server.port, receive_buffer=4096).connect() as slow:
+            slow.send('421["join","room"]')
+            slow.expect("431[]")
+            before = server.memory()
+            for _ in range(40):  # 40 MB for a client that reads none of it
+                other.send('42["flood",1000,"room"]')
+                for _ in range(1000):
+                    other.text()
+            assert server.memory() - before < 16 * MIB
+            slow.expect_closed()
+        other.expect_alive()
+        assert "slow consumer" in server.log()
+
+
+def test_slow_poller_is_evicted(server: Server) -> None:
+    poller = Poller(server.port).connect()
+    with Ws(server.port).connect() as other:
+        poller.post('42["join","slow polls"]')
+        for _ in range(3):
+            other.send('421["flood",1000,"slow polls"]')
+            other.expect("431[]")
+    assert poller.poll()[0] == 400
+
+
+def test_a_flood_of_events_is_answered_in_order(server: Server) -> None:
+    with Ws(server.port).connect() as ws, Ws(server.port).connect() as other:
+        count = 20_000
+        data = b"".join(frame(f'42{n}["echo",{n}]'.encode()) for n in range(count))
+        sender = threading.Thread(target=ws.raw, args=(data,))
+        sender.start()
+        other.expect_alive()
+        ws.expect(*(f"43{n}[{n}]" for n in range(count)))
+        sender.join()
+
+
+def test_a_flood_that_reads_no_answers(server: Server) -> None:
+    with Ws(server.port, receive_buffer=4096).connect() as ws, Ws(server.port).connect() as other:
+        event = frame(b'421["echo","' + b"x" * 50_000 + b'"]')
+        ws.socket.settimeout(2)
+        try:
+            for _ in range(1000):
+                ws.socket.sendall(event)
+        except OSError:  # cut off, or held up by backpressure
+            pass
+        other.expect_alive()
+
+
+def test_a_flood_of_pings_that_reads_no_pongs(server: Server) -> None:
+    with Ws(server.port, receive_buffer=4096).connect() as ws, Ws(server.port).connect() as other:
+        pings = frame(b"x" * 125, 0x89) * 1000
+        ws.socket.settimeout(2)
+        try:
+            for _ in range(200):
+                ws.socket.sendall(pings)
+        except OSError:
+            pass
+        other.expect_alive()
+
+
+def test_a_flood_of_fragments(server: Server) -> None:
+    with Ws(server.port).connect() as ws, Ws(server.port).connect() as other:
+        ws.raw(frame(b"4", 0x01) + frame(b"", 0x00) * 20_000)
+        other.expect_alive()
+        ws.raw(frame(b"x" * 99_999 + b"y", 0x00))
+        ws.expect_closed()
+
+
+def test_a_large_message_in_single_bytes_costs_no_more_than_it_sends(server: Server) -> None:
+    with Ws(server.port).connect() as ws, Ws(server.port).connect() as other:
+        ws.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        data = frame(b'421["echo","' + b"x" * 20_000 + b'"]')
+        for position in range(len(data)):
+            ws.raw(data[position : position + 1])
+        ws.expect('431["' + "x" * 20_000 + '"]')
+        other.expect_alive()
+
+
+def test_attachments_that_never_come(server: Server) -> None:
+    sockets = [Ws(server.port).connect() for _ in range(50)]
+    for ws in sockets:
+        ws.send('4510-["echo"]')
+    with Ws(server.port).connect() as other:
+        other.expect_alive()
+    for ws in sockets:
+        ws.send('42["echo"]')
+        ws.expect_closed()
+        ws.socket.close()
+
+
+def test_token_guesses_end_at_the_fourth(server: Server) -> None:
+    with Ws(server.port) as ws:
+        ws.open()
+        ws.send(*(f'40{{"token":"guess {n}"}}' for n in range(3000)))
+        for _ in range(4):
+            assert ws.text().startswith("44")
+        with pytest.raises(Closed):
+            ws.text()
+
+
+def test_sessions_that_never_connect(quick: Server) -> None:
+    sockets = [Ws(quick.port) for _ in range(200)]
+    for ws in sockets:
+        ws.expect_closed()
+        ws.socket.close()
+
+
+def test_reconnecting_without_end(server: Server) -> None:
+    for _ in range(300):
+        with Ws(server.port).connect():
+            pass
+    with Ws(server.port).connect() as other:
+        other.expect_alive()
+
+
+def test_connect_and_disconnect_without_end(server: Server) -> None:
+    with Ws(server.port).connect() as ws:
+        for _ in range(300):
+            ws.send("41", "40")
+            assert ws.text().startswith("40")
+        ws.expect_alive()
+
+
+def test_polling_sessions_that_are_never_polled(quick: Server) -> None:
+    pollers = [Poller(quick.port) for _ in range(200)]
+    with Ws(quick.port) as ws:
+        ws.open()
+        ws.expect_closed()  # it is as old as they are young
+    assert pollers[0].poll()[0] == 400
+
+
+def test_a_post_that_never_ends(quick: Server) -> None:
+    poller = Poller(quick.port)
+    with socket.create_connection(("127.0.0.1", quick.port), 10) as client:
+        path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n4".encode())
+        assert answer(client)[0] in (400, 408)
+    assert poller.poll()[0] == 400
+
+
+def test_a_chunked_post_without_end(server: Server) -> None:
+    poller = Poller(server.port)
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        try:
+            for _ in range(100):
+                client.sendall(b"1000\r\n" + b"4" * 4096 + b"\r\n")
+        except OSError:
+            return
+        assert answer(client)[0] == 413
+
+
+def test_a_post_that_announces_too_much(server: Server) -> None:
+    poller = Poller(server.port)
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 40}\r\n\r\n4".encode())
+        assert answer(client)[0] == 413
+
+
+def test_a_post_of_a_hundred_thousand_packets(server: Server) -> None:
+    poller = Poller(server.port).connect()
+    assert poller.post("\x1e".join(["3"] * 50_000))[0] == 400
+    with Ws(server.port).connect() as other:
+        other.expect_alive()
+
+
+def test_connections_that_say_nothing(start: Start, way: str) -> None:
+    if way == "asgi":
+        pytest.skip("the ASGI server's own connections are its own matter")
+    with start(request_timeout=0.5) as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(100)]
+        clients[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        clients[1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
+        assert answer(clients[1])[0] == 404
+        for client in clients:
+            assert client.recv(100) == b""
+            client.close()
+
+
+def test_a_head_without_end(server: Server, way: str) -> None:
+    if way == "asgi":
+        pytest.skip("the ASGI server's own connections are its own matter")
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        with pytest.raises(OSError):
+            client.sendall((b"X-Long: " + b"x" * 1000 + b"\r\n") * 50_000)
+
+
+def test_one_address_has_a_bound(start: Start) -> None:
+    with start(max_sessions_per_address=5) as server:
+        sockets = [Ws(server.port).connect() for _ in range(5)]
+        assert request(server.port, "GET", "/socket.io/?EIO=4&transport=polling")[0] == 429
+        with Ws(server.port) as ws:
+            assert ws.status in (403, 429)
+        sockets[0].send("1")
+        sockets[0].expect_closed()
+        with Ws(server.port) as ws:
+            ws.open()
+        for ws in sockets:
+            ws.socket.close()
+
+
+def test_half_open_upgrades(server: Server) -> None:
+    poller = Poller(server.port).connect()
+    for _ in range(50):
+        with Ws(server.port, UPGRADE + poller.sid) as ws:
+            ws.send("2probe")
+            ws.expect("3probe")
+    poller.post('42["back",1]')
+    body = "6"
+    while body == "6":
+        body = poller.poll()[1]
+    assert body == '42["back",1]'
+
+
+def test_random_bytes(server: Server) -> None:
+
+    source = random.Random(1)
+    for _ in range(100):
+        with Ws(server.port).connect() as ws:
+            ws.raw(source.randbytes(2000))
+            ws.socket.shutdown(socket.SHUT_WR)
+            ws.expect_closed()
+    with Ws(server.port).connect() as other:
+        other.expect_alive()

@@ -1,0 +1,103 @@
+"""A phone on the official Python client."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import socketio
+
+from tests.contract.schema import validate_ack, validate_event
+
+ACK_TIMEOUT_S = 60
+EVENT_TIMEOUT_S = 10
+
+
+class Phone:
+    """One socket; keeps all that it hears, in order. With `strict`, all is held against the contract."""
+
+    def __init__(self, name: str, *, strict: bool = True, **options: Any) -> None:
+        self.name = name
+        self.heard: list[tuple[str, Any]] = []
+        self.refusals: list[Any] = []
+        self.client = socketio.AsyncClient(**{"reconnection_delay": 0.1, **options})
+        self.client.on("*", self._hear)
+        self.client.on("connect_error", self.refusals.append)
+        self._strict = strict
+        self._news = asyncio.Event()
+
+    def _hear(self, event: str, payload: Any) -> None:
+        self.heard.append((event, payload))
+        self._news.set()
+
+    async def connect(
+        self, url: str, token: str | None, transports: list[str] | None = None, **options: Any
+    ) -> None:
+        """Connect and wait for the CONNECT answer."""
+        auth = None if token is None else {"token": token}
+        options = {"auth": auth, "transports": transports or ["websocket"], **options}
+        await self.client.connect(url, **options)
+
+    async def emit(self, event: str, payload: Any) -> Any:
+        """Send an event; return its ack."""
+        ack = await self.client.call(event, payload, timeout=ACK_TIMEOUT_S)
+        if self._strict:
+            validate_ack(event, ack)
+        return ack
+
+    async def expect_ok(self, event: str, payload: Any) -> Any:
+        """Send an event that succeeds; return the data of its ack."""
+        ack = await self.emit(event, payload)
+        assert ack["ok"], ack
+        return ack["data"]
+
+    async def expect_error(self, event: str, payload: Any, code: str) -> Any:
+        """Send an event that is refused with a code; return the error."""
+        ack = await self.emit(event, payload)
+        assert not ack["ok"], ack
+        assert ack["error"]["code"] == code, ack
+        return ack["error"]
+
+    async def expect_event(self, event: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
+        """Return the payload of the first such event heard, before or from now on."""
+        async with asyncio.timeout(EVENT_TIMEOUT_S):
+            while True:
+                self._news.clear()
+                for payload in self.payloads(event):
+                    if wanted(payload):
+                        if self._strict:
+                            validate_event(event, payload)
+                        return payload
+                await self._news.wait()
+
+    def payloads(self, event: str) -> Iterator[Any]:
+        """What was heard of one event."""
+        return (payload for name, payload in self.heard if name == event)
+
+    async def send(
+        self, conversations: list[str], count: int, window: int
+    ) -> list[tuple[str, str, int, bool]]:
+        """Send messages with at most `window` unanswered: (conversation, key, seq, duplicate) of each."""
+        acks = []
+        numbers = iter(range(count))
+
+        async def lane() -> None:
+            for n in numbers:
+                cid, key = conversations[n % len(conversations)], str(uuid.uuid4())
+                data = await self.expect_ok("message:send", message(cid, f"{self.name} says {n} 👋", key))
+                acks.append((cid, key, data["message"]["seq"], data["duplicate"]))
+
+        await asyncio.gather(*(lane() for _ in range(window)))
+        return acks
+
+    async def close(self) -> None:
+        """Disconnect, and close what the library leaves open after a refusal."""
+        await self.client.disconnect()
+        http = self.client.eio.http
+        if http is not None and not http.closed:
+            await http.close()
+
+
+def message(cid: str, body: str, key: str | None = None) -> dict[str, Any]:
+    """The payload of `message:send`."""
+    return {"conversation_id": cid, "client_message_id": key or str(uuid.uuid4()), "body": body}

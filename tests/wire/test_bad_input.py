@@ -1,0 +1,225 @@
+"""Whatever is wrong with an event: a stable code, nothing stored, and the connection lives."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.services.gochat import GoChatServer
+from tests.wire.account import Account
+from tests.wire.phone import Phone, message
+
+NOBODY = "0" * 15 + "7"
+CID = "{direct}"
+KEY = str(uuid.uuid4())
+
+
+def send(**fields: Any) -> dict[str, Any]:
+    return {"conversation_id": CID, "client_message_id": KEY, "body": "hi"} | fields
+
+
+def without(name: str, payload: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in payload.items() if field != name}
+
+
+# (event, payload, code, field)
+BAD: list[tuple[str, Any, str, str | None]] = [
+    ("message:send", None, "invalid_payload", None),
+    ("message:send", "text", "invalid_payload", None),
+    ("message:send", [], "invalid_payload", None),
+    ("message:send", 7, "invalid_payload", None),
+    ("message:send", {}, "invalid_payload", "conversation_id"),
+    ("message:send", without("client_message_id", send()), "invalid_payload", "client_message_id"),
+    ("message:send", send(conversation_id=7), "invalid_payload", "conversation_id"),
+    ("message:send", send(conversation_id=None), "invalid_payload", "conversation_id"),
+    ("message:send", send(conversation_id=""), "invalid_payload", "conversation_id"),
+    ("message:send", send(conversation_id="x" * 65), "invalid_payload", "conversation_id"),
+    ("message:send", send(conversation_id="nope"), "not_found", "conversation_id"),
+    ("message:send", send(conversation_id=NOBODY), "not_found", "conversation_id"),
+    ("message:send", send(conversation_id="-" + NOBODY[1:]), "not_found", "conversation_id"),
+    ("message:send", send(client_message_id="nope"), "invalid_payload", "client_message_id"),
+    ("message:send", send(client_message_id=KEY + " "), "invalid_payload", "client_message_id"),
+    ("message:send", send(client_message_id=KEY.replace("-", "")), "invalid_payload", "client_message_id"),
+    ("message:send", send(client_message_id=7), "invalid_payload", "client_message_id"),
+    ("message:send", send(body=7), "invalid_payload", "body"),
+    ("message:send", send(body=None), "invalid_payload", "body"),
+    ("message:send", send(body=""), "invalid_payload", "body"),
+    ("message:send", send(body=" \n\t\u2003"), "invalid_payload", "body"),
+    ("message:send", send(body="x" * 8_001), "invalid_payload", "body"),
+    ("message:send", send(colour="red"), "invalid_payload", "colour"),
+    ("message:send", send(reply_to_seq=0), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=-1), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=1.5), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=True), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq="1"), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=2**53), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=99), "not_found", "reply_to_seq"),
+    ("message:send", send(attachments="x"), "invalid_payload", "attachments"),
+    ("message:send", send(attachments=[{}]), "invalid_payload", "attachments.0.url"),
+    (
+        "message:send",
+        send(attachments=[{"url": "javascript:alert(1)", "mime_type": "a/b"}]),
+        "invalid_payload",
+        "attachments.0.url",
+    ),
+    (
+        "message:send",
+        send(attachments=[{"url": "https://a.example/b", "mime_type": "a/b"}] * 11),
+        "limit_exceeded",
+        "attachments",
+    ),
+    ("message:edit", {"conversation_id": CID, "seq": 1}, "invalid_payload", "body"),
+    ("message:edit", {"conversation_id": CID, "seq": 99, "body": "x"}, "not_found", "seq"),
+    ("message:edit", {"conversation_id": NOBODY, "seq": 1, "body": "x"}, "not_found", "conversation_id"),
+    ("message:edit", {"conversation_id": CID, "seq": 1, "body": "mine now"}, "forbidden", None),
+    ("message:delete", {"conversation_id": CID, "seq": "1"}, "invalid_payload", "seq"),
+    ("message:delete", {"conversation_id": CID, "seq": 99}, "not_found", "seq"),
+    ("message:delete", {"conversation_id": CID, "seq": 1}, "forbidden", None),
+    ("messages:status", {"client_message_ids": []}, "invalid_payload", "client_message_ids"),
+    ("messages:status", {"client_message_ids": [KEY] * 101}, "invalid_payload", "client_message_ids"),
+    ("messages:status", {"client_message_ids": ["x"]}, "invalid_payload", "client_message_ids.0"),
+    ("conversation:create", {"kind": "channel", "member_ids": []}, "invalid_payload", "kind"),
+    ("conversation:create", {"kind": "direct", "member_ids": []}, "invalid_payload", "member_ids"),
+    ("conversation:create", {"kind": "direct", "member_ids": ["{ann}"]}, "invalid_payload", "member_ids"),
+    ("conversation:create", {"kind": "direct", "member_ids": [NOBODY]}, "not_found", "member_ids"),
+    ("conversation:create", {"kind": "direct", "member_ids": ["nope"]}, "not_found", "member_ids"),
+    (
+        "conversation:create",
+        {"kind": "direct", "member_ids": [NOBODY] * 501},
+        "invalid_payload",
+        "member_ids",
+    ),
+    (
+        "conversation:create",
+        {"kind": "direct", "member_ids": ["{ben}"], "title": "us"},
+        "invalid_payload",
+        "title",
+    ),
+    (
+        "conversation:create",
+        {"kind": "group", "member_ids": [], "title": "x" * 201},
+        "invalid_payload",
+        "title",
+    ),
+    ("conversation:join", {"conversation_id": NOBODY}, "not_found", "conversation_id"),
+    ("conversation:join", {"conversation_id": CID, "revision": -1}, "invalid_payload", "revision"),
+    ("conversation:update", {"conversation_id": CID, "title": "x"}, "forbidden", None),
+    ("conversation:update", {"conversation_id": CID}, "invalid_payload", "title"),
+    ("member:add", {"conversation_id": CID, "user_ids": ["{eve}"]}, "forbidden", None),
+    ("member:add", {"conversation_id": CID, "user_ids": []}, "invalid_payload", "user_ids"),
+    ("member:remove", {"conversation_id": CID, "user_id": "{ben}"}, "forbidden", None),
+    (
+        "member:role",
+        {"conversation_id": CID, "user_id": "{ben}", "role": "king"},
+        "invalid_payload",
+        "role",
+    ),
+    ("receipt:read", {"conversation_id": CID}, "invalid_payload", "seq"),
+    ("receipt:read", {"conversation_id": CID, "seq": -1}, "invalid_payload", "seq"),
+    ("receipt:read", {"conversation_id": NOBODY, "seq": 1}, "not_found", "conversation_id"),
+    ("receipt:delivered", {"conversation_id": NOBODY, "seq": 1}, "not_found", "conversation_id"),
+    ("typing:start", {"conversation_id": NOBODY}, "not_found", "conversation_id"),
+    ("typing:stop", {}, "invalid_payload", "conversation_id"),
+    ("sync", {"known": []}, "invalid_payload", "known"),
+    ("sync", {"known": {CID: "1"}}, "invalid_payload", "known.{direct}"),
+    ("sync", {"limit": 0}, "invalid_payload", "limit"),
+    ("sync", {"limit": 501}, "invalid_payload", "limit"),
+    ("sync", {"cursor": "nope"}, "cursor_invalid", "cursor"),
+    ("sync", {"cursor": ""}, "cursor_invalid", "cursor"),
+    ("auth:refresh", {"token": "nope"}, "token_invalid", None),
+    ("auth:refresh", {}, "invalid_payload", "token"),
+    ("nope", {}, "unknown_event", "nope"),
+    ("connection", {}, "unknown_event", "connection"),
+    ("__proto__", {}, "unknown_event", "__proto__"),
+]
+
+
+@pytest.fixture
+def fill(direct: str, ann: Account, ben: Account, eve: Account) -> Callable[[Any], Any]:
+    """Puts the ids of this test into a payload."""
+    values = {"direct": direct, "ann": ann.id, "ben": ben.id, "eve": eve.id}
+
+    def put(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {put(name): put(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [put(part) for part in value]
+        if isinstance(value, str):
+            for name, real in values.items():
+                value = value.replace("{" + name + "}", real)
+        return value
+
+    return put
+
+
+def test_each_has_its_code_and_stores_nothing(
+    server: GoChatServer, ann: Account, ben: Account, direct: str, fill: Callable[[Any], Any]
+) -> None:
+    async def scene() -> None:
+        phone = Phone("ann")
+        await phone.connect(server.url, ann.token)
+        await asyncio.to_thread(ben.post, "/messages", message(direct, "Ben's"))
+        before = await asyncio.to_thread(ann.post, "/sync", {})
+        for event, payload, code, field in BAD:
+            error = await phone.expect_error(event, fill(payload), code)
+            assert error.get("field") == fill(field), (event, payload, error)
+            assert "Traceback" not in str(error)
+        after = await asyncio.to_thread(ann.post, "/sync", {})
+        assert after | {"server_time": ""} == before | {"server_time": ""}
+        await phone.close()
+
+    asyncio.run(scene())
+    assert "Traceback" not in server.process.log
+
+
+def test_a_stranger_gets_the_same_answer_as_for_what_is_not_there(
+    server: GoChatServer, ann: Account, eve: Account, direct: str
+) -> None:
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("message:send", {"client_message_id": KEY, "body": "hi"}),
+        ("message:edit", {"seq": 1, "body": "x"}),
+        ("message:delete", {"seq": 1}),
+        ("conversation:join", {}),
+        ("conversation:update", {"title": "x"}),
+        ("member:add", {"user_ids": [eve.id]}),
+        ("member:remove", {"user_id": ann.id}),
+        ("member:role", {"user_id": ann.id, "role": "admin"}),
+        ("receipt:read", {"seq": 1}),
+        ("receipt:delivered", {"seq": 1}),
+        ("typing:start", {}),
+        ("typing:stop", {}),
+    ]
+
+    async def scene() -> None:
+        phone = Phone("eve")
+        await phone.connect(server.url, eve.token)
+        for event, payload in asks:
+            theirs = await phone.expect_error(event, {"conversation_id": direct, **payload}, "not_found")
+            nowhere = await phone.expect_error(event, {"conversation_id": NOBODY, **payload}, "not_found")
+            assert theirs | {"request_id": ""} == nowhere | {"request_id": ""}
+        await phone.close()
+
+    asyncio.run(scene())
+
+
+def test_a_key_used_for_another_request_is_a_conflict_and_a_retry_is_not(
+    server: GoChatServer, ann: Account, direct: str
+) -> None:
+    key = str(uuid.uuid4())
+
+    async def scene() -> None:
+        phone = Phone("ann")
+        await phone.connect(server.url, ann.token)
+        first = await phone.expect_ok("message:send", message(direct, "hi", key))
+        again = await phone.expect_ok("message:send", message(direct, "hi", key.upper()))
+        assert (first["duplicate"], again["duplicate"]) == (False, True)
+        assert again["message"] == first["message"]
+        await phone.expect_error("message:send", message(direct, "other", key), "idempotency_conflict")
+        by_rest = await asyncio.to_thread(ann.post, "/messages", message(direct, "hi", key))
+        assert by_rest == again
+        await phone.close()
+
+    asyncio.run(scene())
+    assert [m["body"] for m in ann.history(direct)] == ["hi"]
