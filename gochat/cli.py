@@ -50,9 +50,13 @@ class Server(uvicorn.Server):
 
 
 @app.command()
-def serve() -> None:
-    """Serve on HOST and PORT; the README lists all settings. On SQLite the schema is brought up first."""
+def serve(
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring the schema up first.")] = False,
+) -> None:
+    """Serve on HOST and PORT; the README lists all settings. On SQLite the schema is always brought up."""
     settings = _settings()
+    if migrate:
+        upgrade(settings.database_url.get_secret_value())
     chat = create_app(settings)
     config = uvicorn.Config(
         chat,

@@ -1,9 +1,8 @@
 """A Python server under test: prints its port, then serves.
 
-    python -m benchmarks.transport.server stock | engine [PING_INTERVAL]
+python -m benchmarks.transport.server stock | engine [PING_INTERVAL]
 """
 
-import asyncio
 import gc
 import socket
 import sys

@@ -138,7 +138,11 @@ class Reader(Protocol):
     async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
         """What all members see that changed after `since`: for a process that missed a delta.
 
-        It has `conversation`. With too much to tell it is whole, from 0, with `gap`.
+        It has `conversation`, and of the members those who changed, however many there are: who joined, and
+        who left. With too much to tell it is whole, from 0, with `gap`, and of a large group without members.
+
+        Raises:
+            NotFound: not there.
         """
         ...
 

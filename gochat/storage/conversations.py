@@ -10,7 +10,7 @@ from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership
 from gochat.storage import rows
-from gochat.storage.fetch import fetch, marks
+from gochat.storage.fetch import as_list, fetch, marks, parse_list
 
 _VIEW = f"""
 SELECT {rows.columns(rows.CONVERSATIONS, "c")},
@@ -38,8 +38,7 @@ ORDER BY page.last_message_at DESC, page.id DESC
 """
 _BELOW = "AND (c.last_message_at < ? OR (c.last_message_at = ? AND c.id < ?))"
 _MEMBERSHIPS = """
-SELECT me.conversation_id, c.revision, me.visible_from_seq
-FROM members me JOIN conversations c ON c.id = me.conversation_id
+SELECT {} FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
 """
 _MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
@@ -52,7 +51,9 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 
 def memberships(connection: Connection, user_id: UserId) -> tuple[Membership, ...]:
     """See `core.ports.Reader.memberships`."""
-    return tuple(Membership(*row) for row in fetch(connection, _MEMBERSHIPS, user_id))
+    values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
+    ((found,),) = fetch(connection, _MEMBERSHIPS.format(values), user_id)
+    return tuple(Membership(*row) for row in parse_list(found))
 
 
 def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -47,6 +48,13 @@ def two_servers(
     with ExitStack() as stack:
         yield [stack.enter_context(GoChatServer(directory, settings)) for _ in range(2)]
     mariadb.drop_database(url)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[GoChatServer]:
+    """A server that the test may stop."""
+    with GoChatServer(tmp_path, SETTINGS) as running:
+        yield running
 
 
 @pytest.fixture
