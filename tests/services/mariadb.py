@@ -39,7 +39,8 @@ class MariaDB(Server):
 
     @property
     def _options(self) -> list[str]:
-        return ["--no-defaults", f"--datadir={self._directory / 'data'}", f"--user={getpass.getuser()}"]
+        places = [f"--datadir={self._directory / 'data'}", f"--tmpdir={self._directory}"]
+        return ["--no-defaults", *places, f"--user={getpass.getuser()}"]
 
     @property
     def url(self) -> str:
