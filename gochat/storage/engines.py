@@ -80,6 +80,7 @@ def _engine(url: str, pool: type[Pool], isolation: str, **options: Any) -> Engin
         poolclass=pool,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
+        hide_parameters=True,
         connect_args=_sqlite_arguments() if sqlite else _mysql_arguments(),
         **options,
     )
