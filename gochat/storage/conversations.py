@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
-from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership
+from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership, Memberships
 from gochat.storage import rows
 from gochat.storage.fetch import fetch, marks
 
@@ -38,9 +38,10 @@ ORDER BY page.last_message_at DESC, page.id DESC
 """
 _BELOW = "AND (c.last_message_at < ? OR (c.last_message_at = ? AND c.id < ?))"
 _MEMBERSHIPS = """
-SELECT me.conversation_id, c.revision, me.visible_from_seq
-FROM members me JOIN conversations c ON c.id = me.conversation_id
-WHERE me.user_id = ? AND me.active = 1
+SELECT u.me_revision, c.id, c.revision, me.visible_from_seq
+FROM users u LEFT JOIN members me ON me.user_id = u.id AND me.active = 1
+LEFT JOIN conversations c ON c.id = me.conversation_id
+WHERE u.id = ?
 """
 _MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
@@ -50,9 +51,11 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 """
 
 
-def memberships(connection: Connection, user_id: UserId) -> tuple[Membership, ...]:
+def memberships(connection: Connection, user_id: UserId) -> Memberships:
     """See `core.ports.Reader.memberships`."""
-    return tuple(Membership(*row) for row in fetch(connection, _MEMBERSHIPS, user_id))
+    found = fetch(connection, _MEMBERSHIPS, user_id)
+    conversations = tuple(Membership(*row[1:]) for row in found if row[1] is not None)
+    return Memberships(found[0][0] if found else 0, conversations)
 
 
 def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:

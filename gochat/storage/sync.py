@@ -6,6 +6,7 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -33,6 +34,8 @@ SELECT NULL, me.conversation_id, me.active, me.revision, c.revision, c.last_mess
 FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
 """
 _CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
+
+_ME_REVISION = "SELECT me_revision FROM users WHERE id = ?"
 
 _COUNT = f"""
 SELECT ?, COUNT(*) FROM (
@@ -81,7 +84,22 @@ def repair(connection: Connection, conversation_id: ConversationId, since: int, 
         found = fetch(connection, _CONVERSATION, conversation_id)
         if not found:
             raise NotFound("There is no such conversation.", field="conversation_id")
-        return _only(connection, start(rows.conversation(found[0]), None, None, since), limits)
+        item = start(rows.conversation(found[0]), None, None, since)
+        changed = _changed(connection, item)
+        if changed > MAX_CHANGES and not item.whole:
+            item = replace(item, messages=MAX_CHANGES, partial=True)
+        else:
+            item = settle(item, changed)
+        (delta,) = _deltas(connection, (item,), limits)
+        return delta
+
+
+def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
+    """See `core.ports.Reader.me`."""
+    with snapshot(connection):
+        found = fetch(connection, _ME_REVISION, user_id)
+        revision = found[0][0] if found else 0
+        return _me(connection, user_id, *((since, False) if since <= revision else (0, True)), revision)
 
 
 def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
@@ -141,12 +159,17 @@ def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Seque
 
 
 def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
-    """All that there is to tell of one conversation. There are no more changed messages than revisions."""
+    """All that there is to tell of one conversation."""
+    (delta,) = _deltas(connection, (settle(item, _changed(connection, item)),), limits)
+    return delta
+
+
+def _changed(connection: Connection, item: Item) -> int:
+    """How many messages changed, or more: there are no more of them than revisions."""
     changed = item.conversation.revision - item.since
     if changed > MAX_CHANGES:
         changed = _count_changed(connection, (item,)).get(item.conversation.id, 0)
-    (delta,) = _deltas(connection, (settle(item, changed),), limits)
-    return delta
+    return changed
 
 
 def _count_changed(connection: Connection, items: Iterable[Item]) -> dict[ConversationId, int]:
