@@ -39,7 +39,9 @@ class GoChatServer(Server):
         env = inherited | self._settings | {"HOST": "127.0.0.1", "PORT": str(port)}
         if self._command[0] == sys.executable:
             env["PYTHONPATH"] = str(Path(__file__).parents[2])
-        process = Process([*self._command, "serve"], self._directory / f"server-{port}.log", env, self._directory)
+        process = Process(
+            [*self._command, "serve"], self._directory / f"server-{port}.log", env, self._directory
+        )
         process.wait_until(lambda: self._is_ready(port), timeout=30)
         return process
 

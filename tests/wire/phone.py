@@ -34,6 +34,7 @@ class Phone:
 
     def _connected(self) -> None:
         self.connects += 1
+        self._news.set()
 
     async def connect(
         self, url: str, token: str | None, transports: list[str] | None = None, **options: Any
