@@ -140,10 +140,12 @@ class Reader(Protocol):
     async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
         """What all members see that changed after `since`: for a process that missed a delta.
 
-        It has `conversation`. With much to tell it is the first part of that; from 0 it is whole.
+        It has `conversation`, and of the members those who changed, however many there are: who joined, and
+        who left. With much to tell it is the first part of that; from 0 it is whole, and of a large group
+        without members.
 
         Raises:
-            NotFound: there is no such conversation.
+            NotFound: not there.
         """
         ...
 

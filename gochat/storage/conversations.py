@@ -10,7 +10,7 @@ from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership, Memberships
 from gochat.storage import rows
-from gochat.storage.fetch import fetch, marks
+from gochat.storage.fetch import as_list, fetch, marks, parse_list
 
 _VIEW = f"""
 SELECT {rows.columns(rows.CONVERSATIONS, "c")},
@@ -38,10 +38,9 @@ ORDER BY page.last_message_at DESC, page.id DESC
 """
 _BELOW = "AND (c.last_message_at < ? OR (c.last_message_at = ? AND c.id < ?))"
 _MEMBERSHIPS = """
-SELECT u.me_revision, c.id, c.revision, me.visible_from_seq
-FROM users u LEFT JOIN members me ON me.user_id = u.id AND me.active = 1
-LEFT JOIN conversations c ON c.id = me.conversation_id
-WHERE u.id = ?
+SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
+FROM members me JOIN conversations c ON c.id = me.conversation_id
+WHERE me.user_id = ? AND me.active = 1
 """
 _MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
@@ -53,9 +52,9 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 
 def memberships(connection: Connection, user_id: UserId) -> Memberships:
     """See `core.ports.Reader.memberships`."""
-    found = fetch(connection, _MEMBERSHIPS, user_id)
-    conversations = tuple(Membership(*row[1:]) for row in found if row[1] is not None)
-    return Memberships(found[0][0] if found else 0, conversations)
+    values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
+    ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
+    return Memberships(me_revision or 0, tuple(Membership(*row) for row in parse_list(found)))
 
 
 def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:

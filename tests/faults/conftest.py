@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,6 +7,7 @@ import httpx2
 import pytest
 
 from gochat.storage.migrate import upgrade as migrate
+from tests.faults import dies_before_publishing
 from tests.services.gochat import GoChatServer
 from tests.services.redis import Redis
 from tests.wire.account import Account, register
@@ -35,7 +37,8 @@ def place(mariadb_url: str, redis: Redis, tmp_path: Path) -> Iterator[Place]:
     migrate(mariadb_url)
     settings = SETTINGS | {"MYSQL_URL": mariadb_url, "REDIS_URL": redis.url}
     with ExitStack() as stack:
-        first = GoChatServer(tmp_path, settings, module="tests.faults.dies_before_publishing")
+        command = [sys.executable, dies_before_publishing.__file__, "serve"]
+        first = GoChatServer(tmp_path, settings, command)
         servers = [stack.enter_context(server) for server in (first, GoChatServer(tmp_path, settings))]
         clients = [stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in servers]
         yield Place(servers, clients, redis)

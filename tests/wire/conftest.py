@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -14,6 +15,13 @@ SETTINGS = {"LOGIN_RATE": "10000/minute", "JWT_SECRET": SECRET, "ARGON2_MEMORY_K
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoChatServer]:
     """One server on SQLite for all tests that only talk to it."""
     with GoChatServer(tmp_path_factory.mktemp("server"), SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[GoChatServer]:
+    """A server that the test may stop."""
+    with GoChatServer(tmp_path, SETTINGS) as running:
         yield running
 
 

@@ -82,9 +82,11 @@ class Recorder:
     """A publisher that keeps what it is given."""
 
     published: list[Committed] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def publish(self, committed: Committed) -> None:
         self.published.append(committed)
+        self.news.set()
 
     def revoked(self, user_id: int, session_id: int, code: str) -> None:
         raise AssertionError("a writer ends no session")
@@ -113,6 +115,13 @@ class Writing:
         """Submit commands at once; what became of each."""
         futures: list[Any] = [self.writer.submit(command) for command in commands]
         return list(await asyncio.gather(*futures, return_exceptions=True))
+
+    async def until_published(self, seq: int) -> None:
+        """Wait until a message is published."""
+        async with asyncio.timeout(30):
+            while seq not in self.seqs_published():
+                self.recorder.news.clear()
+                await self.recorder.news.wait()
 
     def seqs_published(self) -> list[int]:
         """Of all messages, in the order of publication."""

@@ -15,7 +15,9 @@ from .heartbeat import Timed, Wheel
 from .options import EngineOptions
 from .payloads import open_packet
 from .polling import Polling
-from .session import Application, Session, SocketTransport, Surplus, Transport, Upgrade
+from .session import Application, Session
+from .transports import SocketTransport, Transport
+from .upgrade import Surplus, Upgrade
 
 Accept = Callable[[Session, Request], Application]
 

@@ -7,7 +7,8 @@ from . import frames
 from .engine import Engine
 from .errors import FrameError, ProtocolError
 from .frames import FrameReader
-from .session import Inlet, Session, Write, drop
+from .session import Session
+from .transports import Inlet, Write, drop
 
 SLICE = 128
 """Packets of one client that are handled before others get their turn."""
