@@ -217,8 +217,8 @@ class TestChanges:
                 await a.expect_event("member:removed", lambda delta: delta["revision"] == revision)
                 await d.expect_event("member:removed", lambda delta: delta["revision"] == revision)
                 for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 12), (d, 0, revision)):
-                    spans = [span(payload) for _, payload in phone.heard if "revision" in payload]
-                    spans = [it for it in spans if it is not None]
+                    found = [span(payload) for _, payload in phone.heard if "revision" in payload]
+                    spans = [it for it in found if it is not None]
                     assert all(one[1] == other[0] for one, other in pairwise(spans)), (phone.name, spans)
                     assert (spans[0][0], spans[-1][1]) == (first, last), phone.name
 
