@@ -116,7 +116,7 @@ class Journal:
 
 
 class Chain:
-    """The live deltas of one connection: each conversation's in order, each once, without holes."""
+    """The live deltas of one connection: each conversation's in order, with something new each, no holes."""
 
     def __init__(self, journal: Journal, user_id: str) -> None:
         self._journal = journal
@@ -133,7 +133,7 @@ class Chain:
         if since == 0:
             self._revisions[cid] = max(revision, last or 0)
             return
-        if last is not None and since != last:
+        if last is not None and not since <= last < revision:
             self._journal.violation(
                 "chain", f"{cid}: {self._user_id} has heard up to {last}, then {since} to {revision}"
             )
