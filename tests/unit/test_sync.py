@@ -118,12 +118,13 @@ class TestMe:
 
 
 def test_what_is_left_or_foreign_is_removed() -> None:
-    outlines = [Outline(1, 0, 5, 0), Outline(2, 9, 20, 0)]
-    agenda = Agenda(outlines, request({1: 5, 2: 4, 3: 7}), EPOCH, 0)
+    outlines = [Outline(1, 0, 5, 0), Outline(2, 9, 20, 0), Outline(4, 9, 9, 0)]
+    agenda = Agenda(outlines, request({1: 5, 2: 4, 3: 7, 4: 9}), EPOCH, 0)
     assert agenda.candidates() == []
     assert agenda.removed() == (
         Delta(2, since=4, revision=9, removed=True),
         Delta(3, since=7, revision=8, removed=True),
+        Delta(4, since=9, revision=9, removed=True),
     )
 
 

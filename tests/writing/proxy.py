@@ -63,7 +63,7 @@ class Proxy:
                 threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass on what the client says; a COMMIT comes alone, since the client awaits what it asked before."""
+        """Pass on what the client says; a COMMIT comes alone: the client awaits what it asked before."""
         answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
         answers.start()
         with contextlib.suppress(OSError):

@@ -1,50 +1,27 @@
 """One Engine.IO session: its state, whatever transport carries it. Without I/O.
 
-Source: the Engine.IO protocol, sections "Heartbeat", "Upgrade" and "Message".
+Source: the Engine.IO protocol, sections "Heartbeat" and "Message".
 
 A session has one transport at a time. Outbound, `write` takes frames (`frames.frame`); it is the current
-transport's own function, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
+transport's own method, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
 transport hands packets to `receive` one by one and stops while `paused` is set.
 """
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import frames
 from .errors import ProtocolError
-from .payloads import PING_FRAME, PROBE_FRAME
+from .payloads import PING_FRAME
+from .transports import SocketTransport, Transport, Write, drop
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .polling import Polling
+    from .upgrade import Upgrade
 
 logger = logging.getLogger(__name__)
-
-Write = Callable[[bytes], object]
-
-
-class Transport(Protocol):
-    """What carries a session."""
-
-    name: str
-
-    @property
-    def write(self) -> Write:
-        """Send frames, or queue them within the backlog."""
-
-    def close(self, code: int, reason: str, *, flush: bool) -> bool:
-        """End it: with `flush` after what was written, otherwise at once. `code` is a websocket close code.
-
-        Returns False if the session has to stay known for a last poll.
-        """
-
-    def release(self) -> None:
-        """Let a pending poll go; a websocket has none."""
-
-    def resume(self) -> None:
-        """Go on reading, not within this call, after the session was paused."""
 
 
 class Application(Protocol):
@@ -64,35 +41,6 @@ class Application(Protocol):
 
     def closed(self, reason: str) -> None:
         """The session is over. Called once."""
-
-
-class Inlet(Protocol):
-    """Where a websocket's packets go: the session, or the upgrade before it."""
-
-    paused: bool
-    """Set while no packet may be handed over."""
-
-    def receive(self, packet: str | bytes) -> None:
-        """Take the next packet. Raises ProtocolError."""
-
-    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
-        """Close because of what the client did; `error` is logged, and the reason."""
-
-    def lost(self, transport: Transport) -> None:
-        """Note that the websocket is gone."""
-
-    def drain(self) -> None:
-        """End as soon as nothing is left to answer."""
-
-
-class SocketTransport(Transport, Protocol):
-    """A websocket, whichever way it came in."""
-
-    inlet: Inlet
-
-
-def drop(_: bytes) -> None:
-    """Write to nobody: what a closed session's `write` is."""
 
 
 class Session:
@@ -253,77 +201,3 @@ class Session:
         if not self.draining:
             self.draining = self.paused = True
             self.application.drain()
-
-
-class Surplus:
-    """A second websocket for a session: it is closed, and the session goes on."""
-
-    paused = False
-
-    def __init__(self, session: Session, transport: SocketTransport) -> None:
-        self._transport = transport
-        transport.inlet = self
-        session.engine.loop.call_soon(self.drain)
-
-    def receive(self, _packet: str | bytes) -> None:
-        """Hear nothing."""
-
-    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
-        """Close it."""
-        self._transport.close(code, str(error), flush=False)
-
-    def lost(self, _transport: Transport) -> None:
-        """Have nothing to note."""
-
-    def drain(self) -> None:
-        """Close it."""
-        self.fail(ProtocolError("the session has a websocket"))
-
-
-class Upgrade:
-    """A websocket that is about to take a polling session over; it hears `2probe`, then `5`."""
-
-    __slots__ = ("_polling", "_probed", "bucket", "paused", "session", "transport")
-
-    def __init__(self, session: Session, polling: "Polling", transport: SocketTransport) -> None:
-        self.session = session
-        self._polling = polling
-        self.transport = transport
-        transport.inlet = self
-        self.bucket = 0
-        self.paused = False
-        self._probed = False
-        session.upgrade = self
-        session.engine.set_timer(self, session.engine.now() + session.engine.options.upgrade_timeout)
-
-    def receive(self, packet: str | bytes) -> None:
-        """Take the next packet of the upgrade. Raises ProtocolError."""
-        if packet == "2probe" and not self._probed:
-            self._probed = True
-            self.transport.write(PROBE_FRAME)
-            self._polling.release()
-        elif packet == "5" and self._probed:
-            self.session.engine.wheel.cancel(self)
-            self.session.move(self.transport, self._polling.hand_over())
-        else:
-            raise ProtocolError("not an upgrade")
-
-    def expire(self, _now: float) -> None:
-        """Give the upgrade up: it took too long."""
-        self.fail(ProtocolError("upgrade took too long"))
-
-    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
-        """Close the websocket; the session stays on polling."""
-        logger.info("upgrade of %s given up: %s", self.session.sid, error)
-        self.lost(self.transport)
-        self.transport.close(code, "upgrade", flush=False)
-
-    def lost(self, _transport: Transport) -> None:
-        """Go on polling: the websocket is gone."""
-        self.session.engine.wheel.cancel(self)
-        if self.session.upgrade is self:
-            self.session.upgrade = None
-
-    def drain(self) -> None:
-        """Give way when the server stops."""
-        self.fail(ProtocolError("server stops"), frames.SERVICE_RESTART)
