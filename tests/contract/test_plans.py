@@ -12,7 +12,7 @@ from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import transaction, write_engine
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
 from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow, UserRow
@@ -165,7 +165,7 @@ def explain(url: str, ask: Ask, look: Callable[[Connection, str, Any], list[str]
         database = Database(url, pool_size=1)
         try:
             reader = ConversationReader(database, LIMITS)
-            log, accounts = BatchLog(database, History()), StoredAccounts(database)
+            log, accounts = BatchLog(database, EpochGuard()), StoredAccounts(database)
             await ask(reader, log, accounts)
             with statements() as seen:
                 await ask(reader, log, accounts)
