@@ -30,6 +30,7 @@ from gochat.events.engine import EngineApp, EngineManager, EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.handlers import Handlers
 from gochat.events.poll import Poll
+from gochat.events.relay import RedisRelay
 from gochat.events.server import Connections, EngineSockets
 from gochat.events.typing import Typing
 from gochat.logs import configure
@@ -38,7 +39,7 @@ from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.migrate import upgrade
@@ -93,8 +94,8 @@ class Chat:
         sockets = EngineSockets(self.engine)
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()
-        history = History()
-        changes = BatchLog(self._database, history)
+        guard = EpochGuard()
+        changes = BatchLog(self._database, guard)
         self._fanout = Fanout(sockets, roster, reader, changes, doorbell)
         self._typing = Typing(sockets, doorbell)
         self._connections = Connections(sockets, roster, self._fanout, self._typing, authenticator)
@@ -103,7 +104,7 @@ class Chat:
             write_engine(self._url),
             self._fanout,
             limits,
-            history,
+            guard,
             queue_max=settings.writer_queue_max,
             batch_rows=settings.writer_batch_max_rows,
             batch_bytes=settings.writer_batch_max_bytes,
@@ -152,6 +153,9 @@ class Chat:
             )
         )
         self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
+        self._relay: RedisRelay | None = None
+        if self._doorbell is not None:
+            self._relay = self.engine.eio.relay = RedisRelay(self._doorbell, self.engine.eio, self._asgi)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -162,8 +166,9 @@ class Chat:
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
         self._writer.start()
-        if self._doorbell is not None:
+        if self._doorbell is not None and self._relay is not None:
             self._doorbell.start()
+            self._relay.start()
         self._poll.start()
         log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
 
@@ -180,7 +185,8 @@ class Chat:
         await self._writer.stop()
         self._poll.close()
         self._fanout.close()
-        if self._doorbell is not None:
+        if self._doorbell is not None and self._relay is not None:
+            self._relay.close()
             await self._doorbell.close()
         await self._logins.close()
         await self._database.close()
@@ -191,10 +197,14 @@ class Chat:
 
     def _heard_anew(self) -> None:
         self._poll.hurry()
+        if self._relay is not None:
+            self._relay.reset()
 
     def _heard(self, ring: Ring) -> None:
         self._fanout.heard(ring)
         self._typing.heard(ring)
+        if self._relay is not None:
+            self._relay.heard(ring)
 
 
 class Parts:
