@@ -23,6 +23,7 @@ from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.core.limits import Limits
 from gochat.core.model import Millis
+from gochat.core.ports import Presences
 from gochat.events.connection import Roster
 from gochat.events.dispatch import Dispatcher
 from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
@@ -30,6 +31,7 @@ from gochat.events.engine import EngineApp, EngineManager, EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.handlers import Handlers
 from gochat.events.poll import Poll
+from gochat.events.presence import PresenceWatch
 from gochat.events.relay import RedisRelay
 from gochat.events.server import Connections, EngineSockets
 from gochat.events.typing import Typing
@@ -43,6 +45,7 @@ from gochat.storage.epoch import EpochGuard
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.migrate import upgrade
+from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.writer import ConversationWriter
@@ -98,7 +101,10 @@ class Chat:
         changes = BatchLog(self._database, guard)
         self._fanout = Fanout(sockets, roster, reader, changes, doorbell)
         self._typing = Typing(sockets, doorbell)
-        self._connections = Connections(sockets, roster, self._fanout, self._typing, authenticator)
+        self._presence = PresenceWatch(sockets, roster, reader, self._presences(redis_url), doorbell)
+        self._connections = Connections(
+            sockets, roster, self._fanout, self._typing, self._presence, authenticator
+        )
         self._poll = Poll(changes, self._fanout, self._connections.start_anew)
         self._writer = ConversationWriter(
             write_engine(self._url),
@@ -118,6 +124,7 @@ class Chat:
             cursors=cursors,
             sockets=sockets,
             typing=self._typing,
+            presence=self._presence,
             refreshed=self._connections.watch,
         )
         self._dispatcher = Dispatcher(roster, handlers.table())
@@ -170,6 +177,7 @@ class Chat:
             self._doorbell.start()
             self._relay.start()
         self._poll.start()
+        self._presence.start()
         log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
 
     async def drain(self) -> None:
@@ -184,6 +192,7 @@ class Chat:
         await self._dispatcher.drain(FINISH_S)
         await self._writer.stop()
         self._poll.close()
+        await self._presence.close()
         self._fanout.close()
         if self._doorbell is not None and self._relay is not None:
             self._relay.close()
@@ -195,14 +204,22 @@ class Chat:
     async def _disconnect(self, sid: str, reason: str) -> None:
         await self._connections.disconnect(sid, self.engine.rooms(sid))
 
+    def _presences(self, redis_url: str | None) -> Presences:
+        if redis_url is None or self._doorbell is None:
+            return MemoryPresences("here")
+        prefix = _redis_prefix(self._settings.redis_prefix, redis_url)
+        return RedisPresences(redis_url, prefix, self._doorbell.process)
+
     def _heard_anew(self) -> None:
         self._poll.hurry()
+        self._presence.renew()
         if self._relay is not None:
             self._relay.reset()
 
     def _heard(self, ring: Ring) -> None:
         self._fanout.heard(ring)
         self._typing.heard(ring)
+        self._presence.heard(ring)
         if self._relay is not None:
             self._relay.heard(ring)
 
