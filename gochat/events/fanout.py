@@ -131,10 +131,14 @@ class Fanout:
         nothing falls between.
         """
         user_id = connection.user_id
+        if self._roster.get(connection.sid) is not connection:
+            return
         self._sockets.enter(connection.sid, user_room(user_id))
         self._doorbell.listen(user_room(user_id))
         await self._doorbell.confirmed()
         memberships = await self._reader.memberships(user_id)
+        if self._roster.get(connection.sid) is not connection:
+            return
         if user_id not in self._own:
             self._own.open(user_id, memberships.me_revision)
         opened = self._enter(connection, memberships.conversations)
