@@ -183,8 +183,13 @@ async def storm(it: Place, count: int, conversations: int) -> None:
         accounts[0].post("/conversations", body)
     first = Socket()
     await first.connect(it.servers[0].url, accounts[0].token)
-    synced = await first.call("sync", {"limit": 1000})
-    known = {delta["conversation_id"]: delta["revision"] for delta in synced["conversations"]}
+    known: dict[str, int] = {}
+    synced = await first.call("sync", {})
+    while True:
+        known |= {delta["conversation_id"]: delta["revision"] for delta in synced["conversations"]}
+        if not synced["more"]:
+            break
+        synced = await first.call("sync", {"cursor": synced["cursor"], "known": known})
     await first.close()
     sockets = [Socket() for _ in accounts]
     delays: list[float] = []
