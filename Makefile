@@ -11,7 +11,7 @@ help: ## show what can be made
 
 run: ## start the server on SQLite, or on what the environment names
 	@$(PYTHON) scripts/bootstrap.py run
-	@exec $(BIN)/gochat serve
+	@exec $(BIN)/gochat serve --migrate
 
 test: ## unit, contract and wire tests, on real services
 	@$(PYTHON) scripts/bootstrap.py test

@@ -1,4 +1,4 @@
-"""The command line: `gochat serve | migrate | contract`."""
+"""The command line: `gochat serve | migrate | contract | doctor`."""
 
 import gc
 import sys
@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from sqlalchemy.exc import DBAPIError
 
 from gochat.config import ConfigError, Settings, load_settings
 from gochat.contract import documents
 from gochat.events.engine import engine_protocol_class
 from gochat.main import Chat, create_app
+from gochat.storage.doctor import examine
 from gochat.storage.migrate import upgrade
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="GoChat: a mobile-first chat backend.")
@@ -48,9 +50,13 @@ class Server(uvicorn.Server):
 
 
 @app.command()
-def serve() -> None:
-    """Serve on HOST and PORT; the README lists all settings. On SQLite the schema is brought up first."""
+def serve(
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring the schema up first.")] = False,
+) -> None:
+    """Serve on HOST and PORT; the README lists all settings. On SQLite the schema is always brought up."""
     settings = _settings()
+    if migrate:
+        upgrade(settings.database_url.get_secret_value())
     chat = create_app(settings)
     config = uvicorn.Config(
         chat,
@@ -83,6 +89,23 @@ def migrate() -> None:
 def contract(directory: Annotated[Path, typer.Argument()] = Path("docs/contract")) -> None:
     """Write openapi.json and asyncapi.json."""
     documents.write(directory)
+
+
+@app.command()
+def doctor() -> None:
+    """Look whether the database keeps what it acknowledges. Ends with 1 if something is not well."""
+    well = True
+    try:
+        for finding in examine(_settings().database_url.get_secret_value()):
+            well &= finding.well
+            typer.echo(
+                f"ok      {finding.what}" if finding.well else f"NOT OK  {finding.what}: {finding.advice}"
+            )
+    except DBAPIError as error:
+        typer.echo(f"NOT OK  the database does not answer: {type(error.orig).__name__}")
+        well = False
+    if not well:
+        sys.exit(1)
 
 
 def _settings() -> Settings:

@@ -106,7 +106,8 @@ def main() -> None:
         return
     print(f"Installing GoChat's locked dependencies ({level}) into .venv", flush=True)
     on_path = shutil.which("uv")
-    if not PYTHON.exists():
+    made_by_a_uv_that_is_gone = not on_path and not any(VENV.glob("lib/*/site-packages/pip"))
+    if not PYTHON.exists() or made_by_a_uv_that_is_gone:
         create_venv(on_path)
     STAMP.unlink(missing_ok=True)
     uv = find_uv(on_path)

@@ -167,10 +167,11 @@ class SetRole(Request):
 
 
 class Receipt(Request):
-    """`receipt:delivered`, `receipt:read`: everything up to this message."""
+    """`receipt:delivered`, `receipt:read`: everything up to this message. `private`: for oneself alone."""
 
     conversation_id: Id
     seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+    private: bool = False
 
 
 class Receipts(Request):
@@ -178,6 +179,7 @@ class Receipts(Request):
 
     delivered_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
     read_seq: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    private: bool = False
 
 
 class Sync(Request):

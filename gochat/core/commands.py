@@ -247,10 +247,11 @@ class SetRole:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far one member says he got. 0 says nothing."""
+    """How far one member says he got. 0 says nothing. `private`: the others are not shown it."""
 
     delivered_seq: int = 0
     read_seq: int = 0
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def advance(state: State, command: AdvanceReceipts, limits: Limits) -> Decision:
         Why.RECEIPT_ADVANCED,
         replace(conversation, revision=conversation.revision + 1) if taken else None,
         members=tuple(rows),
-        me=tuple(row.user_id for row in rows),
+        me=tuple(row.user_id for row in rows if row.me_revision > state.me[row.user_id]),
     )
 
 
@@ -47,28 +47,33 @@ def _moved(
     state: State, conversation: Conversation, member: Member, position: Position, *, shown: bool
 ) -> Member | None:
     """The member's row with the position, or None if that does not move it."""
+    moved = _own(state, conversation, member, position)
+    if shown and not position.private:
+        moved = _shown(conversation, moved, position)
+    return None if moved is member else moved
+
+
+def _own(state: State, conversation: Conversation, member: Member, position: Position) -> Member:
+    """What he himself is told: how far he got, and what of the rest is deleted."""
     last = conversation.last_seq
     read = max(member.read_seq, min(position.read_seq, last))
     delivered = max(member.delivered_seq, min(position.delivered_seq, last), read)
     if (read, delivered) == (member.read_seq, member.delivered_seq):
-        return None
+        return member
     skipped = member.skipped
     if read > member.read_seq:
         key = (conversation.id, member.user_id, position.read_seq)
         skipped = state.deleted_after.get(key, 0) if read < last else 0
-    shows = shown and (read > member.shown_read_seq or delivered > member.shown_delivered_seq)
-    moved = replace(
-        member,
-        delivered_seq=delivered,
-        read_seq=read,
-        skipped=skipped,
-        me_revision=state.me[member.user_id] + 1,
-    )
-    if not shows:
-        return moved
-    return replace(
-        moved,
-        revision=conversation.revision + 1,
-        shown_delivered_seq=delivered,
-        shown_read_seq=read,
-    )
+    me_revision = state.me[member.user_id] + 1
+    return replace(member, delivered_seq=delivered, read_seq=read, skipped=skipped, me_revision=me_revision)
+
+
+def _shown(conversation: Conversation, member: Member, position: Position) -> Member:
+    """What the others are shown: nothing of what he told in private."""
+    last = conversation.last_seq
+    read = max(member.shown_read_seq, min(position.read_seq, last))
+    delivered = max(member.shown_delivered_seq, min(position.delivered_seq, last), read)
+    if (read, delivered) == (member.shown_read_seq, member.shown_delivered_seq):
+        return member
+    revision = conversation.revision + 1
+    return replace(member, revision=revision, shown_delivered_seq=delivered, shown_read_seq=read)

@@ -155,11 +155,11 @@ class Handlers:
     # ---- receipts and typing
 
     def _delivered(self, connection: Connection, request: requests.Receipt) -> Awaitable[Receipt]:
-        position = Position(delivered_seq=request.seq)
+        position = Position(request.seq, 0, request.private)
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
     def _read(self, connection: Connection, request: requests.Receipt) -> Awaitable[Receipt]:
-        position = Position(delivered_seq=request.seq, read_seq=request.seq)
+        position = Position(request.seq, request.seq, request.private)
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
     async def _start_typing(self, connection: Connection, request: requests.InConversation) -> Shape:

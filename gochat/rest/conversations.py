@@ -58,5 +58,5 @@ async def advance_receipts(deps: Deps, call: UserCall[requests.Receipts]) -> sha
     delivered_seq, read_seq = call.request.delivered_seq, call.request.read_seq
     if delivered_seq is None and read_seq is None:
         raise InvalidPayload("delivered_seq or read_seq is needed.", field="read_seq")
-    position = Position(delivered_seq or 0, read_seq or 0)
+    position = Position(delivered_seq or 0, read_seq or 0, call.request.private)
     return receipt_out(await deps.receipts.advance(call.conversation_id, call.user_id, position))

@@ -22,23 +22,25 @@ class ReceiptGatherer:
 
     async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
         """See the port."""
-        positions = self._gathered.get(cid)
-        if positions is None:
-            positions = self._gathered[cid] = {}
+        before = self._gathered.get(cid, {}).get(user_id)
+        if before is not None and before.private is not position.private:
+            self._flush(cid)
+            before = None
+        if cid not in self._gathered:
             loop = asyncio.get_running_loop()
+            self._gathered[cid] = {}
             self._answers[cid] = loop.create_future()
             loop.call_later(WINDOW_S, self._flush, cid)
-        before = positions.get(user_id, Position())
-        positions[user_id] = Position(
-            max(before.delivered_seq, position.delivered_seq), max(before.read_seq, position.read_seq)
-        )
+        self._gathered[cid][user_id] = position if before is None else _further(before, position)
         answer = (await asyncio.shield(self._answers[cid]))[user_id]
         if isinstance(answer, ChatError):
             raise answer
         return answer
 
     def _flush(self, cid: ConversationId) -> None:
-        """The window is over: one command for all that came in it."""
+        """The window is over, or ended before: one command for all that came in it."""
+        if cid not in self._gathered:
+            return
         positions, answer = self._gathered.pop(cid), self._answers.pop(cid)
         answer.add_done_callback(_retrieved)
         try:
@@ -47,6 +49,12 @@ class ReceiptGatherer:
             answer.set_exception(error)
             return
         submitted.add_done_callback(lambda done: _pass_on(done, answer))
+
+
+def _further(one: Position, other: Position) -> Position:
+    return Position(
+        max(one.delivered_seq, other.delivered_seq), max(one.read_seq, other.read_seq), one.private
+    )
 
 
 def _pass_on(done: asyncio.Future[Result], answer: asyncio.Future[dict[UserId, Receipt | ChatError]]) -> None:

@@ -48,7 +48,8 @@ class MariaDB(Server):
 
     def _launch(self, port: int) -> Process:
         options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={self._directory / 'socket'}"]
-        options += [f"--pid-file={self._directory / 'pid'}", "--skip-name-resolve", "--max-connections=500"]
+        options += [f"--pid-file={self._directory / 'pid'}", f"--tmpdir={self._directory}"]
+        options += ["--skip-name-resolve", "--max-connections=500"]
         process = Process([str(self._program), *self._options, *options, *DURABLE], self._directory / "log")
         process.wait_until(lambda: self._answers(port), timeout=60)
         return process

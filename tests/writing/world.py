@@ -85,6 +85,9 @@ class Recorder:
     def publish(self, committed: Committed) -> None:
         self.published.append(committed)
 
+    def revoked(self, user_id: int, session_id: int, code: str) -> None:
+        raise AssertionError("a writer ends no session")
+
 
 @dataclass
 class Writing:

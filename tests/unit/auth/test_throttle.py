@@ -1,3 +1,6 @@
+import secrets
+import signal
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -91,6 +94,25 @@ async def test_without_redis_each_process_counts_by_itself(redis: Redis) -> None
     assert {entry["event"] for entry in logs} == {"login_rate_counted_alone"}
     assert "ann" not in str(logs)
     assert redis.url not in str(logs)
+
+
+async def test_a_frozen_redis_holds_up_nobody_and_counts_again_afterwards(redis: Redis) -> None:
+    subject, other = Throttle("2/hour", redis.url), Throttle("2/hour", redis.url)
+    name = secrets.token_hex(8)
+    await subject.check(name, None)
+    redis.process.signal(signal.SIGSTOP)
+    try:
+        with capture_logs() as logs:
+            await exhaust(subject, "ann", None, 2)
+    finally:
+        redis.process.signal(signal.SIGCONT)
+    assert len(logs) == 3
+    await other.check(name, None)
+    with capture_logs() as logs, pytest.raises(RateLimited):
+        await subject.check(name, None)
+    assert logs == []
+    await subject.close()
+    await other.close()
 
 
 async def test_what_it_counts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,82 @@
+"""Whether a database keeps what it acknowledges, and can hold what we write."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from gochat.storage import migrate
+from gochat.storage.engines import write_engine
+from gochat.storage.fetch import fetch
+
+MIN_PACKET = 16 << 20
+"""Bytes of `max_allowed_packet`: a batch, escaped, with room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice`: what to do, if it is not well."""
+
+    what: str
+    well: bool
+    advice: str = ""
+
+
+def examine(url: str) -> Iterator[Finding]:
+    """Look at a database.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: it does not answer.
+    """
+    with write_engine(url).connect() as connection:
+        version, head = migrate.version(connection), migrate.head()
+        yield Finding(f"the schema is at {version or 'nothing'}", version == head, "run `gochat migrate`")
+        if connection.dialect.name == "sqlite":
+            yield Finding("SQLite in WAL mode with synchronous=FULL: for one process", True)
+        else:
+            yield from _mysql(connection)
+
+
+def _mysql(connection: Connection) -> Iterator[Finding]:
+    """The settings without which an acknowledged message can be lost."""
+    names = (
+        "version",
+        "innodb_flush_log_at_trx_commit",
+        "log_bin",
+        "sync_binlog",
+        "binlog_format",
+        "max_allowed_packet",
+        "innodb_doublewrite",
+    )
+    marks = ", ".join("?" * len(names))
+    found = fetch(connection, f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({marks})", *names)
+    values = {name: value.upper() for name, value in found}
+    yield Finding(f"the server is {values['version']}", True)
+    yield Finding(
+        f"innodb_flush_log_at_trx_commit = {values['innodb_flush_log_at_trx_commit']}",
+        values["innodb_flush_log_at_trx_commit"] == "1",
+        "set it to 1: else a crash of the machine loses acknowledged messages",
+    )
+    if values["log_bin"] in {"ON", "1"}:
+        yield Finding(
+            f"sync_binlog = {values['sync_binlog']}",
+            values["sync_binlog"] == "1",
+            "set it to 1: else a crash of the machine loses acknowledged messages",
+        )
+        yield Finding(
+            f"binlog_format = {values['binlog_format']}",
+            values["binlog_format"] != "STATEMENT",
+            "set it to ROW: transactions at READ COMMITTED can't be written as statements",
+        )
+    else:
+        yield Finding("the binlog is off", False, "turn it on: without it there is no lossless failover")
+    yield Finding(
+        f"innodb_doublewrite = {values['innodb_doublewrite']}",
+        values["innodb_doublewrite"] not in {"OFF", "0"},
+        "turn it on: else a torn page loses what stood on it",
+    )
+    yield Finding(
+        f"max_allowed_packet = {values['max_allowed_packet']}",
+        int(values["max_allowed_packet"]) >= MIN_PACKET,
+        f"set it to {MIN_PACKET} or more, so that a full batch fits",
+    )

@@ -1,0 +1,214 @@
+"""How what is read often is looked up: by an index, never through a whole table."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import pytest
+from sqlalchemy import Connection, Engine, event, insert
+
+from gochat.storage import migrate
+from gochat.storage.accounts import StoredAccounts
+from gochat.storage.database import Database
+from gochat.storage.engines import transaction, write_engine
+from gochat.storage.log import BatchLog
+from gochat.storage.reader import ConversationReader
+from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow, UserRow
+from tests.reading.world import asking
+from tests.services.mariadb import MariaDB
+from tests.writing.world import LIMITS
+
+ME, LONG = 1, 1
+"""A user, and a conversation of his with many messages."""
+USERS, CONVERSATIONS, MESSAGES, FEW = 40, 400, 8_000, 3
+MINE = range(1, CONVERSATIONS, 2)
+EVERYTHING = dict.fromkeys(MINE, FEW + 1) | {LONG: MESSAGES + 1}
+READ_MAX = 2_000
+"""Entries that one statement may look at: a few for each of the user's conversations."""
+LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2), 2)
+
+Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
+HOT: dict[str, Ask] = {
+    "memberships": lambda reader, log, accounts: reader.memberships(ME),
+    "member_ids": lambda reader, log, accounts: reader.member_ids(LONG),
+    "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
+    "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
+    "conversations, more": lambda reader, log, accounts: reader.conversations(ME, (500, 2), 50),
+    "members": lambda reader, log, accounts: reader.members(ME, LONG, None, 20),
+    "history": lambda reader, log, accounts: reader.history(ME, LONG),
+    "history, before": lambda reader, log, accounts: reader.history(ME, LONG, before_seq=5_000),
+    "history, after": lambda reader, log, accounts: reader.history(ME, LONG, after_seq=5_000),
+    "history, around": lambda reader, log, accounts: reader.history(ME, LONG, around_seq=5_000),
+    "status": lambda reader, log, accounts: reader.status(ME, [bytes([n]) * 16 for n in range(20)]),
+    "changes, whole": lambda reader, log, accounts: reader.changes(ME, LONG, None),
+    "changes": lambda reader, log, accounts: reader.changes(ME, LONG, MESSAGES - 20),
+    "changes, too many": lambda reader, log, accounts: reader.changes(ME, LONG, 10),
+    "repair": lambda reader, log, accounts: reader.repair(LONG, MESSAGES - 20),
+    "sync, new phone": lambda reader, log, accounts: reader.sync(ME, asking()),
+    "sync, nothing new": lambda reader, log, accounts: reader.sync(ME, asking(EVERYTHING, me=5)),
+    "sync, some new": lambda reader, log, accounts: reader.sync(ME, asking(LACKING, me=2, limit=100)),
+    "heads": lambda reader, log, accounts: log.heads(),
+    "batches": lambda reader, log, accounts: log.batches({1: 9_990, 2: 9_990, 3: 9_990}),
+    "revisions": lambda reader, log, accounts: log.revisions(range(1, 6)),
+    "by_username": lambda reader, log, accounts: accounts.by_username("user7"),
+    "by_phone": lambda reader, log, accounts: accounts.by_phone("+49301234567"),
+    "users": lambda reader, log, accounts: accounts.users([3, 5]),
+    "session": lambda reader, log, accounts: accounts.session(1),
+}
+
+
+@pytest.fixture(scope="module")
+def filled_mariadb(mariadb: MariaDB) -> str:
+    url = mariadb.create_database()
+    fill(url)
+    return url
+
+
+@pytest.fixture(scope="module")
+def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'gochat.db'}"
+    fill(url)
+    return url
+
+
+def fill(url: str) -> None:
+    migrate.upgrade(url)
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        with transaction(connection):
+            for table, rows in data():
+                connection.execute(insert(table), rows)
+        tables = "users, conversations, members, messages, batches"
+        sqlite = connection.dialect.name == "sqlite"
+        connection.exec_driver_sql("ANALYZE" if sqlite else f"ANALYZE TABLE {tables}").close()
+    engine.dispose()
+
+
+def data() -> Iterator[tuple[type[Any], list[dict[str, object]]]]:
+    text = {"password_hash": "", "display_name": "", "me_revision": 5, "created_at": 0}
+    yield UserRow, [{"id": n, "username": f"user{n}", **text} for n in range(1, USERS + 1)]
+    last = dict.fromkeys(range(1, CONVERSATIONS + 1), FEW) | {LONG: MESSAGES}
+    group = {"kind": "group", "history": "from_start", "member_count": 20, "created_at": 0, "created_by": 1}
+    yield (
+        ConversationRow,
+        [
+            {
+                "id": cid,
+                "revision": seq + 1,
+                "last_seq": seq,
+                "last_message_at": cid * 37 % 1000,
+                "request_hash": b"x" * 16,
+                **group,
+            }
+            for cid, seq in last.items()
+        ],
+    )
+    columns = ("delivered_seq", "read_seq", "skipped", "shown_delivered_seq", "shown_read_seq")
+    joined = {"role": "member", "active": 1, "revision": 1, "joined_revision": 1, "visible_from_seq": 1}
+    joined |= dict.fromkeys(columns, 0)
+    yield (
+        MemberRow,
+        [
+            {"user_id": user_id, "conversation_id": cid, "me_revision": cid % 5, **joined}
+            for user_id in range(1, USERS + 1)
+            for cid in last
+            if cid % 2 == user_id % 2
+        ],
+    )
+    yield (
+        MessageRow,
+        [
+            {
+                "conversation_id": cid,
+                "seq": n,
+                "revision": n + 1,
+                "sender_id": n % USERS + 1,
+                "client_message_id": (cid << 32 | n).to_bytes(16, "big"),
+                "request_hash": b"x" * 16,
+                "body": "body",
+                "created_at": 0,
+            }
+            for cid, seq in last.items()
+            for n in range(1, seq + 1)
+        ],
+    )
+    changes = {"changes": '{"conversations": {}, "users": {}}', "created_at": 0}
+    yield BatchRow, [{"process_id": p, "n": n, **changes} for p in (1, 2, 3) for n in range(1, 10_001)]
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """The queries that run meanwhile, with their values."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        if "SELECT" in arguments[2]:
+            seen.append((arguments[2], arguments[3]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def explain(url: str, ask: Ask, look: Callable[[Connection, str, Any], list[str]]) -> list[str]:
+    """What `look` finds wrong with the statements that answer a question."""
+
+    async def scenario() -> list[tuple[str, Any]]:
+        database = Database(url, pool_size=1)
+        try:
+            reader = ConversationReader(database, LIMITS)
+            log, accounts = BatchLog(database), StoredAccounts(database)
+            await ask(reader, log, accounts)
+            with statements() as seen:
+                await ask(reader, log, accounts)
+            return seen
+        finally:
+            await database.close()
+
+    asked = asyncio.run(scenario())
+    assert asked
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        faults = [fault for sql, values in asked for fault in look(connection, sql, values)]
+    engine.dispose()
+    return faults
+
+
+def look_mysql(connection: Connection, sql: str, values: Any) -> list[str]:
+    rows = connection.exec_driver_sql(f"EXPLAIN {sql}", values).mappings().all()
+    real = [row for row in rows if row["table"] is not None and not row["table"].startswith("<")]
+    assert real or all("const tables" in row["Extra"] for row in rows)
+    faults = [f"{dict(row)} in {sql}" for row in real if row["type"] in {"ALL", "index"}]
+    read = rows_read(connection, sql, values)
+    return faults if read <= READ_MAX else [*faults, f"{read} rows read in {sql}"]
+
+
+def rows_read(connection: Connection, sql: str, values: Any) -> int:
+    """How many rows, or entries of an index, a statement looks at."""
+    connection.exec_driver_sql("FLUSH STATUS").close()
+    connection.exec_driver_sql(sql, values).fetchall()
+    return sum(int(count) for _, count in connection.exec_driver_sql("SHOW STATUS LIKE 'Handler_read%%'"))
+
+
+def look_sqlite(connection: Connection, sql: str, values: Any) -> list[str]:
+    steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert any(step.startswith(("SEARCH", "SCAN e")) for step in steps)
+    scanned = [step for step in steps if step.startswith("SCAN ") and step.split()[1] not in SMALL]
+    return [f"{step} in {sql}" for step in scanned]
+
+
+SMALL = {"page", "changed", "part", "CONSTANT", "e"}
+"""What a statement made itself, and the table of the one epoch."""
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_mariadb_looks_up_by_an_index(filled_mariadb: str, name: str) -> None:
+    assert explain(filled_mariadb, HOT[name], look_mysql) == []
+
+
+@pytest.mark.parametrize("name", HOT.keys() - {"heads", "batches"})
+def test_sqlite_looks_up_by_an_index(filled_sqlite: str, name: str) -> None:
+    assert explain(filled_sqlite, HOT[name], look_sqlite) == []

@@ -1,0 +1,101 @@
+"""Receipts gathered, shown and private; one suite over every database."""
+
+import asyncio
+
+import pytest
+
+from gochat.core.commands import Position
+from gochat.core.delta import Why
+from gochat.core.errors import NotFound
+from gochat.core.state import Receipt
+from gochat.storage.receipts import ReceiptGatherer
+from tests.writing.stored import check, read
+from tests.writing.world import group, prepare, send, writing
+
+MEMBERS = 256
+
+
+def test_a_group_of_256_that_reads_one_message_costs_a_handful_of_revisions(database_url: str) -> None:
+    users = prepare(database_url, MEMBERS)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(group(*users))
+            sent = await it.send(send(cid, users[0]))
+            receipts = ReceiptGatherer(it.writer)
+            await asyncio.gather(*(receipts.advance(cid, user, Position(1, 0)) for user in users[1:]))
+            answers = await asyncio.gather(
+                *(receipts.advance(cid, user, Position(1, 1)) for user in users[1:])
+            )
+            assert set(answers) == {Receipt(1, 1, unread=0, total_unread=0)}
+            changes = [change for batch in it.recorder.published for change in batch.changes]
+            told = [change.delta for change in changes if change.why is Why.RECEIPT_ADVANCED]
+            assert len(told[-1].members) == MEMBERS - 1
+            assert told[-1].revision - sent.message.revision <= 6
+            own = [me for batch in it.recorder.published for me in batch.me]
+            assert len(own) == 2 * (MEMBERS - 1)
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_a_private_receipt_moves_ones_own_position_and_shows_nothing(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(group(anna, ben))
+            for _ in range(4):
+                await it.send(send(cid, anna))
+            receipts = ReceiptGatherer(it.writer)
+            answer = await receipts.advance(cid, ben, Position(3, 3, private=True))
+            assert answer == Receipt(3, 3, unread=1, total_unread=1)
+            private = it.recorder.published[-1]
+            assert (private.changes, [own.total_unread for own in private.me]) == ((), [1])
+            again = await receipts.advance(cid, ben, Position(2, 2))
+            assert again == answer
+            (change,) = it.recorder.published[-1].changes
+            (shown,) = change.delta.members
+            assert (shown.shown_read_seq, shown.shown_delivered_seq, shown.read_seq) == (2, 2, 3)
+            assert it.recorder.published[-1].me == ()
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_private_and_shown_in_one_moment_do_not_mix(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(group(anna, ben))
+            for _ in range(4):
+                await it.send(send(cid, anna))
+            receipts = ReceiptGatherer(it.writer)
+            answers = await asyncio.gather(
+                receipts.advance(cid, ben, Position(1, 1)),
+                receipts.advance(cid, ben, Position(4, 4, private=True)),
+                receipts.advance(cid, ben, Position(2, 2)),
+            )
+            assert answers[-1] == Receipt(4, 4, unread=0, total_unread=0)
+            changes = [change for batch in it.recorder.published for change in batch.changes]
+            assert [m.shown_read_seq for change in changes for m in change.delta.members][-1] == 2
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_a_stranger_is_refused_and_the_others_are_not(database_url: str) -> None:
+    anna, ben, eve = prepare(database_url, 3)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(group(anna, ben))
+            await it.send(send(cid, anna))
+            receipts = ReceiptGatherer(it.writer)
+            theirs = asyncio.create_task(receipts.advance(cid, ben, Position(1, 1)))
+            with pytest.raises(NotFound):
+                await receipts.advance(cid, eve, Position(1, 1))
+            assert (await theirs).read_seq == 1
+
+    asyncio.run(scenario())
