@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pymysql.constants import CLIENT
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
@@ -32,9 +33,10 @@ def read_engine(url: str, size: int) -> Engine:
 def write_engine(url: str) -> Engine:
     """A new connection at each `connect()`: for the writer's pinned one, and for migrations.
 
-    On MySQL at READ COMMITTED: what is read after the locks is what the last holder committed.
+    On MySQL at READ COMMITTED: what is read after the locks is what the last holder committed. It takes
+    several statements in one round trip.
     """
-    return _engine(url, NullPool, "READ COMMITTED")
+    return _engine(url, NullPool, "READ COMMITTED", CLIENT.MULTI_STATEMENTS)
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def _roll_back(connection: Connection) -> None:
         connection.invalidate()
 
 
-def _engine(url: str, pool: type[Pool], isolation: str, **options: Any) -> Engine:
+def _engine(url: str, pool: type[Pool], isolation: str, client_flag: int = 0, **options: Any) -> Engine:
     target = make_url(url)
     sqlite = target.get_backend_name() == "sqlite"
     engine = create_engine(
@@ -80,7 +82,7 @@ def _engine(url: str, pool: type[Pool], isolation: str, **options: Any) -> Engin
         poolclass=pool,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        connect_args=_sqlite_arguments() if sqlite else _mysql_arguments(),
+        connect_args=_sqlite_arguments() if sqlite else _mysql_arguments(client_flag),
         **options,
     )
     settings = _sqlite_session() if sqlite else _mysql_session(isolation)
@@ -99,11 +101,12 @@ def _with_charset(url: URL) -> URL:
     return url.update_query_dict({"charset": "utf8mb4"})
 
 
-def _mysql_arguments() -> dict[str, Any]:
+def _mysql_arguments(client_flag: int) -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT,
         "read_timeout": SOCKET_TIMEOUT,
         "write_timeout": SOCKET_TIMEOUT,
+        "client_flag": client_flag,
     }
 
 
