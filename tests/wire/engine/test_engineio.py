@@ -289,6 +289,18 @@ def test_next_poll_is_released_too(server: Server) -> None:
         assert poller.poll() == (200, "6")
 
 
+def test_every_poll_is_released_until_the_upgrade_is_done(server: Server) -> None:
+    """NOOP and the probe's answer come on two connections: the client may poll again in between."""
+    poller = Poller(server.port).connect()
+    with Ws(server.port, UPGRADE + poller.sid) as ws:
+        ws.send("2probe")
+        ws.expect("3probe")
+        for _ in range(3):
+            assert poller.poll() == (200, "6")
+        ws.send("5")
+        ws.expect_alive()
+
+
 def test_what_was_queued_for_polling_comes_first(server: Server) -> None:
     poller = Poller(server.port).connect()
     with Ws(server.port, UPGRADE + poller.sid) as ws:
