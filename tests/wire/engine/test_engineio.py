@@ -261,7 +261,7 @@ def test_silence_closes(quick: Server) -> None:
     poller = Poller(quick.port).connect()
     with Ws(quick.port, silent=True).connect() as ws:
         ws.expect("2")
-        ws.expect_closed()
+        assert ws.expect_closed() == 1013
     assert poller.poll()[0] == 400
 
 
