@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -29,6 +30,7 @@ from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
 from gochat.events.engine import EngineApp, EngineManager, EngineOptions, EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.handlers import Handlers
+from gochat.events.poll import Poll
 from gochat.events.server import Connections, EngineSockets
 from gochat.events.typing import Typing
 from gochat.logs import configure
@@ -37,7 +39,9 @@ from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
+from gochat.storage.epoch import History
 from gochat.storage.health import DatabaseHealth
+from gochat.storage.log import BatchLog
 from gochat.storage.migrate import upgrade
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
@@ -75,7 +79,15 @@ class Chat:
 
         redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
         self._doorbell = (
-            None if redis_url is None else RedisDoorbell(redis_url, _mac_key(keys[0]), self._heard)
+            None
+            if redis_url is None
+            else RedisDoorbell(
+                redis_url,
+                _redis_prefix(settings.redis_prefix, redis_url),
+                [_mac_key(key) for key in keys],
+                self._heard,
+                self._heard_anew,
+            )
         )
         manager: EngineManager | None = self._doorbell
         options = EngineOptions(max_message=MAX_BYTES)
@@ -83,13 +95,17 @@ class Chat:
         sockets = EngineSockets(self.engine)
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()
-        self._fanout = Fanout(sockets, roster, reader, doorbell)
+        history = History()
+        changes = BatchLog(self._database, history)
+        self._fanout = Fanout(sockets, roster, reader, changes, doorbell)
         self._typing = Typing(sockets, doorbell)
         self._connections = Connections(sockets, roster, self._fanout, self._typing, authenticator)
+        self._poll = Poll(changes, self._fanout, self._connections.start_anew)
         self._writer = ConversationWriter(
             write_engine(self._url),
             self._fanout,
             limits,
+            history,
             queue_max=settings.writer_queue_max,
             batch_rows=settings.writer_batch_max_rows,
             batch_bytes=settings.writer_batch_max_bytes,
@@ -148,6 +164,9 @@ class Chat:
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
         self._writer.start()
+        if self._doorbell is not None:
+            self._doorbell.start()
+        self._poll.start()
         log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
 
     async def drain(self) -> None:
@@ -161,6 +180,7 @@ class Chat:
         self._typing.close()
         await self._dispatcher.drain(FINISH_S)
         await self._writer.stop()
+        self._poll.close()
         self._fanout.close()
         if self._doorbell is not None:
             await self._doorbell.close()
@@ -170,6 +190,9 @@ class Chat:
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         await self._connections.disconnect(sid, self.engine.rooms(sid))
+
+    def _heard_anew(self) -> None:
+        self._poll.hurry()
 
     def _heard(self, ring: Ring) -> None:
         self._fanout.heard(ring)
@@ -220,6 +243,11 @@ def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:
 def _origins(settings: Settings) -> list[str] | str:
     """Browsers' origins for the engine; native apps send none, and are let in."""
     return "*" if "*" in settings.allowed_origins else list(settings.allowed_origins)
+
+
+def _redis_prefix(name: str, url: str) -> str:
+    """Redis has channels that all its databases share, so that theirs are told apart by the number."""
+    return f"{name}:{urlsplit(url).path.strip('/') or 0}"
 
 
 def _mac_key(secret: bytes) -> bytes:

@@ -22,6 +22,8 @@ class Connection:
     """What happens next to its token: a warning, or the end."""
     screens: set[ConversationId] = field(default_factory=set)
     """Conversations that are on screen."""
+    left: set[ConversationId] = field(default_factory=set)
+    """Conversations that the user left before it was ready."""
 
     @property
     def user_id(self) -> UserId:

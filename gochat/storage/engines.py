@@ -89,6 +89,7 @@ def _engine(
         poolclass=pool,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
+        hide_parameters=True,
         connect_args=_sqlite_arguments(patience) if sqlite else _mysql_arguments(patience),
         **options,
     )

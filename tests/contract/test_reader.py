@@ -117,8 +117,8 @@ def test_members_and_memberships(database_url: str) -> None:
             for stranger in (carl, eve):
                 with pytest.raises(NotFound):
                     await reader.members(stranger, cid, None, 10)
-                assert await reader.memberships(stranger) == ()
-            (membership,) = await reader.memberships(dora)
+                assert (await reader.memberships(stranger)).conversations == ()
+            (membership,) = (await reader.memberships(dora)).conversations
             assert (membership.conversation_id, membership.revision) == (cid, 4)
             assert membership.visible_from_seq == 2
 

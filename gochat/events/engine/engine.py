@@ -4,9 +4,10 @@ It stands where python-socketio expects an `engineio.AsyncServer`, with the few 
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import Refused
 from .frames import SERVICE_RESTART
@@ -19,7 +20,16 @@ from .session import Application, Session
 from .transports import SocketTransport, Transport
 from .upgrade import Surplus, Upgrade
 
+logger = logging.getLogger(__name__)
+
 Accept = Callable[[Session, Request], Application]
+
+
+class Flushed(Protocol):
+    """What gathers its output for one turn of the loop."""
+
+    def flush(self) -> None:
+        """Send it."""
 
 
 class Engine:
@@ -37,6 +47,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._addresses: dict[str, int] = {}
+        self._written: list[Flushed] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # Sessions
@@ -142,6 +153,23 @@ class Engine:
         self.wheel.turn(self.now())
         if self.wheel and self._timer is None:
             self._timer = self.loop.call_later(self.wheel.tick, self._turn)
+
+    # Output
+
+    def flush_soon(self, item: Flushed) -> None:
+        """Have `item.flush` called once, when this turn of the loop is over."""
+        if not self._written:
+            self.loop.call_soon(self._flush)
+        self._written.append(item)
+
+    def _flush(self) -> None:
+        """Flush what was written to. One that fails harms no other: the loop tells it of its loss."""
+        written, self._written = self._written, []
+        for item in written:
+            try:
+                item.flush()
+            except Exception as error:
+                logger.info("write failed: %s", type(error).__name__)
 
     # Tasks
 

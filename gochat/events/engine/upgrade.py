@@ -82,7 +82,7 @@ class Upgrade:
         """Go on polling: the websocket is gone."""
         self.session.engine.wheel.cancel(self)
         if self.session.upgrade is self:
-            self.session.upgrade = None
+            self.session.end_upgrade()
 
     def drain(self) -> None:
         """Give way when the server stops."""
