@@ -21,13 +21,14 @@ from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
 from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
+from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis
 from gochat.core.ports import Presences
 from gochat.events.connection import Roster
 from gochat.events.dispatch import Dispatcher
 from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
-from gochat.events.engine import EngineApp, EngineManager, EngineServer
+from gochat.events.engine import EngineApp, EngineManager, EngineOptions, EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.handlers import Handlers
 from gochat.events.poll import Poll
@@ -93,7 +94,8 @@ class Chat:
             )
         )
         manager: EngineManager | None = self._doorbell
-        self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings))
+        options = EngineOptions(max_message=MAX_BYTES)
+        self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)
         sockets = EngineSockets(self.engine)
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()

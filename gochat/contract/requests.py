@@ -12,6 +12,8 @@ from gochat.core.model import ConversationId
 
 MAX_INTEGER = 2**53 - 1
 """What every JSON library reads exactly (RFC 8259, section 6)."""
+MAX_BYTES = 512 * 1024
+"""Of one request. The largest is a sync that names all the conversations that a user can have."""
 
 
 class _AsId:
