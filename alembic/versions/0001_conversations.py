@@ -78,6 +78,7 @@ def _users() -> None:
         **UTF8,
     )
     op.create_index("ix_sessions_user", "sessions", ["user_id"])
+    op.create_index("ix_sessions_revoked", "sessions", ["revoked_at"])
 
 
 def _conversations() -> None:

@@ -157,8 +157,9 @@ class Agenda:
         ]
         ahead = sorted(filter(self._is_ahead, lacking), key=_at, reverse=True)
         once = {candidate.outline.conversation_id for candidate in ahead}
+        # One that the phone still does not name may have been told since: only a gap makes it discard that.
         again = [
-            candidate._replace(moved=True) for candidate in lacking if self._has_moved(candidate.outline)
+            it._replace(moved=True, known=it.known or -1) for it in lacking if self._has_moved(it.outline)
         ]
         return ahead + sorted(it for it in again if it.outline.conversation_id not in once)
 
@@ -218,9 +219,14 @@ class Agenda:
         return outline.conversation_id == position.conversation_id and position.revision > 0
 
     def _removed(self, conversation_id: ConversationId, known: int) -> Delta:
+        """With a revision above what the phone has, or it would ignore it.
+
+        That is right if it has heard of the end already: a revision still to come would hide his coming back.
+        """
         outline = self._outlines.get(conversation_id)
         left_at = 0 if outline is None else outline.left_at
-        return Delta(conversation_id, since=known, revision=max(known + 1, left_at), removed=True)
+        revision = known if known == left_at else max(known + 1, left_at)
+        return Delta(conversation_id, since=known, revision=revision, removed=True)
 
 
 def _at(candidate: Candidate) -> tuple[Millis, ConversationId]:

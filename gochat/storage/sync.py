@@ -6,6 +6,7 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -44,6 +45,7 @@ _OUTLINE = (
 )
 _CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
 
+_ME_REVISION = "SELECT me_revision FROM users WHERE id = ?"
 _COUNT = f"""(SELECT COUNT(*) FROM (
   SELECT 1 FROM messages WHERE conversation_id = ? AND revision > ? AND seq >= ? LIMIT {MAX_CHANGES + 1}
 ) changed)"""
@@ -89,7 +91,22 @@ def repair(connection: Connection, conversation_id: ConversationId, since: int, 
         found = fetch(connection, _CONVERSATION, conversation_id)
         if not found:
             raise NotFound("There is no such conversation.", field="conversation_id")
-        return _only(connection, start(rows.conversation(found[0]), None, None, since), limits)
+        item = start(rows.conversation(found[0]), None, None, since)
+        changed = _count_changed(connection, (item,))[conversation_id]
+        if changed > MAX_CHANGES and not item.whole:
+            item = replace(item, messages=MAX_CHANGES, partial=True)
+        else:
+            item = settle(item, changed)
+        (delta,) = _deltas(connection, (item,), limits)
+        return delta
+
+
+def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
+    """See `core.ports.Reader.me`."""
+    with snapshot(connection):
+        found = fetch(connection, _ME_REVISION, user_id)
+        revision = found[0][0] if found else 0
+        return _me(connection, user_id, *((since, False) if since <= revision else (0, True)), revision)
 
 
 def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:

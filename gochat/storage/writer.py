@@ -20,6 +20,7 @@ from gochat.core.ports import Publisher
 from gochat.core.state import Result
 from gochat.storage.batch import Answer, Outcome
 from gochat.storage.committer import Committer, NotStoredError
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class ConversationWriter:
 
     Args:
         engine: of `engines.write_engine`.
+        guard: the process's own; checked on each new connection, before anything is decided.
         queue_max: how many commands may wait to be taken into a batch.
         batch_rows, batch_bytes: the bounds of one batch, in commands and in their sizes; the bytes stay well
             below the database's `max_allowed_packet`. One larger command makes a batch of its own.
@@ -53,13 +55,14 @@ class ConversationWriter:
         engine: Engine,
         publisher: Publisher,
         limits: Limits,
+        guard: EpochGuard,
         *,
         queue_max: int = 4096,
         batch_rows: int = 256,
         batch_bytes: int = 1 << 20,
     ) -> None:
         self._publisher = publisher
-        self._committer = Committer(engine, limits)
+        self._committer = Committer(engine, limits, guard)
         self._queue_max = queue_max
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes

@@ -3,7 +3,7 @@
 Source: the Engine.IO protocol, sections "Heartbeat" and "Message".
 
 A session has one transport at a time. Outbound, `write` takes frames (`frames.frame`); it is the current
-transport's own function, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
+transport's own method, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
 transport hands packets to `receive` one by one and stops while `paused` is set.
 """
 
@@ -49,6 +49,7 @@ class Session:
     __slots__ = (
         "_beat",
         "_pinged",
+        "_postponed",
         "application",
         "bucket",
         "client",
@@ -79,6 +80,7 @@ class Session:
         self.deadline = math.inf
         self._pinged = False
         self._beat = math.inf
+        self._postponed: tuple[str, int] | None = None
         self.transport: Transport
         self.application: Application
 
@@ -146,7 +148,9 @@ class Session:
         elif self._beat > soon:
             self._set_timer()
         elif self._pinged:
-            self.close("ping timeout")
+            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for the
+            # codes that its library takes for a fault, and would wait for a heartbeat before it returns.
+            self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         else:
             self._pinged = True
             # From when the ping was due: two late timers do not add up. A long stall of ours is forgiven.
@@ -162,11 +166,19 @@ class Session:
 
     def move(self, transport: SocketTransport, waiting: Iterable[bytes]) -> None:
         """Go on over `transport`, first with the frames that wait."""
-        self.transport, self.upgrade = transport, None
+        self.transport = transport
         transport.inlet = self
         for item in waiting:
             transport.write(item)
         self.set_writer(transport.write)
+        self.end_upgrade()
+
+    def end_upgrade(self) -> None:
+        """Note that no websocket is about to take over (any more)."""
+        self.upgrade = None
+        if self._postponed is not None:
+            reason, code = self._postponed
+            self.close(reason, code=code, flush=True)
 
     # End
 
@@ -176,8 +188,14 @@ class Session:
         self.close(str(error), code=code)
 
     def close(self, reason: str, *, code: int = frames.NORMAL_CLOSURE, flush: bool = False) -> None:
-        """End the session; with `flush` after what was written has gone out."""
+        """End the session; with `flush` after what was written has gone out.
+
+        While a client changes over to a websocket it may not hear what it is sent last: a flush waits for that.
+        """
         if not self.open:
+            return
+        if flush and self.upgrade is not None:
+            self._postponed = (reason, code)
             return
         self.set_writer(drop)
         self.open = False
