@@ -127,7 +127,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     state.me.update(tuple(row) for row in users)
     _take_members(members, transaction, state)
     _take_sent(sent, transaction, needs, state)
-    for row in messages:
+    for row in sql.dialect.unpack(messages, rows.MESSAGES):
         state.messages[(row[0], row[1])] = rows.message(row)
     state.users.update(tuple(row) for row in existing)
 
@@ -144,7 +144,7 @@ def _take_members(found: Sequence[Any], transaction: Transaction, state: State) 
 def _take_sent(found: Sequence[Any], transaction: Transaction, needs: Needs, state: State) -> None:
     """Messages sent before; where one is not of the conversation that is named now, its sender's row too."""
     elsewhere = set()
-    for message in map(rows.message, found):
+    for message in map(rows.message, transaction.sql.dialect.unpack(found, rows.MESSAGES)):
         state.sent[(message.sender_id, message.client_message_id)] = message
         elsewhere.add((message.conversation_id, message.sender_id))
     if missing := elsewhere - needs.members:
