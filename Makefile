@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format bench soak contract lock clean
+.PHONY: help run test test-all check format bench conformance soak contract lock clean
 
 help: ## show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the server on SQLite, or on what the environment names
 	@$(PYTHON) scripts/bootstrap.py run
@@ -43,6 +43,10 @@ bench: ## the benchmarks; ARGS are theirs
 	@$(BIN)/python scripts/services.py test
 	$(BIN)/python -m benchmarks $(ARGS)
 
+conformance: ## the official protocol suites; SUITES is a checkout of socketio/socket.io (docs/conformance.md)
+	@$(PYTHON) scripts/bootstrap.py test
+	$(BIN)/python scripts/conformance.py $(SUITES) $(ARGS)
+
 soak: ## load under faults, for long; ARGS are its own
 	@$(PYTHON) scripts/bootstrap.py test
 	@$(BIN)/python scripts/services.py test
@@ -57,6 +61,6 @@ lock: ## compile requirements/ anew (needs uv); ARGS=--upgrade takes newer versi
 	$(PYTHON) scripts/lock.py $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf .venv tests/js/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv tests/js/node_modules tests/java/target build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

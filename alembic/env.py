@@ -1,14 +1,25 @@
-"""Run migrations on the connection that `gochat.storage.migrate` hands in."""
+"""Run migrations on the connection that `gochat.storage.migrate` hands in.
+
+A new version is drafted with Alembic's own command, beside a database of the version before:
+`alembic -x url=sqlite:///gochat.db revision --autogenerate --rev-id 0002 -m "What it does"`.
+"""
 
 from alembic import context
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 import gochat.storage.tables  # noqa: F401  fills the metadata
+from gochat.storage.engines import write_engine
 
-connection = context.config.attributes.get("connection")
-if not isinstance(connection, Connection):
-    raise SystemExit("Run `gochat migrate`, or `python -m gochat.storage.migrate` to make a new version.")
 
-context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
-context.run_migrations()
+def run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
+    context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with write_engine(context.get_x_argument(as_dictionary=True)["url"]).connect() as opened:
+        run(opened)

@@ -1,80 +1,48 @@
 """The command line: `gochat serve | migrate | contract | doctor`."""
 
-import gc
+import asyncio
 import sys
 from pathlib import Path
-from socket import socket
 from typing import Annotated
 
 import typer
-import uvicorn
 from sqlalchemy.exc import DBAPIError
 
+from gochat import serving
 from gochat.config import ConfigError, Settings, load_settings
 from gochat.contract import documents
-from gochat.events.engine import engine_protocol_class
-from gochat.main import Chat, create_app
+from gochat.logs import configure
 from gochat.storage.doctor import examine
 from gochat.storage.migrate import upgrade
+from gochat.supervisor import Supervisor, reserve, share
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="GoChat: a mobile-first chat backend.")
 
 
-class Server(uvicorn.Server):
-    """uvicorn, which drains the chat before it closes what is left."""
-
-    def __init__(self, config: uvicorn.Config, chat: Chat) -> None:
-        super().__init__(config)
-        self._chat = chat
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Listen; then say where."""
-        await super().startup(sockets)
-        if not self.started:
-            return
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                typer.echo(f"GoChat listens on http://{host}:{port}", err=True)
-        # What lives by now lives long: the collector need not walk it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Stop listening, drain, then close."""
-        for server in self.servers:
-            server.close()
-        await self._chat.drain()
-        await super().shutdown(sockets)
+FINISH_S = 20.0
+"""How long workers may take to end beyond DRAIN_SECONDS."""
 
 
 @app.command()
 def serve(
     migrate: Annotated[bool, typer.Option("--migrate", help="Bring the schema up first.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes; in place of WORKERS.")] = None,
 ) -> None:
     """Serve on HOST and PORT; the README lists all settings. On SQLite the schema is always brought up."""
-    settings = _settings()
+    settings = _settings(workers)
     if migrate:
         upgrade(settings.database_url.get_secret_value())
-    chat = create_app(settings)
-    config = uvicorn.Config(
-        chat,
-        host=settings.host,
-        port=settings.port,
-        http=engine_protocol_class(chat.engine),
-        ws="websockets-sansio",
-        ws_ping_interval=None,
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        forwarded_allow_ips=list(settings.forwarded_allow_ips),
-        timeout_graceful_shutdown=5,
-    )
-    server = Server(config, chat)
-    server.run()
-    if not server.started:
+    if settings.workers > 1:
+        sys.exit(_supervise(settings))
+    if not serving.serve(settings):
+        sys.exit(3)
+
+
+@app.command(hidden=True)
+def worker(port: int, workers: int) -> None:
+    """Serve as one of several processes that share a port; `serve` starts them."""
+    settings = _settings(workers)
+    if not serving.serve(settings, share(settings.host, port)):
         sys.exit(3)
 
 
@@ -108,9 +76,18 @@ def doctor() -> None:
         sys.exit(1)
 
 
-def _settings() -> Settings:
+def _supervise(settings: Settings) -> int:
+    configure(settings.log_level, settings.log_format)
+    with reserve(settings.host, settings.port) as reserved:
+        port = reserved.getsockname()[1]
+        command = [sys.executable, "-m", "gochat", "worker", str(port), str(settings.workers)]
+        patience = settings.drain_seconds + FINISH_S
+        return asyncio.run(Supervisor(command, settings.workers, patience).run())
+
+
+def _settings(workers: int | None = None) -> Settings:
     try:
-        return load_settings()
+        return load_settings(**({} if workers is None else {"workers": workers}))
     except ConfigError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)

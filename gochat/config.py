@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     )
     sqlite_path: Path = Field(Path("gochat.db"), description="The SQLite file, used without MYSQL_URL.")
     redis_url: SecretStr | None = Field(None, description="`redis://...` or `rediss://...`: joins processes.")
+    redis_prefix: str = Field(
+        "gochat",
+        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        description="Begins the names of channels and keys in Redis; another one for each deployment on it.",
+    )
     db_pool_size: int = Field(8, ge=1, le=256, description="Threads that read, each with its own connection.")
     writer_queue_max: int = Field(10_000, ge=1, description="Commands that may wait; then `overloaded`.")
     writer_batch_max_rows: int = Field(256, ge=1, le=10_000, description="Most commands in one transaction.")

@@ -21,7 +21,8 @@ from gochat.events.engine import EngineApp, EngineOptions, EngineServer, engine_
 from gochat.events.engine.engine import Engine
 from gochat.events.engine.frames import BINARY, frame
 from gochat.events.engine.handshake import Request
-from gochat.events.engine.session import Session, Write
+from gochat.events.engine.session import Session
+from gochat.events.engine.transports import Write
 
 PORT = 3000
 SUITES = {

@@ -17,19 +17,17 @@ UTF8 = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engin
 
 
 def _bytes(length: int) -> Any:
-    return sa.LargeBinary(length).with_variant(mysql.BINARY(length), "mysql", "mariadb")
+    return sa.LargeBinary(length).with_variant(mysql.BINARY(length), "mysql")
 
 
 def _ascii(length: int) -> Any:
     return sa.String(length).with_variant(
-        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql"
     )
 
 
 def _text() -> Any:
-    return sa.Text().with_variant(
-        mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-    )
+    return sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
 
 
 def _key(name: str) -> sa.Column[int]:
@@ -80,6 +78,7 @@ def _users() -> None:
         **UTF8,
     )
     op.create_index("ix_sessions_user", "sessions", ["user_id"])
+    op.create_index("ix_sessions_revoked", "sessions", ["revoked_at"])
 
 
 def _conversations() -> None:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.transport [--quick] [--write]
 
-Measures the processor time of the server process; the load client (load.c, compiled here with cc) reports its own,
-and must stay below the server's. Ratios are what counts: absolute times drift with the machine. `--write` puts the
-result into docs/benchmarks/transport.md. Needs cc, and node with `npm ci` done in this folder.
+Measures the processor time of the server process. The ratios count: absolute times drift with the machine.
+`--write` puts the result into docs/benchmarks/transport.md. Needs cc, for the load client (load.c) and the
+floor, and node with `npm ci` done in this folder.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Server:
             [str(programs / "load"), port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._clock = (~self.process.pid << 3) | 2  # the process's CPU clock: see clock_getcpuclockid(3)
-        self.client_us = 0.0
+        self.busiest = 0.0
 
     def tell(self, command: str) -> int:
         """Have the load client do something; return how many connections are ready."""
@@ -51,13 +51,14 @@ class Server:
         answer = self._load.stdout.readline().split()
         if not answer:
             raise RuntimeError(f"the load client failed at {command!r}")
-        self.client_us = float(answer[2])
+        self._client_us = float(answer[2])
         return int(answer[1])
 
     def cost(self, command: str) -> float:
         """Return the server's processor time for a command, in microseconds."""
-        before = time.clock_gettime(self._clock)
+        before, began = time.clock_gettime(self._clock), time.monotonic()
         self.tell(command)
+        self.busiest = max(self.busiest, self._client_us / 1e6 / (time.monotonic() - began))
         return (time.clock_gettime(self._clock) - before) * 1e6
 
     def memory(self) -> int:
@@ -71,45 +72,41 @@ class Server:
             process.communicate()
 
 
+Sample = Callable[[Server], float]
+
+
 @dataclass
 class Row:
-    """One line of the table: what was measured for each server."""
+    """One line of the table: what is measured, how, on which servers; and what came out, the median."""
 
     name: str
     unit: str
     target: str
+    setup: str
+    sample: Sample
+    rounds: int = 1
+    kinds: tuple[str, ...] = SERVERS
+    ping_interval: float = 25.0
     values: dict[str, float] = field(default_factory=dict)
 
 
-Measure = Callable[[Server], float]
+def cost(command: str, per: int) -> Sample:
+    """Sample the processor time of a command, per operation."""
+    return lambda server: server.cost(command) / per
 
 
-def repeated(setup: str, command: str, per: int, rounds: int) -> Measure:
-    """Measure a command's cost per operation: the median of some rounds, after one for warmth."""
+def connecting(count: int) -> Sample:
+    def sample(server: Server) -> float:
+        spent = server.cost(f"connect {count} {count}") / count
+        server.tell("close")
+        server.tell("idle 500")
+        return spent
 
-    def measure(server: Server) -> float:
-        server.tell(setup)
-        costs = [server.cost(command) / per for _ in range(rounds + 1)]
-        return statistics.median(costs[1:])
-
-    return measure
-
-
-def connecting(count: int) -> Measure:
-    def measure(server: Server) -> float:
-        costs = []
-        for _ in range(4):
-            costs.append(server.cost(f"connect {count} {count}") / count)
-            server.tell("close")
-            server.tell("idle 500")
-        return statistics.median(costs[1:])
-
-    return measure
+    return sample
 
 
-def memory(count: int) -> Measure:
-    def measure(server: Server) -> float:
-        server.tell("connect 100 100")
+def memory(count: int) -> Sample:
+    def sample(server: Server) -> float:
         server.tell("close")
         server.tell("idle 500")
         before = server.memory()
@@ -117,27 +114,17 @@ def memory(count: int) -> Measure:
         server.tell("idle 1000")
         return (server.memory() - before) / count / KIB
 
-    return measure
+    return sample
 
 
-def heartbeat(count: int, interval: float) -> Measure:
-    def measure(server: Server) -> float:
-        server.tell(f"connect {count} {count}")
-        server.tell(f"idle {int(interval * 1000)}")
-        return server.cost(f"idle {int(interval * 2000)}") / count / 2
-
-    return measure
-
-
-def stalling(events: int) -> Measure:
-    def measure(server: Server) -> float:
-        server.tell("connect 10 1")
+def stalling(events: int) -> Sample:
+    def sample(server: Server) -> float:
         server.tell("room 100 1")
         before = server.memory()
         server.tell(f"stall {events}")
         return (server.memory() - before) / KIB / KIB
 
-    return measure
+    return sample
 
 
 @contextmanager
@@ -150,44 +137,62 @@ def programs() -> Iterator[Path]:
         yield Path(directory)
 
 
-def plan(*, quick: bool) -> list[tuple[Row, Measure, dict[str, float], tuple[str, ...]]]:
-    """Return what to measure: the row, how, the servers' options, and which servers take part."""
-    rounds, k = (3, 1) if quick else (5, 4)
-    speak = SERVERS
+def plan(*, quick: bool) -> Iterator[Row]:
+    """Yield what to measure."""
+    rounds, k = (3, 1) if quick else (7, 3)
     real = ("stock", "node", "engine")
-    slow = {"ping_interval": 3.0}
-    rows: list[tuple[Row, Measure, dict[str, float], tuple[str, ...]]] = []
     for size, target in ((500, "0.6 of Node, 1.6 of the floor"), (50, "0.6 of Node")):
         for window in (1, 8):
             events = k * 20_000 // size
-            row = Row(f"room of {size}, {window} under way", "µs per delivery", target)
-            measure = repeated(f"connect {size} 1", f"room {events} {window}", events * size, rounds)
-            rows.append((row, measure, {}, speak))
-    row = Row("pair: receive, ack, deliver", "µs per operation", "0.6 of Node")
-    rows.append((row, repeated("connect 200 100", f"pairs {k * 2000} 32", k * 2000, rounds), {}, speak))
-    row = Row("connect, with CONNECT and a join", "µs per connection", "0.5 of Node")
-    rows.append((row, connecting(500), {}, real))
-    row = Row("memory, 2,000 idle connections", "KiB per connection", "8 KiB")
-    rows.append((row, memory(2000), {}, real))
+            sample = cost(f"room {events} {window}", events * size)
+            name = f"room of {size}, {window} under way"
+            yield Row(name, "µs per delivery", target, f"connect {size} 1", sample, rounds)
+    pairs = cost(f"pairs {k * 2000} 32", k * 2000)
+    name = "pair: receive, ack, deliver"
+    yield Row(name, "µs per operation", "0.6 of Node", "connect 200 100", pairs, rounds)
+    name = "connect, with CONNECT and a join"
+    yield Row(name, "µs per connection", "0.5 of Node", "idle 0", connecting(500), 4, real)
+    name, unit = "memory of idle connections", "KiB per connection"
+    yield Row(f"{name}, 2,000", unit, "8 KiB", "connect 100 100", memory(2000), 1, real)
     if not quick:
-        row = Row("memory, 10,000 idle connections", "KiB per connection", "8 KiB")
-        rows.append((row, memory(10_000), {}, ("node", "engine")))
-    row = Row("heartbeat of an idle connection", "µs per ping and pong", "0.3 of Node")
-    rows.append((row, heartbeat(1000 if quick else 2000, 3.0), slow, real))
-    row = Row("a client that reads nothing, sent 30 MB", "MiB more memory", "1 MiB")
-    rows.append((row, stalling(30_000), {}, real))
-    return rows
+        yield Row(f"{name}, 10,000", unit, "8 KiB", "connect 100 100", memory(10_000), 1, ("node", "engine"))
+    count = 1000 if quick else 2000
+    beat, name = cost("idle 6000", 2 * count), "heartbeat of an idle connection"
+    yield Row(name, "µs per ping and pong", "0.3 of Node", f"connect {count} {count}", beat, 2, real, 3.0)
+    name = "a client that reads nothing, sent 30 MB"
+    yield Row(name, "MiB more memory", "1 MiB", "connect 10 1", stalling(30_000), 1, real)
 
 
-def markdown(rows: list[Row]) -> str:
+def measure(row: Row, programs: Path, wanted: list[str]) -> float:
+    """Fill in a row, the servers taking turns; return the load client's largest share of a core."""
+    servers = {kind: Server(kind, programs, row.ping_interval) for kind in row.kinds if kind in wanted}
+    samples: dict[str, list[float]] = {kind: [] for kind in servers}
+    try:
+        for server in servers.values():
+            server.tell(row.setup)
+        for number in range(row.rounds + (row.rounds > 1)):
+            for kind, server in servers.items():
+                taken = row.sample(server)
+                if number or row.rounds == 1:  # the first of several is for warmth
+                    samples[kind].append(taken)
+        row.values = {kind: statistics.median(taken) for kind, taken in samples.items()}
+        return max(server.busiest for server in servers.values())
+    finally:
+        for server in servers.values():
+            server.close()
+
+
+def markdown(rows: list[Row], busiest: float) -> str:
     """Return the page."""
     lines = [
         "# What the transport costs",
         "",
-        "Written by `python -m benchmarks.transport --write`; the ratios count, absolute times drift with the machine.",
-        f"Processor time of the server process on {platform.python_implementation()} {platform.python_version()},",
-        f"{platform.machine()}, over loopback, all in one run: python-socketio as it comes (*stock*), Node's socket.io",
-        "4 with `ws`, the engine on its fast path, and the floor: a C loop of `read()` and `send()` that parses nothing.",
+        "Written by `python -m benchmarks.transport --write`. Processor time of the server process over",
+        f"loopback, all in one run, on {platform.python_implementation()} {platform.python_version()}",
+        f"and {platform.machine()}: python-socketio as it comes (*stock*), Node's socket.io 4 with `ws`, the",
+        "engine on its fast path, and the floor: a C loop of `read()` and `send()` that parses nothing. The",
+        "ratios count; absolute times drift with the machine. The load client used at most",
+        f"{busiest:.0%} of a core.",
         "",
         "| | unit | stock | Node | engine | floor | engine / Node | engine / floor | aim |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|",
@@ -209,25 +214,18 @@ def main() -> None:
     parser.add_argument("--servers", default=",".join(SERVERS))
     options = parser.parse_args()
     rows: list[Row] = []
+    busiest = 0.0
     with programs() as built:
-        for row, measure, settings, kinds in plan(quick=options.quick):
-            if options.only not in row.name:
-                continue
-            for kind in kinds:
-                if kind not in options.servers.split(","):
-                    continue
-                server = Server(kind, built, **settings)
-                try:
-                    row.values[kind] = measure(server)
-                finally:
-                    server.close()
-                print(f"{row.name}: {kind} {row.values[kind]:.1f} {row.unit}", flush=True)
-            rows.append(row)
+        for row in plan(quick=options.quick):
+            if options.only in row.name:
+                busiest = max(busiest, measure(row, built, options.servers.split(",")))
+                print(row.name, {kind: round(value, 1) for kind, value in row.values.items()}, flush=True)
+                rows.append(row)
     if options.write:
         PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(markdown(rows))
+        PAGE.write_text(markdown(rows, busiest))
     else:
-        print(markdown(rows))
+        print(markdown(rows, busiest))
 
 
 if __name__ == "__main__":

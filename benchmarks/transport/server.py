@@ -3,7 +3,6 @@
 python -m benchmarks.transport.server stock | engine [PING_INTERVAL]
 """
 
-import asyncio
 import gc
 import socket
 import sys

@@ -131,8 +131,17 @@ def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
         )
 
 
-def only_numbers(message: Message) -> Message:
-    """What a sender who is no longer a member may still know of his message: that it was stored."""
+def told_again(message: Message, visible_from_seq: int | None) -> Message:
+    """What its sender may know of a message that he sent once.
+
+    To whom does not see it any more, only that it was stored.
+
+    Args:
+        message: his own.
+        visible_from_seq: of his row in the conversation; None: he is no member.
+    """
+    if visible_from_seq is not None and message.seq >= visible_from_seq:
+        return message
     return replace(message, body=None, attachments=(), edited_at=None, deleted_at=None, reply_to_seq=None)
 
 
@@ -141,7 +150,7 @@ def _repeat(state: State, stored: Message, request_hash: bytes) -> Message:
     if stored.request_hash != request_hash:
         raise IdempotencyConflict(field="client_message_id")
     member = state.members.get((stored.conversation_id, stored.sender_id))
-    return stored if member is not None and member.active else only_numbers(stored)
+    return told_again(stored, member.visible_from_seq if member is not None and member.active else None)
 
 
 def _visible(state: State, member: Member, cid: ConversationId, seq: int, field: str) -> Message:

@@ -3,20 +3,23 @@
 All are safe to call from the event loop, and only from there; none blocks it.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.commands import Command, Position
 from gochat.core.delta import Committed, Delta
 from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
+from gochat.core.presence import Sighting
 from gochat.core.queries import (
     Batch,
     ConversationPage,
     ConversationView,
+    Heads,
     HistoryPage,
+    MeDelta,
     MemberPage,
-    Membership,
+    Memberships,
     SyncPage,
     SyncRequest,
 )
@@ -71,7 +74,7 @@ class Reader(Protocol):
     reads wait.
     """
 
-    async def memberships(self, user_id: UserId) -> tuple[Membership, ...]:
+    async def memberships(self, user_id: UserId) -> Memberships:
         """All active memberships."""
         ...
 
@@ -138,8 +141,21 @@ class Reader(Protocol):
     async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
         """What all members see that changed after `since`: for a process that missed a delta.
 
-        It has `conversation`. With too much to tell it is whole, from 0, with `gap`.
+        It has `conversation`, and of the members those who changed, however many there are: who joined, and
+        who left. With much to tell it is the first part of that; from 0 it is whole, and of a large group
+        without members.
+
+        Raises:
+            NotFound: not there.
         """
+        ...
+
+    async def me(self, user_id: UserId, since: int) -> MeDelta:
+        """What changed in a user's own log after `since`."""
+        ...
+
+    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Those of the others who are in a conversation with him now, himself too."""
         ...
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
@@ -153,24 +169,59 @@ class ChangeLog(Protocol):
     Every method raises `Unavailable` if the database does not answer in time.
     """
 
-    async def epoch(self) -> str:
-        """Which history the database tells; another one than before means that some of it was lost."""
-        ...
-
-    async def heads(self) -> Mapping[int, int]:
-        """By process id, the number of its last batch: from where one that starts reads on."""
+    async def heads(self) -> Heads:
+        """How far the log is. What this process saw before and is lost makes a new epoch at once."""
         ...
 
     async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
-        """The batches after the number known of each process; of one that is not known, all.
+        """Of the processes named, the batches after those numbers, in order; at most `limit` of each call.
 
-        Those of one process come in order. As many as `limit` means that there may be more. A number that is
-        missing was there too long ago: then only `revisions` tells what changed.
+        A number that is missing was there too long ago: then only `revisions` tells what changed.
         """
+        ...
+
+    async def revoked(self, within_ms: int) -> tuple[tuple[SessionId, UserId], ...]:
+        """Sessions ended in the last so many milliseconds, by the clocks of the processes that ended them."""
+        ...
+
+    async def renew_epoch(self) -> None:
+        """Some of the history was lost, as its reader found out."""
+        ...
+
+    async def me_revisions(self, user_ids: Iterable[UserId]) -> Mapping[UserId, int]:
+        """How far the own logs of those users are that exist."""
         ...
 
     async def revisions(self, conversation_ids: Iterable[ConversationId]) -> Mapping[ConversationId, int]:
         """How far those conversations are that exist."""
+        ...
+
+
+class Presences(Protocol):
+    """Which users have sockets at which processes. Nothing durable; every method may raise `Unavailable`."""
+
+    async def announce(self, user_ids: Iterable[UserId]) -> None:
+        """These have sockets at this process; to be said again within two hours."""
+        ...
+
+    async def withdraw(self, user_ids: Iterable[UserId], now: Millis) -> None:
+        """These have none any more."""
+        ...
+
+    async def beat(self, now: Millis) -> None:
+        """This process lives."""
+        ...
+
+    async def sightings(self, user_ids: Collection[UserId]) -> Mapping[UserId, Sighting]:
+        """What is known of these users, of each of them."""
+        ...
+
+    async def beats(self, processes: Collection[str]) -> Mapping[str, Millis]:
+        """When those processes that are known were last heard of."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...
 
 

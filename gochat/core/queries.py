@@ -18,6 +18,14 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Memberships:
+    """All that a user is a member of, and the revision of his own log."""
+
+    me_revision: int
+    conversations: tuple[Membership, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationView:
     """A conversation as one of its members sees it. `last_message` is None if he sees none."""
 
@@ -110,5 +118,16 @@ class Batch:
     n: int
     conversations: Mapping[ConversationId, tuple[int, int]]
     """Their revisions before it, and after it."""
-    users: Mapping[UserId, int]
-    """The revision of their own logs after it."""
+    users: Mapping[UserId, tuple[int, int]]
+    """The revisions of their own logs before it, and after it."""
+    joined: Mapping[ConversationId, tuple[UserId, ...]]
+    """Who became a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How far the log is: by process id, the number of its last batch."""
+
+    epoch: str
+    """Which history the database tells; another one than before means that some of it was lost."""
+    numbers: Mapping[int, int]

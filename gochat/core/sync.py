@@ -25,8 +25,8 @@ class Outline(NamedTuple):
     """One of a user's memberships, present or past, and how far its conversation is."""
 
     conversation_id: ConversationId
-    active: int
-    member_revision: int
+    left_at: int
+    """The revision at which he left; 0: he is a member."""
     revision: int
     """The conversation's."""
     last_message_at: Millis
@@ -52,7 +52,7 @@ class Item:
     whole: bool = False
     gap: bool = False
     messages: int = 0
-    """How many there are to tell."""
+    """At most so many are told."""
     partial: bool = False
     """Only the first `messages` of those that changed; the rest comes with the next page."""
 
@@ -77,12 +77,12 @@ def start(conversation: Conversation, me: Member | None, last: Message | None, k
 
 
 def settle(item: Item, changed: int) -> Item:
-    """How much there is to tell.
+    """How much there is to tell at most.
 
     Args:
         item: as `start` made it.
-        changed: how many messages changed after `item.since`, of those he may see; any number above
-            `MAX_CHANGES` means too many to tell one by one.
+        changed: how many messages changed after `item.since`, of those he may see, or a few more; any
+            number above `MAX_CHANGES` means too many to tell one by one.
     """
     if changed > MAX_CHANGES and not item.whole:
         item = replace(item, since=0, whole=True, gap=True)
@@ -153,12 +153,13 @@ class Agenda:
         lacking = [
             Candidate(outline, known, moved=False)
             for outline in self._outlines.values()
-            if outline.active and (known := self._known(outline.conversation_id)) != outline.revision
+            if not outline.left_at and (known := self._known(outline.conversation_id)) != outline.revision
         ]
         ahead = sorted(filter(self._is_ahead, lacking), key=_at, reverse=True)
         once = {candidate.outline.conversation_id for candidate in ahead}
+        # One that the phone still does not name may have been told since: only a gap makes it discard that.
         again = [
-            candidate._replace(moved=True) for candidate in lacking if self._has_moved(candidate.outline)
+            it._replace(moved=True, known=it.known or -1) for it in lacking if self._has_moved(it.outline)
         ]
         return ahead + sorted(it for it in again if it.outline.conversation_id not in once)
 
@@ -176,7 +177,7 @@ class Agenda:
         return tuple(
             self._removed(conversation_id, revision)
             for conversation_id, revision in known
-            if (outline := self._outlines.get(conversation_id)) is None or not outline.active
+            if (outline := self._outlines.get(conversation_id)) is None or outline.left_at
         )
 
     def me_since(self, revision: int) -> tuple[int, bool] | None:
@@ -218,9 +219,14 @@ class Agenda:
         return outline.conversation_id == position.conversation_id and position.revision > 0
 
     def _removed(self, conversation_id: ConversationId, known: int) -> Delta:
+        """With a revision above what the phone has, or it would ignore it.
+
+        That is right if it has heard of the end already: a revision still to come would hide his coming back.
+        """
         outline = self._outlines.get(conversation_id)
-        left = 0 if outline is None else outline.member_revision
-        return Delta(conversation_id, since=known, revision=max(known + 1, left), removed=True)
+        left_at = 0 if outline is None else outline.left_at
+        revision = known if known == left_at else max(known + 1, left_at)
+        return Delta(conversation_id, since=known, revision=revision, removed=True)
 
 
 def _at(candidate: Candidate) -> tuple[Millis, ConversationId]:

@@ -1,10 +1,10 @@
 """Committed changes on their way to the sockets of this process, and to the doorbell for the others.
 
-The database is the log. Whatever does not come through the gate in order within 100 ms is read from it.
+The database is the log. What the doorbell does not bring, `poll` finds, and the gates read it back.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,139 +13,217 @@ import structlog
 
 from gochat.contract.encode import delta_out, me_delta_out
 from gochat.contract.ids import id_out
-from gochat.core.delta import Change, Committed, Why
-from gochat.core.errors import ChatError, NotFound
+from gochat.core.delta import Change, Committed, MeChange, Why
+from gochat.core.errors import ChatError, NotFound, SessionRevoked
 from gochat.core.model import ConversationId, SessionId, UserId
-from gochat.core.ports import Reader
-from gochat.core.queries import Membership
+from gochat.core.ports import ChangeLog, Reader
+from gochat.core.queries import Batch, Membership
 from gochat.events.connection import Connection, Roster
-from gochat.events.doorbell import MAX_PAYLOAD, Doorbell, Ring
-from gochat.events.gate import Gate, Notice
+from gochat.events.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
+from gochat.events.gate import Notice, OwnNotice
+from gochat.events.gates import RETRY_S, Gates
 from gochat.events.sockets import Sockets, conversation_room, screen_room, user_room
+from gochat.events.visibility import NEWER_THAN_ALL, Visibility
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_S = 0.1
-"""How long a delta waits for one before it that may still be on its way."""
-RETRY_S = 1.0
-"""When a repair that failed is tried again."""
-NEWER_THAN_ALL = 1 << 62
-"""A seq that no message has."""
+MAX_ROOMS = 16
+"""Of more who come or go at once not each is told in his own room, but all processes."""
 
 
 class Fanout:
     """`core.ports.Publisher` for the sockets here."""
 
-    def __init__(self, sockets: Sockets, roster: Roster, reader: Reader, doorbell: Doorbell) -> None:
+    def __init__(
+        self, sockets: Sockets, roster: Roster, reader: Reader, changes: ChangeLog, doorbell: Doorbell
+    ) -> None:
         self._sockets = sockets
         self._roster = roster
         self._reader = reader
+        self._changes = changes
         self._doorbell = doorbell
-        self._gates: dict[ConversationId, Gate] = {}
-        self._repairs: dict[ConversationId, asyncio.Task[None]] = {}
-        self._hidden: dict[ConversationId, dict[str, int]] = {}
+        self._conversations = Gates("conversation", self._hand_on, self._read_conversation)
+        self._own = Gates("user", self._hand_on_own, self._read_own)
+        self._visibility = Visibility(sockets)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # ---- from the writer of this process, and from the doorbell of the others
+    # ---- from the writer of this process, from the doorbell of the others, from the log of all
 
     def publish(self, committed: Committed) -> None:
         """Hand on what this process committed, and ring for the others."""
         for change in committed.changes:
             notice = _notice(change)
-            self.receive(notice)
-            self._doorbell.ring(_ring(notice))
+            self._receive(notice)
+            self._ring(notice)
         for me in committed.me:
-            payload = orjson.dumps(me_delta_out(me))
-            self._sockets.broadcast("me:changed", payload, user_room(me.user_id))
-            self._doorbell.ring(Ring("me", {"user": me.user_id}, payload))
+            own = _own_notice(me)
+            self._receive_own(own)
+            header = {"user": own.user_id, "since": own.since, "revision": own.revision}
+            self._doorbell.ring(user_room(own.user_id), Ring("me", header, own.payload or b""))
 
     def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         """A session was ended here: its sockets are told and dismissed, everywhere."""
         self._dismiss(user_id, session_id, code)
-        self._doorbell.ring(Ring("revoked", {"user": user_id, "session": session_id, "code": code}))
+        header = {"user": user_id, "session": session_id, "code": code}
+        self._doorbell.ring(user_room(user_id), Ring("revoked", header))
 
     def heard(self, ring: Ring) -> None:
         """What another process rang; other topics are not for here."""
         header = ring.header
         match ring.topic:
             case "delta":
-                self.receive(_heard(ring))
+                self._receive(_heard(ring))
             case "me":
-                self._sockets.broadcast("me:changed", ring.payload, user_room(header["user"]))
+                payload = ring.payload or None
+                self._receive_own(OwnNotice(header["user"], header["since"], header["revision"], payload))
             case "revoked":
                 self._dismiss(header["user"], header["session"], header["code"])
 
-    def receive(self, notice: Notice) -> None:
-        """A notice of any process: through the gate, if anyone here is concerned."""
-        cid = notice.conversation_id
-        gate = self._gates.get(cid)
-        if gate is None:
-            if not self._roster.of(notice.joined):
-                return
-            gate = self._gates[cid] = Gate(notice.since)
-        for passed in gate.offer(notice):
-            self._hand_on(passed)
-        if gate.missing:
-            self._start_repair(cid)
+    def learn(self, batches: Iterable[Batch]) -> None:
+        """What was committed by whichever process, as its log says; most of it was handed on already."""
+        own: dict[UserId, tuple[int, int]] = {}
+        for batch in batches:
+            for cid, (since, revision) in batch.conversations.items():
+                self._receive(Notice(Why.CHANGES, cid, since, revision, None, batch.joined.get(cid, ())))
+            for user_id, (since, revision) in batch.users.items():
+                first, last = own.get(user_id, (since, revision))
+                own[user_id] = min(first, since), max(last, revision)
+        for user_id, (since, revision) in own.items():
+            self._receive_own(OwnNotice(user_id, since, revision, None))
 
-    def _dismiss(self, user_id: UserId, session_id: SessionId, code: str) -> None:
-        for connection in self._roster.of((user_id,)):
-            if connection.identity.session_id == session_id:
-                self._sockets.broadcast("session:revoked", orjson.dumps({"code": code}), connection.sid)
-                self._sockets.dismiss(connection.sid)
+    def learn_revoked(self, sessions: Iterable[tuple[SessionId, UserId]]) -> None:
+        """Sessions that were ended of late, by whichever process."""
+        for session_id, user_id in sessions:
+            self._dismiss(user_id, session_id, SessionRevoked.code)
+
+    async def compare(self, *, memberships: bool) -> bool:
+        """Find out what was missed, whenever that was; False if the database has less than was handed on.
+
+        Args:
+            memberships: whether users may have become members of what is not heard here yet.
+
+        Raises:
+            ChatError: the database does not answer.
+        """
+        conversations, own = self._conversations.revisions(), self._own.revisions()
+        revisions = await self._changes.revisions(conversations)
+        me_revisions = await self._changes.me_revisions(own)
+        if any(revisions.get(cid, 0) < revision for cid, revision in conversations.items()):
+            return False
+        if any(me_revisions.get(user_id, 0) < revision for user_id, revision in own.items()):
+            return False
+        for cid, revision in revisions.items():
+            self._conversations.learn(cid, revision)
+        for user_id, revision in me_revisions.items():
+            self._own.learn(user_id, revision)
+        for user_id in own if memberships else ():
+            for membership in (await self._reader.memberships(user_id)).conversations:
+                if membership.conversation_id not in self._conversations:
+                    self._receive(_joined(membership, user_id))
+        return True
 
     # ---- sockets that come and go
 
     async def attach(self, connection: Connection) -> None:
         """Enter a socket into the rooms of its user's conversations; then it is ready.
 
-        Revisions are read after the rooms were entered, so nothing falls between.
+        What is new in a conversation by the time that the doorbell is heard for it is told as a repair, so
+        nothing falls between.
         """
-        self._sockets.enter(connection.sid, user_room(connection.user_id))
-        memberships = await self._reader.memberships(connection.user_id)
-        opened = self._enter(connection, memberships)
+        user_id = connection.user_id
+        self._sockets.enter(connection.sid, user_room(user_id))
+        self._doorbell.listen(user_room(user_id))
+        await self._doorbell.confirmed()
+        memberships = await self._reader.memberships(user_id)
+        if user_id not in self._own:
+            self._own.open(user_id, memberships.me_revision)
+        opened = self._enter(connection, memberships.conversations)
         if opened:
-            for membership in await self._reader.memberships(connection.user_id):
-                gate = self._gates.get(membership.conversation_id)
-                if gate is not None and membership.conversation_id in opened:
-                    gate.revision = max(gate.revision, membership.revision)
+            await self._catch_up(opened)
         connection.ready.set()
 
-    def detach(self, connection: Connection, rooms: Iterable[ConversationId]) -> None:
-        """A socket went: forget the conversations that nobody here hears any more."""
-        for cid in rooms:
-            self._show_from(cid, connection.sid, 1)
+    def detach(self, connection: Connection, conversations: Iterable[ConversationId]) -> None:
+        """A socket went: forget what nobody here hears any more."""
+        for cid in conversations:
+            self._visibility.show_from(cid, connection.sid, 1)
             self._forget_if_empty(cid)
+        if not self._roster.of((connection.user_id,)):
+            self._own.close(connection.user_id)
+            self._doorbell.unlisten(user_room(connection.user_id))
+
+    def start_anew(self) -> None:
+        """Forget how far everything was handed on: the sockets that are here will not stay."""
+        for cid in self._conversations.revisions():
+            self._doorbell.unlisten(conversation_room(cid))
+        self._conversations.close_all()
+        self._own.close_all()
+        self._visibility.clear()
 
     def close(self) -> None:
-        """Stop the repairs that are under way."""
-        for task in (*self._tasks, *self._repairs.values()):
+        """Stop what is under way."""
+        self.start_anew()
+        for task in self._tasks:
             task.cancel()
 
-    # ---- inside
+    # ---- conversations
 
-    def _enter(self, connection: Connection, memberships: Iterable[Membership]) -> set[ConversationId]:
-        """The conversations whose gate was opened by it."""
-        opened = set()
+    def _receive(self, notice: Notice) -> None:
+        """A notice of any process: through the gate, if anyone here is concerned."""
+        cid = notice.conversation_id
+        if cid not in self._conversations:
+            if not self._roster.of(notice.joined):
+                return
+            self._open(cid, notice.since)
+            self._spawn(self._catch_up([cid]))
+        self._conversations.offer(cid, notice)
+
+    def _open(self, cid: ConversationId, revision: int) -> None:
+        self._conversations.open(cid, revision)
+        self._doorbell.listen(conversation_room(cid))
+
+    async def _catch_up(self, conversations: Collection[ConversationId]) -> None:
+        """Find out what was committed before the doorbell was heard for them."""
+        await self._doorbell.confirmed()
+        try:
+            revisions = await self._changes.revisions(conversations)
+        except ChatError as error:
+            log.warning("catch_up_failed", code=error.code)
+            return
+        for cid, revision in revisions.items():
+            self._conversations.learn(cid, revision)
+
+    def _ring(self, notice: Notice) -> None:
+        """Who comes or goes is told where he is: the conversation's own room is not heard there yet."""
+        people = {*notice.joined, *notice.left}
+        rooms = [EVERYBODY] if len(people) > MAX_ROOMS else [user_room(user_id) for user_id in people]
+        ring = _ring(notice)
+        for room in (conversation_room(notice.conversation_id), *rooms):
+            self._doorbell.ring(room, ring)
+
+    def _enter(self, connection: Connection, memberships: Iterable[Membership]) -> list[ConversationId]:
+        """The conversations that were not heard here before it."""
+        opened = []
         for membership in memberships:
             cid = membership.conversation_id
+            if cid in connection.left:  # while they were read
+                continue
             self._sockets.enter(connection.sid, conversation_room(cid))
-            self._show_from(cid, connection.sid, membership.visible_from_seq)
-            if cid not in self._gates:
-                self._gates[cid] = Gate(membership.revision)
-                opened.add(cid)
+            self._visibility.show_from(cid, connection.sid, membership.visible_from_seq)
+            if cid not in self._conversations:
+                self._open(cid, membership.revision)
+                opened.append(cid)
         return opened
 
     def _hand_on(self, notice: Notice) -> None:
         assert notice.payload is not None  # the gate passes no other
-        skip = self._without_old_messages(notice)
+        skip = self._visibility.without_old_messages(notice)
         if notice.joined:
             skip += self._welcome(notice)
         if notice.left:
             self._farewell(notice)
         room = conversation_room(notice.conversation_id)
         self._sockets.broadcast(notice.event, notice.payload, room, skip)
-        if notice.left:
+        if notice.left or notice.apart:
             self._forget_if_empty(notice.conversation_id)
 
     def _welcome(self, notice: Notice) -> list[str]:
@@ -153,10 +231,11 @@ class Fanout:
         cid = notice.conversation_id
         told: list[str] = []
         for connection in self._roster.of(notice.joined):
+            connection.left.discard(cid)
             self._sockets.enter(connection.sid, conversation_room(cid))
-            if notice.since > 0:
+            if notice.since > 0 or notice.apart:
                 told.append(connection.sid)
-                self._show_from(cid, connection.sid, NEWER_THAN_ALL)
+                self._visibility.show_from(cid, connection.sid, NEWER_THAN_ALL)
                 self._spawn(self._tell_whole(connection, notice))
         return told
 
@@ -176,7 +255,7 @@ class Fanout:
                 await asyncio.sleep(RETRY_S)
                 continue
             assert delta.me is not None  # an answer for one user has it
-            self._show_from(cid, connection.sid, delta.me.visible_from_seq)
+            self._visibility.show_from(cid, connection.sid, delta.me.visible_from_seq)
             whole = orjson.dumps(delta_out(replace(delta, gap=True)))
             self._sockets.broadcast(notice.event, whole, connection.sid)
             return
@@ -192,66 +271,52 @@ class Fanout:
             }
         )
         for connection in self._roster.of(notice.left):
+            if not connection.ready.is_set():
+                connection.left.add(cid)
             self._sockets.leave(connection.sid, conversation_room(cid))
             self._sockets.leave(connection.sid, screen_room(cid))
             connection.screens.discard(cid)
-            self._show_from(cid, connection.sid, 1)
+            self._visibility.show_from(cid, connection.sid, 1)
             self._sockets.broadcast(notice.event, payload, connection.sid)
 
-    def _show_from(self, cid: ConversationId, sid: str, seq: int) -> None:
-        """Remember from which message on a socket may see a conversation."""
-        if seq > 1:
-            self._hidden.setdefault(cid, {})[sid] = seq
-        elif cid in self._hidden:
-            self._hidden[cid].pop(sid, None)
-
-    def _without_old_messages(self, notice: Notice) -> list[str]:
-        """Send a delta without the messages from before a socket's time to those it concerns."""
-        hidden = self._hidden.get(notice.conversation_id)
-        if not hidden:
-            return []
-        payload = orjson.loads(notice.payload or b"{}")
-        messages = payload.get("messages", ())
-        oldest = min((message["seq"] for message in messages), default=NEWER_THAN_ALL)
-        skip = [sid for sid, visible_from in hidden.items() if oldest < visible_from]
-        for sid in skip:
-            payload["messages"] = [message for message in messages if message["seq"] >= hidden[sid]]
-            self._sockets.broadcast(notice.event, orjson.dumps(payload), sid)
-        return skip
-
-    def _start_repair(self, cid: ConversationId) -> None:
-        if cid not in self._repairs:
-            task = asyncio.create_task(self._repair(cid))
-            self._repairs[cid] = task
-            task.add_done_callback(lambda _: self._repairs.pop(cid, None))
-
-    async def _repair(self, cid: ConversationId) -> None:
-        """Wait a moment for what is missing; then read it and hand it on as one delta."""
-        delay = PATIENCE_S
-        while True:
-            await asyncio.sleep(delay)
-            gate = self._gates.get(cid)
-            if gate is None or not gate.missing:
-                return
-            delay = PATIENCE_S
-            try:
-                delta = await self._reader.repair(cid, gate.revision)
-            except ChatError as error:
-                log.warning("repair_failed", conversation=cid, code=error.code)
-                delay = RETRY_S
-                continue
-            log.info("repaired", conversation=cid, since=delta.since, revision=delta.revision)
-            joined = tuple(m.user_id for m in delta.members if m.active and m.joined_revision > delta.since)
-            left = tuple(m.user_id for m in delta.members if not m.active)
-            payload = orjson.dumps(delta_out(delta))
-            notice = Notice(Why.CHANGES, cid, delta.since, delta.revision, payload, joined, left)
-            for passed in gate.offer(notice):
-                self._hand_on(passed)
+    async def _read_conversation(self, cid: ConversationId, since: int) -> Notice:
+        """What was missed of a conversation, as one notice; who joined meanwhile is told apart."""
+        delta = await self._reader.repair(cid, since)
+        joined = tuple(m.user_id for m in delta.members if m.active and m.joined_revision > delta.since)
+        if delta.since == 0:
+            joined = await self._reader.member_ids(cid)
+        left = tuple(m.user_id for m in delta.members if not m.active)
+        payload = orjson.dumps(delta_out(delta))
+        return Notice(Why.CHANGES, cid, delta.since, delta.revision, payload, joined, left, apart=True)
 
     def _forget_if_empty(self, cid: ConversationId) -> None:
-        if not self._sockets.members(conversation_room(cid)):
-            self._gates.pop(cid, None)
-            self._hidden.pop(cid, None)
+        if not self._sockets.members(conversation_room(cid)) and self._conversations.close(cid):
+            self._visibility.forget(cid)
+            self._doorbell.unlisten(conversation_room(cid))
+
+    # ---- what concerns one user alone
+
+    def _receive_own(self, notice: OwnNotice) -> None:
+        user_id = notice.user_id
+        if user_id not in self._own:
+            if not self._roster.of((user_id,)):
+                return
+            self._own.open(user_id, notice.since)
+        self._own.offer(user_id, notice)
+
+    def _hand_on_own(self, notice: OwnNotice) -> None:
+        assert notice.payload is not None  # the gate passes no other
+        self._sockets.broadcast("me:changed", notice.payload, user_room(notice.user_id))
+
+    async def _read_own(self, user_id: UserId, since: int) -> OwnNotice:
+        me = await self._reader.me(user_id, since)
+        return OwnNotice(user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
+
+    def _dismiss(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        for connection in self._roster.of((user_id,)):
+            if connection.identity.session_id == session_id:
+                self._sockets.broadcast("session:revoked", orjson.dumps({"code": code}), connection.sid)
+                self._sockets.dismiss(connection.sid)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -265,6 +330,16 @@ def _notice(change: Change) -> Notice:
     return Notice(
         change.why, delta.conversation_id, delta.since, delta.revision, payload, change.joined, change.left
     )
+
+
+def _own_notice(me: MeChange) -> OwnNotice:
+    return OwnNotice(me.user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
+
+
+def _joined(membership: Membership, user_id: UserId) -> Notice:
+    """As if he had just joined: numbers alone, so that all is read."""
+    revision = membership.revision
+    return Notice(Why.CHANGES, membership.conversation_id, 0, revision, None, (user_id,))
 
 
 def _ring(notice: Notice) -> Ring:

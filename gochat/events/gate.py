@@ -1,19 +1,36 @@
-"""The gate: every delta of a conversation passes it, so that sockets hear revisions in order, without holes.
+"""The gate: every entry of a log passes it, so that sockets hear revisions in order, once, without holes.
 
-No I/O: what is late or missing is for `Fanout` to time and to fetch.
+A log is a conversation's, or a user's own. No I/O: what is late or missing is for `gates` to time and fetch.
 """
 
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from gochat.core.model import ConversationId, UserId
 
 MAX_EARLY = 256
-"""Notices held while one before them is missing; more are dropped, and read back from the database."""
+"""Entries held while one before them is missing; more are dropped, and read back from the database."""
+
+
+class Entry(Protocol):
+    """What passes: a span of a log, encoded once. `payload`: JSON; None: read it from the database."""
+
+    @property
+    def since(self) -> int:
+        """The revision before it."""
+
+    @property
+    def revision(self) -> int:
+        """The revision after it."""
+
+    @property
+    def payload(self) -> bytes | None:
+        """The delta, as it goes to sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A delta on its way to sockets, encoded once. `payload`: JSON; None: read it from the database."""
+    """A delta of a conversation. `apart`: who joined is told the conversation whole, not this delta."""
 
     event: str
     conversation_id: ConversationId
@@ -22,38 +39,56 @@ class Notice:
     payload: bytes | None
     joined: tuple[UserId, ...] = ()
     left: tuple[UserId, ...] = ()
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNotice:
+    """A delta of a user's own log."""
+
+    user_id: UserId
+    since: int
+    revision: int
+    payload: bytes | None
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
 
 
 @dataclass(slots=True)
-class Gate:
-    """One conversation's place in its log: `revision` is the last that was handed on here."""
+class Gate(Generic[EntryT]):
+    """One log's place: `revision` is the last that was handed on here."""
 
     revision: int
     highest: int = 0
     """The highest revision that is known to exist."""
-    early: dict[int, Notice] = field(default_factory=dict)
+    early: dict[int, EntryT] = field(default_factory=dict)
     """By `since`: those that wait for the one before them."""
 
-    def offer(self, notice: Notice) -> list[Notice]:
-        """What may be handed on now that this notice came, in order; what was handed on before is dropped."""
-        self.highest = max(self.highest, notice.revision)
-        if notice.revision <= self.revision or notice.payload is None:
+    def offer(self, entry: EntryT) -> list[EntryT]:
+        """What may be handed on now that this one came, in order; what was handed on before is dropped."""
+        self.learn(entry.revision)
+        if entry.revision <= self.revision or entry.payload is None:
             return []
-        if notice.since > self.revision:
+        if entry.since > self.revision:
             if len(self.early) < MAX_EARLY:
-                self.early[notice.since] = notice
+                self.early[entry.since] = entry
             return []
-        return self._pass(notice)
+        return self._pass(entry)
+
+    def learn(self, revision: int) -> None:
+        """The log goes at least that far."""
+        self.highest = max(self.highest, revision)
 
     @property
     def missing(self) -> bool:
         """Whether something that exists has not come yet."""
         return self.highest > self.revision
 
-    def _pass(self, notice: Notice) -> list[Notice]:
+    def _pass(self, entry: EntryT) -> list[EntryT]:
         """This one, and those that waited for it."""
-        passed = [notice]
-        self.revision = notice.revision
+        passed = [entry]
+        self.revision = entry.revision
         for since in sorted(self.early):
             if since > self.revision:
                 break

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
@@ -18,6 +18,7 @@ from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import EngineServer
 from gochat.events.fanout import Fanout
+from gochat.events.presence import PresenceWatch
 from gochat.events.sockets import Sockets, conversation_of
 from gochat.events.typing import Typing
 
@@ -29,6 +30,8 @@ WARN_BEFORE_S = 60.0
 GRACE_S = 30.0
 """How long a connection outlives its token."""
 ATTACH_TIMEOUT_S = 10.0
+RESTART_S = 5.0
+"""Over how long sockets are closed that have to come again."""
 
 
 class EngineSockets:
@@ -76,14 +79,16 @@ class Connections:
         roster: Roster,
         fanout: Fanout,
         typing: Typing,
+        presence: PresenceWatch,
         authenticator: Authenticator,
     ) -> None:
         self._sockets = sockets
         self._roster = roster
         self._fanout = fanout
         self._typing = typing
+        self._presence = presence
         self._authenticator = authenticator
-        self._attaching: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
     async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
@@ -103,10 +108,9 @@ class Connections:
             raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
+        self._presence.came(connection.user_id)
         self.watch(connection)
-        task = asyncio.create_task(self._attach(connection))
-        self._attaching.add(task)
-        task.add_done_callback(self._attaching.discard)
+        self._spawn(self._attach(connection))
 
     async def disconnect(self, sid: str, rooms: Iterable[str]) -> None:
         """A socket went; `rooms` are those it was in."""
@@ -115,6 +119,7 @@ class Connections:
             return
         if connection.timer is not None:
             connection.timer.cancel()
+        self._presence.went(connection)
         for cid in connection.screens:
             self._typing.stop(cid, connection.user_id)
         places = [conversation_of(room) for room in rooms]
@@ -132,17 +137,33 @@ class Connections:
         )
 
     async def drain(self, seconds: float) -> None:
-        """Tell all sockets that the server goes, and close them spread over that time.
+        """Tell all sockets that the server goes, and when each is closed, spread over that time.
 
         They are closed without DISCONNECT, so that the client libraries come back, to another process.
         """
         self._draining = True
         connections = list(self._roster)
         random.shuffle(connections)
-        told = orjson.dumps({"retry_after_ms": int(seconds * 1000)})
-        for connection in connections:
-            self._sockets.broadcast("server:draining", told, connection.sid)
         pause = seconds / max(1, len(connections))
+        for place, connection in enumerate(connections):
+            told = orjson.dumps({"retry_after_ms": int(pause * place * 1000)})
+            self._sockets.broadcast("server:draining", told, connection.sid)
+        await self._evict(connections, pause)
+
+    def start_anew(self) -> None:
+        """The database tells another history: have every socket come again, and ask for what it lacks."""
+        self._fanout.start_anew()
+        connections = list(self._roster)
+        random.shuffle(connections)
+        self._spawn(self._evict(connections, RESTART_S / max(1, len(connections))))
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _evict(self, connections: Iterable[Connection], pause: float) -> None:
+        """Close one after the other, so that they do not all return at the same moment."""
         start = time.monotonic()
         for done, connection in enumerate(connections, 1):
             self._sockets.evict(connection.sid)
@@ -150,10 +171,10 @@ class Connections:
             if ahead > 0:
                 await asyncio.sleep(ahead)
 
-    def close(self) -> None:
-        """Stop what is under way."""
-        for task in self._attaching:
-            task.cancel()
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _attach(self, connection: Connection) -> None:
         """Bring it into its rooms; if that can't be done in time, it has to come again."""

@@ -9,7 +9,7 @@ from gochat.contract.ids import id_out
 from gochat.contract.shapes import TypingChanged
 from gochat.core.model import ConversationId, UserId
 from gochat.events.doorbell import Doorbell, Ring
-from gochat.events.sockets import Sockets, screen_room
+from gochat.events.sockets import Sockets, conversation_room, screen_room
 
 TTL_S = 6.0
 """How long one `typing:start` holds; apps repeat it every few seconds."""
@@ -29,13 +29,13 @@ class Typing:
     def start(self, cid: ConversationId, user_id: UserId) -> None:
         """A user of this process types."""
         self._set(cid, user_id, True)
-        self._doorbell.ring(Ring("typing", {"conversation": cid, "user": user_id, "on": True}))
+        self._ring(cid, user_id, True)
 
     def stop(self, cid: ConversationId, user_id: UserId) -> None:
         """A user of this process stopped, if he typed at all."""
         if user_id in self._until.get(cid, ()):
             self._set(cid, user_id, False)
-            self._doorbell.ring(Ring("typing", {"conversation": cid, "user": user_id, "on": False}))
+            self._ring(cid, user_id, False)
 
     def heard(self, ring: Ring) -> None:
         """What another process rang; other topics are not for here."""
@@ -47,6 +47,10 @@ class Typing:
         """Stop the timers."""
         for timer in self._timers.values():
             timer.cancel()
+
+    def _ring(self, cid: ConversationId, user_id: UserId, on: bool) -> None:
+        header = {"conversation": cid, "user": user_id, "on": on}
+        self._doorbell.ring(conversation_room(cid), Ring("typing", header))
 
     def _set(self, cid: ConversationId, user_id: UserId, on: bool) -> None:
         loop = asyncio.get_running_loop()

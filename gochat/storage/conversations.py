@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
-from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership
+from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership, Memberships
 from gochat.storage import rows
-from gochat.storage.fetch import fetch, marks
+from gochat.storage.fetch import as_list, fetch, marks, parse_list
 
 _VIEW = f"""
 SELECT {rows.columns(rows.CONVERSATIONS, "c")},
@@ -38,9 +38,15 @@ ORDER BY page.last_message_at DESC, page.id DESC
 """
 _BELOW = "AND (c.last_message_at < ? OR (c.last_message_at = ? AND c.id < ?))"
 _MEMBERSHIPS = """
-SELECT me.conversation_id, c.revision, me.visible_from_seq
+SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
 FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
+"""
+# From the others' side: most have fewer conversations than members of a large group would be looked at.
+_ACQUAINTED = """
+SELECT DISTINCT other.user_id
+FROM members other JOIN members me ON me.conversation_id = other.conversation_id AND me.active = 1
+WHERE other.user_id IN ({}) AND other.active = 1 AND me.user_id = ?
 """
 _MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
@@ -50,9 +56,19 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 """
 
 
-def memberships(connection: Connection, user_id: UserId) -> tuple[Membership, ...]:
+def memberships(connection: Connection, user_id: UserId) -> Memberships:
     """See `core.ports.Reader.memberships`."""
-    return tuple(Membership(*row) for row in fetch(connection, _MEMBERSHIPS, user_id))
+    values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
+    ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
+    return Memberships(me_revision or 0, tuple(Membership(*row) for row in parse_list(found)))
+
+
+def acquainted(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+    """See `core.ports.Reader.acquainted`."""
+    if not others:
+        return frozenset()
+    found = fetch(connection, _ACQUAINTED.format(marks(others)), *others, user_id)
+    return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
 
 
 def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:

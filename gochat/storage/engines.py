@@ -20,6 +20,8 @@ SQLITE_BUSY_TIMEOUT = 5
 
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _RECYCLE = 3600
+_LIST_BYTES = 64 << 20
+"""MariaDB cuts a JSON_ARRAYAGG after that."""
 
 
 def read_engine(url: str, size: int) -> Engine:
@@ -31,12 +33,17 @@ def read_engine(url: str, size: int) -> Engine:
 
 
 def write_engine(url: str) -> Engine:
-    """A new connection at each `connect()`: for the writer's pinned one, and for migrations.
+    """A new connection at each `connect()`: for the writer's pinned one.
 
     On MySQL at READ COMMITTED: what is read after the locks is what the last holder committed. It takes
     several statements in one round trip.
     """
-    return _engine(url, NullPool, "READ COMMITTED", CLIENT.MULTI_STATEMENTS)
+    return _engine(url, NullPool, "READ COMMITTED", client_flag=CLIENT.MULTI_STATEMENTS)
+
+
+def migration_engine(url: str, patience: int) -> Engine:
+    """The same for statements that may take `patience` seconds, or wait as long for a lock."""
+    return _engine(url, NullPool, "READ COMMITTED", patience=patience)
 
 
 @contextmanager
@@ -74,7 +81,15 @@ def _roll_back(connection: Connection) -> None:
         connection.invalidate()
 
 
-def _engine(url: str, pool: type[Pool], isolation: str, client_flag: int = 0, **options: Any) -> Engine:
+def _engine(
+    url: str,
+    pool: type[Pool],
+    isolation: str,
+    *,
+    patience: int | None = None,
+    client_flag: int = 0,
+    **options: Any,
+) -> Engine:
     target = make_url(url)
     sqlite = target.get_backend_name() == "sqlite"
     engine = create_engine(
@@ -82,7 +97,8 @@ def _engine(url: str, pool: type[Pool], isolation: str, client_flag: int = 0, **
         poolclass=pool,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        connect_args=_sqlite_arguments() if sqlite else _mysql_arguments(client_flag),
+        hide_parameters=True,
+        connect_args=_sqlite_arguments(patience) if sqlite else _mysql_arguments(patience, client_flag),
         **options,
     )
     settings = _sqlite_session() if sqlite else _mysql_session(isolation)
@@ -101,21 +117,25 @@ def _with_charset(url: URL) -> URL:
     return url.update_query_dict({"charset": "utf8mb4"})
 
 
-def _mysql_arguments(client_flag: int) -> dict[str, Any]:
+def _mysql_arguments(patience: int | None, client_flag: int) -> dict[str, Any]:
+    timeout = patience or SOCKET_TIMEOUT
     return {
         "connect_timeout": CONNECT_TIMEOUT,
-        "read_timeout": SOCKET_TIMEOUT,
-        "write_timeout": SOCKET_TIMEOUT,
+        "read_timeout": timeout,
+        "write_timeout": timeout,
         "client_flag": client_flag,
     }
 
 
 def _mysql_session(isolation: str) -> tuple[str, ...]:
-    return (f"SET SESSION sql_mode = '{_SQL_MODE}'", f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}")
+    return (
+        f"SET SESSION sql_mode = '{_SQL_MODE}', group_concat_max_len = {_LIST_BYTES}",
+        f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}",
+    )
 
 
-def _sqlite_arguments() -> dict[str, Any]:
-    return {"timeout": SQLITE_BUSY_TIMEOUT}
+def _sqlite_arguments(patience: int | None) -> dict[str, Any]:
+    return {"timeout": patience or SQLITE_BUSY_TIMEOUT}
 
 
 def _sqlite_session() -> tuple[str, ...]:

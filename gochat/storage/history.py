@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from gochat.core.errors import NotFound
 from gochat.core.history import span
-from gochat.core.messages import only_numbers
+from gochat.core.messages import told_again
 from gochat.core.model import ConversationId, Message, UserId
 from gochat.core.queries import HistoryPage
 from gochat.storage import rows
@@ -23,9 +23,10 @@ SELECT {rows.columns(rows.MESSAGES, "x")} FROM messages x
 WHERE x.conversation_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq
 """
 _STATUS = f"""
-SELECT me.active, {rows.columns(rows.MESSAGES, "x")}
+SELECT me.visible_from_seq, {rows.columns(rows.MESSAGES, "x")}
 FROM messages x
-LEFT JOIN members me ON me.user_id = x.sender_id AND me.conversation_id = x.conversation_id
+LEFT JOIN members me
+  ON me.user_id = x.sender_id AND me.conversation_id = x.conversation_id AND me.active = 1
 WHERE x.sender_id = ? AND x.client_message_id IN ({{}})
 """
 
@@ -60,5 +61,5 @@ def status(connection: Connection, user_id: UserId, keys: Iterable[bytes]) -> Ma
     if not wanted:
         return {}
     found = fetch(connection, _STATUS.format(marks(wanted)), user_id, *wanted)
-    messages = ((active, rows.message(row)) for active, *row in found)
-    return {it.client_message_id: it if active else only_numbers(it) for active, it in messages}
+    messages = ((visible_from, rows.message(row)) for visible_from, *row in found)
+    return {it.client_message_id: told_again(it, visible_from) for visible_from, it in messages}

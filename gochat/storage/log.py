@@ -1,19 +1,23 @@
 """The log that every process writes with its batches, for all the others to read."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from gochat.core.model import ConversationId
-from gochat.core.queries import Batch
+from gochat.core.model import ConversationId, Millis, SessionId, UserId
+from gochat.core.queries import Batch, Heads
 from gochat.storage.database import Database
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.fetch import fetch, marks
 from gochat.storage.rows import changes_in
 
-_EPOCH = "SELECT epoch FROM epochs WHERE id = 1"
-_HEADS = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
 _BATCHES = "SELECT process_id, n, changes FROM batches WHERE {} ORDER BY process_id, n LIMIT ?"
 _AFTER = "(process_id = ? AND n > ?)"
+_PROCESSES = 100
+"""Of how many processes batches are asked for at once."""
+_REVOKED = "SELECT id, user_id FROM sessions WHERE revoked_at > ?"
+_ME_REVISIONS = "SELECT id, me_revision FROM users WHERE id IN ({})"
 _REVISIONS = "SELECT id, revision FROM conversations WHERE id IN ({})"
 _CHUNK = 1_000
 
@@ -21,50 +25,55 @@ _CHUNK = 1_000
 class BatchLog:
     """Implements `core.ports.ChangeLog`, which documents the methods."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, guard: EpochGuard) -> None:
         self._database = database
+        self._guard = guard
 
-    async def epoch(self) -> str:
-        """Which history the database tells."""
-        return await self._database.read(_epoch)
-
-    async def heads(self) -> Mapping[int, int]:
-        """The number of the last batch of each process."""
-        return await self._database.read(_heads)
+    async def heads(self) -> Heads:
+        """How far the log is."""
+        return await self._database.read(self._guard.check)
 
     async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
         """The batches after those known."""
         return await self._database.read(_batches, dict(after), limit)
 
+    async def revoked(self, within_ms: int) -> tuple[tuple[SessionId, UserId], ...]:
+        """Sessions ended of late."""
+        return await self._database.read(_revoked, time.time_ns() // 1_000_000 - within_ms)
+
+    async def renew_epoch(self) -> None:
+        """History was lost."""
+        await self._database.read(self._guard.renew)
+
+    async def me_revisions(self, user_ids: Iterable[UserId]) -> Mapping[UserId, int]:
+        """How far users' own logs are."""
+        return await self._database.read(_revisions, _ME_REVISIONS, tuple(user_ids))
+
     async def revisions(self, conversation_ids: Iterable[ConversationId]) -> Mapping[ConversationId, int]:
         """How far those conversations are that exist."""
-        return await self._database.read(_revisions, tuple(conversation_ids))
-
-
-def _epoch(connection: Connection) -> str:
-    ((epoch,),) = fetch(connection, _EPOCH)
-    return str(epoch)
-
-
-def _heads(connection: Connection) -> dict[int, int]:
-    return {row[0]: row[1] for row in fetch(connection, _HEADS)}
+        return await self._database.read(_revisions, _REVISIONS, tuple(conversation_ids))
 
 
 def _batches(connection: Connection, after: Mapping[int, int], limit: int) -> tuple[Batch, ...]:
-    """Whether there is anything new is asked first: a look at the end of each process's part of the index."""
-    new = [(it, after.get(it, 0)) for it, n in _heads(connection).items() if n > after.get(it, 0)]
-    if not new:
-        return ()
-    where = " OR ".join([_AFTER] * len(new))
-    found = fetch(connection, _BATCHES.format(where), *(value for pair in new for value in pair), limit)
-    changes = ((process_id, n, changes_in(text)) for process_id, n, text in found)
-    return tuple(Batch(process_id, n, it.conversations, it.users) for process_id, n, it in changes)
+    batches: list[Batch] = []
+    processes = list(after.items())
+    for first in range(0, len(processes), _PROCESSES):
+        some = processes[first : first + _PROCESSES]
+        where = " OR ".join([_AFTER] * len(some))
+        values = (value for pair in some for value in pair)
+        for process_id, n, text in fetch(connection, _BATCHES.format(where), *values, limit):
+            changes = changes_in(text)
+            batches.append(Batch(process_id, n, changes.conversations, changes.users, changes.joined))
+    return tuple(batches)
 
 
-def _revisions(connection: Connection, ids: Sequence[ConversationId]) -> dict[ConversationId, int]:
-    revisions: dict[ConversationId, int] = {}
+def _revoked(connection: Connection, after: Millis) -> tuple[tuple[SessionId, UserId], ...]:
+    return tuple((row[0], row[1]) for row in fetch(connection, _REVOKED, after))
+
+
+def _revisions(connection: Connection, statement: str, ids: Sequence[int]) -> dict[int, int]:
+    revisions: dict[int, int] = {}
     for first in range(0, len(ids), _CHUNK):
         some = ids[first : first + _CHUNK]
-        for cid, revision in fetch(connection, _REVISIONS.format(marks(some)), *some):
-            revisions[cid] = revision
+        revisions.update((row[0], row[1]) for row in fetch(connection, statement.format(marks(some)), *some))
     return revisions

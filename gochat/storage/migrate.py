@@ -13,10 +13,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from gochat.storage.engines import transaction, write_engine
+from gochat.storage.engines import migration_engine, transaction
 
 LOCK_TIMEOUT = 60
 """Seconds to wait for another process that migrates the same database."""
+STATEMENT_TIMEOUT = 3_600
+"""Seconds for one statement, which may copy a large table."""
 
 
 class MigrationLockedError(Exception):
@@ -81,7 +83,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 @contextmanager
 def _connect(url: str) -> Iterator[Connection]:
-    engine = write_engine(url)
+    engine = migration_engine(url, STATEMENT_TIMEOUT)
     try:
         with engine.connect() as connection:
             yield connection
@@ -91,7 +93,7 @@ def _connect(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """On SQLite one transaction, all or nothing. MySQL commits at every CREATE, so there a named lock."""
+    """On SQLite one transaction, all or nothing. MySQL commits at every CREATE: there a named lock."""
     if connection.dialect.name == "sqlite":
         with transaction(connection):
             yield

@@ -9,8 +9,9 @@ from gochat.core.queries import (
     ConversationPage,
     ConversationView,
     HistoryPage,
+    MeDelta,
     MemberPage,
-    Membership,
+    Memberships,
     SyncPage,
     SyncRequest,
 )
@@ -25,7 +26,7 @@ class ConversationReader:
         self._database = database
         self._limits = limits
 
-    async def memberships(self, user_id: UserId) -> tuple[Membership, ...]:
+    async def memberships(self, user_id: UserId) -> Memberships:
         """All active memberships."""
         return await self._database.read(conversations.memberships, user_id)
 
@@ -81,6 +82,14 @@ class ConversationReader:
     async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
         """What all members have to know."""
         return await self._database.read(sync.repair, conversation_id, since, self._limits)
+
+    async def me(self, user_id: UserId, since: int) -> MeDelta:
+        """What changed in a user's own log."""
+        return await self._database.read(sync.me, user_id, since)
+
+    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Who shares a conversation."""
+        return await self._database.read(conversations.acquainted, user_id, tuple(others))
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks."""

@@ -216,15 +216,22 @@ class Changes:
 
     conversations: Mapping[ConversationId, tuple[int, int]]
     """The revision before the batch, and after it."""
-    users: Mapping[UserId, int]
-    """The revision of the user's own log after the batch."""
+    users: Mapping[UserId, tuple[int, int]]
+    """The same of the users' own logs."""
+    joined: Mapping[ConversationId, tuple[UserId, ...]]
+    """Who became a member."""
 
 
 def changes_out(state: State) -> str:
     """What the batch changed, as it is stored."""
     spans = {str(cid): span for cid, span in state.spans().items()}
-    users = {str(user_id): state.me[user_id] for user_id in state.me_since}
-    return orjson.dumps({"conversations": spans, "users": users}).decode()
+    users = {str(user_id): (since, state.me[user_id]) for user_id, since in state.me_since.items()}
+    joined = {
+        str(cid): newcomers
+        for cid, decisions in state.decisions.items()
+        if (newcomers := [user_id for decision in decisions for user_id in decision.joined])
+    }
+    return orjson.dumps({"conversations": spans, "users": users, "joined": joined}).decode()
 
 
 def changes_in(text: str) -> Changes:
@@ -232,5 +239,6 @@ def changes_in(text: str) -> Changes:
     stored = orjson.loads(text)
     return Changes(
         {int(cid): (since, revision) for cid, (since, revision) in stored["conversations"].items()},
-        {int(user_id): revision for user_id, revision in stored["users"].items()},
+        {int(user_id): (since, revision) for user_id, (since, revision) in stored["users"].items()},
+        {int(cid): tuple(user_ids) for cid, user_ids in stored["joined"].items()},
     )

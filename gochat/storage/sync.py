@@ -6,6 +6,8 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,34 +20,42 @@ from gochat.core.sync import MAX_CHANGES, Agenda, Candidate, Item, Outline, Page
 from gochat.storage import rows
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
-from gochat.storage.fetch import dialect, fetch, fetch_union
+from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
+
+T = TypeVar("T", Message, Member)
 
 _CHUNK = 25
 """Conversations that are looked at together, until the answer is full."""
 
-# One statement, so that a phone which has everything costs one round trip. The row with an epoch is not a
-# conversation's; the columns are laid out so that in each one all values have one type.
+_SURE = 20
+"""So few revisions that the messages that changed in them are not counted."""
+
+# One statement, so that a phone which has everything costs one round trip.
 _OUTLINES = """
-SELECT e.epoch, u.me_revision, {now}, NULL, NULL, NULL
+SELECT e.epoch, u.me_revision, {now}, (
+  SELECT {outlines} FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
+)
 FROM epochs e LEFT JOIN users u ON u.id = ? WHERE e.id = 1
-UNION ALL
-SELECT NULL, me.conversation_id, me.active, me.revision, c.revision, c.last_message_at
-FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
 """
+_OUTLINE = (
+    "me.conversation_id",
+    "CASE me.active WHEN 1 THEN 0 ELSE me.revision END",
+    "c.revision",
+    "c.last_message_at",
+)
 _CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
 
-_COUNT = f"""
-SELECT ?, COUNT(*) FROM (
+_ME_REVISION = "SELECT me_revision FROM users WHERE id = ?"
+_COUNT = f"""(SELECT COUNT(*) FROM (
   SELECT 1 FROM messages WHERE conversation_id = ? AND revision > ? AND seq >= ? LIMIT {MAX_CHANGES + 1}
-) changed
-"""
-_MESSAGES = f"SELECT {rows.columns(rows.MESSAGES, 'x')} FROM messages x WHERE x.conversation_id = ?"
-_NEWEST = f"{_MESSAGES} AND x.seq > ?"
-_CHANGED = f"{_MESSAGES} AND x.revision > ? AND x.seq >= ?"
-_FIRST_CHANGED = f"SELECT * FROM ({_CHANGED} ORDER BY x.revision LIMIT ?) part"
-_MEMBERS = f"SELECT {rows.columns(rows.MEMBERS, 'm')} FROM members m WHERE m.conversation_id = ?"
-_ALL_MEMBERS = f"{_MEMBERS} AND m.active = 1"
-_CHANGED_MEMBERS = f"{_MEMBERS} AND m.revision > ? AND m.revision <= ?"
+) changed)"""
+_MESSAGES = f"SELECT {rows.columns(rows.MESSAGES, 'x')} FROM messages x"
+_NEWEST = "x.conversation_id = ? AND x.seq > ?"
+_CHANGED = "x.conversation_id = ? AND x.revision > ? AND x.seq >= ?"
+_FIRST_CHANGED = f"{_MESSAGES} WHERE {_CHANGED} ORDER BY x.revision LIMIT ?"
+_MEMBERS = f"SELECT {rows.columns(rows.MEMBERS, 'm')} FROM members m"
+_ALL_MEMBERS = "m.conversation_id = ? AND m.active = 1"
+_CHANGED_MEMBERS = "m.conversation_id = ? AND m.revision > ? AND m.revision <= ?"
 
 _OWN = f"""
 SELECT c.last_seq, {rows.columns(rows.MEMBERS, "me")}
@@ -81,7 +91,22 @@ def repair(connection: Connection, conversation_id: ConversationId, since: int, 
         found = fetch(connection, _CONVERSATION, conversation_id)
         if not found:
             raise NotFound("There is no such conversation.", field="conversation_id")
-        return _only(connection, start(rows.conversation(found[0]), None, None, since), limits)
+        item = start(rows.conversation(found[0]), None, None, since)
+        changed = _count_changed(connection, (item,))[conversation_id]
+        if changed > MAX_CHANGES and not item.whole:
+            item = replace(item, messages=MAX_CHANGES, partial=True)
+        else:
+            item = settle(item, changed)
+        (delta,) = _deltas(connection, (item,), limits)
+        return delta
+
+
+def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
+    """See `core.ports.Reader.me`."""
+    with snapshot(connection):
+        found = fetch(connection, _ME_REVISION, user_id)
+        revision = found[0][0] if found else 0
+        return _me(connection, user_id, *((since, False) if since <= revision else (0, True)), revision)
 
 
 def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
@@ -103,10 +128,10 @@ def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: 
 
 def _outlines(connection: Connection, user_id: UserId) -> tuple[list[Outline], int, str, int]:
     """A user's memberships, the revision of his own log, the epoch and the time."""
-    statement = _OUTLINES.format(now=dialect(connection).clock)
-    found = fetch(connection, statement, user_id, user_id)
-    ((epoch, me_revision, now, *_),) = [row for row in found if row[0] is not None]
-    return [Outline._make(row[1:]) for row in found if row[0] is None], me_revision or 0, epoch, now
+    outlines = as_list(connection, *_OUTLINE)
+    statement = _OUTLINES.format(now=dialect(connection).clock, outlines=outlines)
+    ((epoch, me_revision, now, found),) = fetch(connection, statement, user_id, user_id)
+    return [Outline._make(row) for row in parse_list(found)], me_revision or 0, epoch, now
 
 
 def _page(
@@ -135,38 +160,33 @@ def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Seque
         }
         changed = _count_changed(connection, items.values())
         for place, cid in enumerate(known, first):
-            if cid in items and not page.take(settle(items[cid], changed.get(cid, 0))):
+            if cid in items and not page.take(settle(items[cid], changed[cid])):
                 return place
     return len(candidates)
 
 
 def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
-    """All that there is to tell of one conversation. There are no more changed messages than revisions."""
-    changed = item.conversation.revision - item.since
-    if changed > MAX_CHANGES:
-        changed = _count_changed(connection, (item,)).get(item.conversation.id, 0)
+    """All that there is to tell of one conversation."""
+    changed = _count_changed(connection, (item,))[item.conversation.id]
     (delta,) = _deltas(connection, (settle(item, changed),), limits)
     return delta
 
 
 def _count_changed(connection: Connection, items: Iterable[Item]) -> dict[ConversationId, int]:
-    """How many messages changed in each that is not told whole; one above `MAX_CHANGES` at most."""
-    parts = [
-        (_COUNT, (item.conversation.id, item.conversation.id, item.since, item.visible_from_seq))
-        for item in items
-        if not item.whole
-    ]
-    return {row[0]: row[1] for row in fetch_union(connection, parts)}
+    """How many messages changed in each at most: never more than there were revisions."""
+    changed = {item.conversation.id: item.conversation.revision - item.since for item in items}
+    unsure = [item for item in items if not item.whole and changed[item.conversation.id] > _SURE]
+    if unsure:
+        values = [(item.conversation.id, item.since, item.visible_from_seq) for item in unsure]
+        statement = f"SELECT {', '.join([_COUNT] * len(unsure))}"
+        (counts,) = fetch(connection, statement, *(value for them in values for value in them))
+        changed |= {item.conversation.id: count for item, count in zip(unsure, counts, strict=True)}
+    return changed
 
 
 def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tuple[Delta, ...]:
     messages = _messages(connection, items)
-    told = {
-        item.conversation.id: max(it.revision for it in messages[item.conversation.id])
-        if item.partial
-        else item.conversation.revision
-        for item in items
-    }
+    told = {item.conversation.id: _told(item, messages[item.conversation.id]) for item in items}
     members = _members(connection, items, told, limits)
     return tuple(
         Delta(
@@ -184,43 +204,57 @@ def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tu
     )
 
 
+def _told(item: Item, messages: Sequence[Message]) -> int:
+    """The revision up to which a conversation is told."""
+    if item.partial and len(messages) == item.messages:
+        return max(message.revision for message in messages)
+    return item.conversation.revision
+
+
 def _messages(connection: Connection, items: Iterable[Item]) -> Mapping[ConversationId, list[Message]]:
-    parts: list[tuple[str, tuple[object, ...]]] = []
+    newest: list[tuple[int, int]] = []
+    changed: list[tuple[int, int, int]] = []
+    found: list[Sequence[Any]] = []
     for item in items:
-        conversation = item.conversation
-        if item.messages == 0:
-            continue
-        if item.whole:
-            parts.append((_NEWEST, (conversation.id, conversation.last_seq - item.messages)))
-        elif item.partial:
-            values = (conversation.id, item.since, item.visible_from_seq, item.messages)
-            parts.append((_FIRST_CHANGED, values))
-        else:
-            parts.append((_CHANGED, (conversation.id, item.since, item.visible_from_seq)))
-    found: dict[ConversationId, list[Message]] = defaultdict(list)
-    for message in map(rows.message, fetch_union(connection, parts)):
-        found[message.conversation_id].append(message)
-    return found
+        cid, last_seq = item.conversation.id, item.conversation.last_seq
+        values = (cid, item.since, item.visible_from_seq)
+        if item.partial:
+            found += fetch(connection, _FIRST_CHANGED, *values, item.messages)
+        elif item.whole and item.messages:
+            newest.append((cid, last_seq - item.messages))
+        elif item.messages:
+            changed.append(values)
+    found += fetch_any(connection, _MESSAGES, _NEWEST, newest)
+    found += fetch_any(connection, _MESSAGES, _CHANGED, changed)
+    return _by_conversation(map(rows.message, found))
 
 
 def _members(
     connection: Connection, items: Iterable[Item], told: Mapping[ConversationId, int], limits: Limits
 ) -> Mapping[ConversationId, list[Member]]:
     """All of them, or those that changed; to one member of a large group only his own."""
-    found: dict[ConversationId, list[Member]] = defaultdict(list)
-    parts: list[tuple[str, tuple[object, ...]]] = []
+    own: list[Member] = []
+    everyone: list[tuple[int]] = []
+    changed: list[tuple[int, int, int]] = []
     for item in items:
         cid, me = item.conversation.id, item.me
         small = item.conversation.member_count <= limits.shown_members
-        if not small and me is not None and (item.whole or me.revision > item.since):
-            found[cid] = [me]
-        elif item.whole and small:
-            parts.append((_ALL_MEMBERS, (cid,)))
-        elif not item.whole and (small or me is None):
-            parts.append((_CHANGED_MEMBERS, (cid, item.since, told[cid])))
-    for member in map(rows.member, fetch_union(connection, parts)):
-        found[member.conversation_id].append(member)
-    return found
+        if small and item.whole:
+            everyone.append((cid,))
+        elif (small or me is None) and not item.whole:
+            changed.append((cid, item.since, told[cid]))
+        elif me is not None and (item.whole or me.revision > item.since):
+            own.append(me)
+    found = [*fetch_any(connection, _MEMBERS, _ALL_MEMBERS, everyone)]
+    found += fetch_any(connection, _MEMBERS, _CHANGED_MEMBERS, changed)
+    return _by_conversation((*own, *map(rows.member, found)))
+
+
+def _by_conversation(values: Iterable[T]) -> Mapping[ConversationId, list[T]]:
+    grouped: dict[ConversationId, list[T]] = defaultdict(list)
+    for value in values:
+        grouped[value.conversation_id].append(value)
+    return grouped
 
 
 def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision: int) -> MeDelta:

@@ -61,7 +61,7 @@ class SessionRow(SQLModel, table=True):
     """One login on one device. The hashes are of its newest refresh token and of the one before."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_user", "user_id"), _UTF8)
+    __table_args__ = (Index("ix_sessions_user", "user_id"), Index("ix_sessions_revoked", "revoked_at"), _UTF8)
 
     id: int = Field(sa_column=_key())
     user_id: int = Field(sa_column=_big())

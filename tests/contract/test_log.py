@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+
+import pytest
 
 from gochat.core.commands import AdvanceReceipts, Position
 from gochat.core.queries import Batch
 from gochat.storage.database import Database
+from gochat.storage.engines import write_engine
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
 from tests.reading.world import NOBODY, send_many
+from tests.services import mysql
 from tests.writing.world import direct, group, prepare, send, writing
 
 
@@ -16,7 +21,7 @@ from tests.writing.world import direct, group, prepare, send, writing
 async def log_of(url: str) -> AsyncIterator[BatchLog]:
     database = Database(url, pool_size=2)
     try:
-        yield BatchLog(database)
+        yield BatchLog(database, EpochGuard())
     finally:
         await database.close()
 
@@ -26,18 +31,18 @@ def test_each_batch_names_what_it_changed(database_url: str) -> None:
 
     async def scenario() -> None:
         async with writing(database_url) as it, log_of(database_url) as log:
-            assert await log.heads() == {}
+            assert (await log.heads()).numbers == {}
             assert await log.batches({}) == ()
             cid = await it.create(direct(anna, ben))
             await it.send(send(cid, anna))
             await it.writer.submit(AdvanceReceipts(cid, {ben: Position(1, 1)}))
-            ((process_id, n),) = (await log.heads()).items()
+            ((process_id, n),) = (await log.heads()).numbers.items()
             assert n == 3
-            batches = await log.batches({})
+            batches = await log.batches({process_id: 0})
             assert batches == (
-                Batch(process_id, 1, {cid: (0, 1)}, {}),
-                Batch(process_id, 2, {cid: (1, 2)}, {}),
-                Batch(process_id, 3, {cid: (2, 3)}, {ben: 1}),
+                Batch(process_id, 1, {cid: (0, 1)}, {}, {cid: (anna, ben)}),
+                Batch(process_id, 2, {cid: (1, 2)}, {}, {}),
+                Batch(process_id, 3, {cid: (2, 3)}, {ben: (0, 1)}, {}),
             )
             assert await log.batches({process_id: 1}) == batches[1:]
             assert await log.batches({process_id: 3}) == ()
@@ -46,20 +51,20 @@ def test_each_batch_names_what_it_changed(database_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_process_that_is_new_is_read_from_its_beginning(database_url: str) -> None:
+def test_several_processes_are_read_at_once(database_url: str) -> None:
     anna, ben = prepare(database_url, 2)
 
     async def scenario() -> None:
         async with log_of(database_url) as log:
             async with writing(database_url) as it:
                 cid = await it.create(group(anna, ben))
-            known = await log.heads()
+            known = (await log.heads()).numbers
             assert len(known) == 1
             async with writing(database_url) as first, writing(database_url) as second:
                 await first.send(send(cid, anna))
                 await second.send(send(cid, ben))
                 await first.send(send(cid, anna))
-            news = await log.batches(known)
+            news = await log.batches({it: known.get(it, 0) for it in (await log.heads()).numbers})
             assert sorted(batch.conversations[cid] for batch in news) == [(1, 2), (2, 3), (3, 4)]
             by_process: dict[int, list[int]] = {}
             for batch in news:
@@ -85,13 +90,82 @@ def test_how_far_conversations_are(database_url: str) -> None:
     asyncio.run(scenario())
 
 
+def test_how_far_own_logs_are(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, log_of(database_url) as log:
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, anna))
+            await it.writer.submit(AdvanceReceipts(cid, {ben: Position(1, 1)}))
+            assert await log.me_revisions([anna, ben, NOBODY]) == {anna: 0, ben: 1}
+
+    asyncio.run(scenario())
+
+
 def test_there_is_one_epoch_and_it_stays(database_url: str) -> None:
     prepare(database_url, 1)
 
     async def scenario() -> None:
         async with log_of(database_url) as log, log_of(database_url) as another:
-            epoch = await log.epoch()
+            epoch = (await log.heads()).epoch
             assert epoch
-            assert await another.epoch() == epoch
+            assert (await another.heads()).epoch == (await log.heads()).epoch == epoch
 
     asyncio.run(scenario())
+
+
+def test_lost_batches_make_one_new_epoch(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with log_of(database_url) as log, log_of(database_url) as another:
+            epoch = (await log.heads()).epoch
+            await another.heads()
+            async with writing(database_url) as it:
+                cid = await it.create(direct(anna, ben))
+                await it.send(send(cid, anna))
+            await log.heads()
+            await another.heads()
+            await another.heads()
+            lose_batches(database_url)
+            fresh = (await log.heads()).epoch
+            assert fresh != epoch
+            assert (await another.heads()).epoch == (await log.heads()).epoch == fresh
+
+    asyncio.run(scenario())
+
+
+def test_a_writer_decides_nothing_on_a_history_that_lost_its_batches(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with log_of(database_url) as log, writing(database_url) as it:
+            epoch = (await log.heads()).epoch
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, anna))
+            lose_batches(database_url)
+            lose_connections(database_url)
+            await it.send(send(cid, anna))
+            assert (await log.heads()).epoch != epoch
+
+    asyncio.run(scenario())
+
+
+def lose_batches(url: str) -> None:
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DELETE FROM batches")
+    engine.dispose()
+
+
+def lose_connections(url: str) -> None:
+    """On SQLite there is none to lose: the file is opened anew by another writer."""
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has no connection to lose")
+    with closing(mysql.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+        )
+        for (identifier,) in cursor.fetchall():
+            mysql.kill_connection(cursor, identifier)

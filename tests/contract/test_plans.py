@@ -12,6 +12,7 @@ from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import transaction, write_engine
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
 from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow, UserRow
@@ -31,6 +32,7 @@ LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2)
 Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
 HOT: dict[str, Ask] = {
     "memberships": lambda reader, log, accounts: reader.memberships(ME),
+    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(1, USERS)),
     "member_ids": lambda reader, log, accounts: reader.member_ids(LONG),
     "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
@@ -45,11 +47,15 @@ HOT: dict[str, Ask] = {
     "changes": lambda reader, log, accounts: reader.changes(ME, LONG, MESSAGES - 20),
     "changes, too many": lambda reader, log, accounts: reader.changes(ME, LONG, 10),
     "repair": lambda reader, log, accounts: reader.repair(LONG, MESSAGES - 20),
+    "repair, much": lambda reader, log, accounts: reader.repair(LONG, MESSAGES - 1_000),
+    "me": lambda reader, log, accounts: reader.me(ME, 2),
     "sync, new phone": lambda reader, log, accounts: reader.sync(ME, asking()),
     "sync, nothing new": lambda reader, log, accounts: reader.sync(ME, asking(EVERYTHING, me=5)),
     "sync, some new": lambda reader, log, accounts: reader.sync(ME, asking(LACKING, me=2, limit=100)),
     "heads": lambda reader, log, accounts: log.heads(),
     "batches": lambda reader, log, accounts: log.batches({1: 9_990, 2: 9_990, 3: 9_990}),
+    "revoked": lambda reader, log, accounts: log.revoked(60_000),
+    "me_revisions": lambda reader, log, accounts: log.me_revisions(range(1, 6)),
     "revisions": lambda reader, log, accounts: log.revisions(range(1, 6)),
     "by_username": lambda reader, log, accounts: accounts.by_username("user7"),
     "by_phone": lambda reader, log, accounts: accounts.by_phone("+49301234567"),
@@ -133,7 +139,7 @@ def data() -> Iterator[tuple[type[Any], list[dict[str, object]]]]:
             for n in range(1, seq + 1)
         ],
     )
-    changes = {"changes": '{"conversations": {}, "users": {}}', "created_at": 0}
+    changes = {"changes": '{"conversations": {}, "users": {}, "joined": {}}', "created_at": 0}
     yield BatchRow, [{"process_id": p, "n": n, **changes} for p in (1, 2, 3) for n in range(1, 10_001)]
 
 
@@ -160,7 +166,7 @@ def explain(url: str, ask: Ask, look: Callable[[Connection, str, Any], list[str]
         database = Database(url, pool_size=1)
         try:
             reader = ConversationReader(database, LIMITS)
-            log, accounts = BatchLog(database), StoredAccounts(database)
+            log, accounts = BatchLog(database, EpochGuard()), StoredAccounts(database)
             await ask(reader, log, accounts)
             with statements() as seen:
                 await ask(reader, log, accounts)

@@ -1,6 +1,7 @@
 """What a phone lacks, and what a process missed, read on every database."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from gochat.core.delta import Delta
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import Role
+from gochat.core.queries import SyncPosition
 from gochat.core.sync import MAX_CHANGES, NEWEST
 from gochat.storage.engines import write_engine
 from tests.reading.phone import Phone
@@ -331,6 +333,23 @@ class TestSync:
 
         asyncio.run(scenario())
 
+    def test_a_forged_position_does_no_harm(self, database_url: str) -> None:
+        anna, ben, eve = prepare(database_url, 3)
+
+        async def scenario() -> None:
+            async with writing(database_url) as it, reading(database_url) as reader:
+                mine, foreign = await it.create(group(anna, ben)), await it.create(group(anna, eve))
+                await send_many(it, mine, anna, 3)
+                epoch = (await reader.sync(ben, asking())).epoch
+                for cid, at, revision in itertools.product((mine, foreign), (0, 2**80), (0, 2, -1, 2**80)):
+                    for moved in (False, True):
+                        position = SyncPosition(at, moved, at, cid, revision, epoch, gap=False)
+                        page = await reader.sync(ben, asking({mine: 1}, position=position))
+                        assert {delta.conversation_id for delta in page.conversations} <= {mine}
+                        assert page.position is None
+
+        asyncio.run(scenario())
+
     def test_with_another_epoch_all_is_a_gap(self, database_url: str) -> None:
         anna, ben = prepare(database_url, 2)
 
@@ -370,7 +389,7 @@ class TestSync:
                 asked = asking(known, epoch=first.epoch, position=first.position, limit=2)
                 while True:
                     page = await reader.sync(ben, asked)
-                    told |= {it.conversation_id: it.gap for it in page.conversations}
+                    told = {it.conversation_id: it.gap for it in page.conversations} | told
                     if page.position is None:
                         break
                     asked = asking(known, epoch=page.epoch, position=page.position, limit=2)

@@ -77,7 +77,7 @@ class Phone:
 
     async def check(self, reader: ConversationReader) -> None:
         """All that it has is what a fresh fetch gives, while nothing changes."""
-        memberships = await reader.memberships(self.user_id)
+        memberships = (await reader.memberships(self.user_id)).conversations
         assert self.known == {it.conversation_id: it.revision for it in memberships}
         for cid, held in self.held.items():
             view = await reader.conversation(self.user_id, cid)

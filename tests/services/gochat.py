@@ -3,7 +3,7 @@
 import http.client
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.services.process import Process, Server
@@ -15,11 +15,18 @@ class GoChatServer(Server):
     """One `gochat serve` on 127.0.0.1, with the settings given and no others.
 
     `directory` is where it runs: the SQLite file and development's JWT secret are made there, so servers that
-    share it know each other's tokens. The log of each start is added to `server-<port>.log` in it.
+    share it know each other's tokens. The log of each start is added to `server-<port>.log` in it. `command`
+    starts it in another way than `gochat serve`.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
+        self._command = command or (str(Path(sys.executable).parent / "gochat"), "serve")
         self._directory = directory
         self._settings = dict(settings or {})
 
@@ -31,8 +38,7 @@ class GoChatServer(Server):
     def _launch(self, port: int) -> Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         env = inherited | self._settings | {"HOST": "127.0.0.1", "PORT": str(port)}
-        command = [str(Path(sys.executable).parent / "gochat"), "serve"]
-        process = Process(command, self._directory / f"server-{port}.log", env, self._directory)
+        process = Process(self._command, self._directory / f"server-{port}.log", env, self._directory)
         process.wait_until(lambda: self._is_ready(port), timeout=30)
         return process
 

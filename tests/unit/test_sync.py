@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gochat.core.delta import Delta
@@ -118,12 +118,13 @@ class TestMe:
 
 
 def test_what_is_left_or_foreign_is_removed() -> None:
-    outlines = [Outline(1, 1, 1, 5, 0), Outline(2, 0, 9, 20, 0)]
-    agenda = Agenda(outlines, request({1: 5, 2: 4, 3: 7}), EPOCH, 0)
+    outlines = [Outline(1, 0, 5, 0), Outline(2, 9, 20, 0), Outline(4, 9, 9, 0)]
+    agenda = Agenda(outlines, request({1: 5, 2: 4, 3: 7, 4: 9}), EPOCH, 0)
     assert agenda.candidates() == []
     assert agenda.removed() == (
         Delta(2, since=4, revision=9, removed=True),
         Delta(3, since=7, revision=8, removed=True),
+        Delta(4, since=9, revision=9, removed=True),
     )
 
 
@@ -147,6 +148,8 @@ class Server:
     rooms: dict[ConversationId, Room] = field(default_factory=dict)
     now: int = 1_000_000
     epoch: str = EPOCH
+    counts: bool = True
+    """Whether storage counts the messages that changed, or goes by the revisions."""
 
     def send(self, cid: ConversationId, lag: int) -> None:
         room = self.rooms.setdefault(cid, Room())
@@ -174,7 +177,7 @@ class Server:
 
     def answer(self, asked: SyncRequest) -> tuple[list[Delta], SyncPosition | None]:
         outlines = [
-            Outline(cid, room.active, max(room.joined, room.left), room.revision, room.at)
+            Outline(cid, 0 if room.active else room.left, room.revision, room.at)
             for cid, room in self.rooms.items()
         ]
         agenda = Agenda(outlines, asked, self.epoch, self.now)
@@ -196,7 +199,8 @@ class Server:
         room = self.rooms[cid]
         of = conversation(room.revision, len(room.messages), cid=cid)
         item = start(of, member(room.joined, room.visible_from), None, known)
-        return settle(item, len(self._changed(room, item.since)))
+        changed = len(self._changed(room, item.since))
+        return settle(item, changed if self.counts else room.revision - item.since)
 
     def _delta(self, item: Item) -> Delta:
         room = self.rooms[item.conversation.id]
@@ -204,7 +208,8 @@ class Server:
         if item.whole:
             seqs = sorted(seqs)[len(seqs) - item.messages :]
         seqs = seqs[: item.messages]
-        revision = room.messages[seqs[-1]] if item.partial else room.revision
+        cut = item.partial and len(seqs) == item.messages
+        revision = room.messages[seqs[-1]] if cut else room.revision
         messages = tuple(
             Message(item.conversation.id, seq, room.messages[seq], 1, b"", b"", "", (), 0) for seq in seqs
         )
@@ -279,7 +284,18 @@ def happen(server: Server, changes: list[tuple[str, int, int]]) -> None:
     limit=st.integers(1, 6),
     forgetful=st.booleans(),
     lost=st.booleans(),
+    counts=st.booleans(),
     foreign=st.dictionaries(st.integers(1, 8), st.integers(-2, 40), max_size=3),
+)
+@example(  # Two messages come after the page on which a conversation was told to a phone that forgets.
+    past=[],
+    away=[("send", 1, 0), ("send", 2, 1)],
+    meanwhile=[[("send", 1, 0), ("send", 1, 0)]],
+    limit=1,
+    forgetful=True,
+    lost=False,
+    counts=False,
+    foreign={},
 )
 def test_no_page_passes_anything_over(
     past: list[tuple[str, int, int]],
@@ -288,9 +304,10 @@ def test_no_page_passes_anything_over(
     limit: int,
     forgetful: bool,
     lost: bool,
+    counts: bool,
     foreign: dict[int, int],
 ) -> None:
-    server, phone = Server(), Phone(forgetful)
+    server, phone = Server(counts=counts), Phone(forgetful)
     happen(server, past)
     sync(server, phone, request(limit=200))
     happen(server, away)
@@ -334,3 +351,31 @@ def sync(
         known = asked.known if phone.forgetful else phone.known
         asked = replace(asked, known=known, position=position)
     raise AssertionError("the pages never end")
+
+
+@given(
+    position=st.builds(
+        SyncPosition,
+        started_at=st.integers(-(2**70), 2**70),
+        moved=st.booleans(),
+        at=st.integers(-(2**70), 2**70),
+        conversation_id=st.integers(-3, 8),
+        revision=st.integers(-(2**70), 2**70),
+        epoch=st.sampled_from([EPOCH, "e0", ""]),
+        gap=st.booleans(),
+    ),
+    known=st.dictionaries(st.integers(-3, 8), st.integers(-(2**70), 2**70)),
+)
+def test_whatever_a_phone_claims_it_is_told_only_of_what_is_his(
+    position: SyncPosition, known: dict[int, int]
+) -> None:
+    outlines = [Outline(cid, cid % 2, 5, cid) for cid in range(1, 7)]
+    agenda = Agenda(outlines, request(known, position=position), EPOCH, 10)
+    candidates = agenda.candidates()
+    told = [candidate.outline.conversation_id for candidate in candidates]
+    assert set(told) <= {2, 4, 6}
+    assert len(told) == len(set(told))
+    for candidate in candidates:
+        item = start(conversation(revision=5), member(), None, candidate.known)
+        assert item.whole or 1 <= item.since <= 5
+    assert {delta.conversation_id for delta in agenda.removed()} == known.keys() - {2, 4, 6}

@@ -1,10 +1,16 @@
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from gochat.storage.migrate import upgrade
 from tests.services.gochat import GoChatServer
+from tests.services.mariadb import MariaDB
+from tests.services.redis import Redis
 from tests.wire.account import Account, register
+from tests.wire.place import Place
 
 SECRET = "a3f9d2c81a7b64e05c1f7d9e2b4a6c8d0"
 SETTINGS = {"LOGIN_RATE": "10000/minute", "JWT_SECRET": SECRET, "ARGON2_MEMORY_KIB": "8192"}
@@ -14,6 +20,40 @@ SETTINGS = {"LOGIN_RATE": "10000/minute", "JWT_SECRET": SECRET, "ARGON2_MEMORY_K
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoChatServer]:
     """One server on SQLite for all tests that only talk to it."""
     with GoChatServer(tmp_path_factory.mktemp("server"), SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One process on SQLite; two on MariaDB and Redis."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            here = there = request.getfixturevalue("server")
+        else:
+            here, there = stack.enter_context(two_servers(request, tmp_path_factory))
+        clients = [stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)]
+        yield Place(here, there, *clients)
+
+
+@contextmanager
+def two_servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[GoChatServer]]:
+    mariadb: MariaDB = request.getfixturevalue("mariadb")
+    redis: Redis = request.getfixturevalue("redis")
+    url = mariadb.create_database()
+    upgrade(url)
+    settings = SETTINGS | {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
+    directory = tmp_path_factory.mktemp("servers")
+    with ExitStack() as stack:
+        yield [stack.enter_context(GoChatServer(directory, settings)) for _ in range(2)]
+    mariadb.drop_database(url)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[GoChatServer]:
+    """A server that the test may stop."""
+    with GoChatServer(tmp_path, SETTINGS) as running:
         yield running
 
 

@@ -21,13 +21,19 @@ class Phone:
         self.heard: list[tuple[str, Any]] = []
         self.refusals: list[Any] = []
         self.client = socketio.AsyncClient(**{"reconnection_delay": 0.1, **options})
+        self.connects = 0
         self.client.on("*", self._hear)
+        self.client.on("connect", self._connected)
         self.client.on("connect_error", self.refusals.append)
         self._strict = strict
         self._news = asyncio.Event()
 
     def _hear(self, event: str, payload: Any) -> None:
         self.heard.append((event, payload))
+        self._news.set()
+
+    def _connected(self) -> None:
+        self.connects += 1
         self._news.set()
 
     async def connect(
@@ -69,6 +75,11 @@ class Phone:
                             validate_event(event, payload)
                         return payload
                 await self._news.wait()
+
+    async def expect_news(self) -> None:
+        """Wait until anything more is heard."""
+        self._news.clear()
+        await self._news.wait()
 
     def payloads(self, event: str) -> Iterator[Any]:
         """What was heard of one event."""

@@ -1,35 +1,15 @@
 """Who may connect, how he is refused, and how a connection ends."""
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
 import socketio
 
-from gochat.auth.tokens import Tokens
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account
-from tests.wire.conftest import SECRET
 from tests.wire.phone import Phone
-
-
-def tokens(*, seconds_ago: float = 0, secret: str = SECRET) -> Tokens:
-    """Mints tokens as the server did some time ago."""
-    return Tokens(
-        [secret.encode()],
-        access_ttl_s=900,
-        refresh_ttl_s=86_400,
-        clock=lambda: int((time.time() - seconds_ago) * 1000),
-    )
-
-
-def session_of(account: Account) -> int:
-    return tokens().read_access(account.token).session_id
-
-
-def minted(account: Account, **how: Any) -> str:
-    return tokens(**how).access(int(account.id, 16), session_of(account))
+from tests.wire.tokens import minted, session_of, tokens
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.node import SCRIPTS, NodeClient, NodeEndedError
+from tests.services.dialogue import EndedError
+from tests.services.node import SCRIPTS, NodeClient
 
 
 def test_talks_to_the_official_client(tmp_path: Path) -> None:
@@ -25,5 +26,5 @@ def test_tells_why_it_ended(tmp_path: Path) -> None:
         node.receive()
         node._child.stdin.write(b"{\n")  # type: ignore[union-attr]
         node._child.stdin.flush()  # type: ignore[union-attr]
-        with pytest.raises(NodeEndedError, match="SyntaxError"):
+        with pytest.raises(EndedError, match="SyntaxError"):
             node.receive()

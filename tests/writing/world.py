@@ -17,6 +17,7 @@ from gochat.core.model import Conversation, ConversationId, Kind, UserId
 from gochat.core.state import Result, Sent
 from gochat.storage import migrate
 from gochat.storage.engines import write_engine
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.tables import UserRow
 from gochat.storage.writer import ConversationWriter
 
@@ -81,9 +82,11 @@ class Recorder:
     """A publisher that keeps what it is given."""
 
     published: list[Committed] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def publish(self, committed: Committed) -> None:
         self.published.append(committed)
+        self.news.set()
 
     def revoked(self, user_id: int, session_id: int, code: str) -> None:
         raise AssertionError("a writer ends no session")
@@ -113,6 +116,13 @@ class Writing:
         futures: list[Any] = [self.writer.submit(command) for command in commands]
         return list(await asyncio.gather(*futures, return_exceptions=True))
 
+    async def until_published(self, seq: int) -> None:
+        """Wait until a message is published."""
+        async with asyncio.timeout(30):
+            while seq not in self.seqs_published():
+                self.recorder.news.clear()
+                await self.recorder.news.wait()
+
     def seqs_published(self) -> list[int]:
         """Of all messages, in the order of publication."""
         changes = [change for committed in self.recorder.published for change in committed.changes]
@@ -124,7 +134,7 @@ async def writing(url: str, limits: Limits = LIMITS, **options: int) -> AsyncIte
     """A writer on a database, stopped at the end."""
     engine = write_engine(url)
     recorder = Recorder()
-    writer = ConversationWriter(engine, recorder, limits, **options)
+    writer = ConversationWriter(engine, recorder, limits, EpochGuard(), **options)
     writer.start()
     try:
         yield Writing(writer, recorder)

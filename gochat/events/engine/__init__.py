@@ -13,8 +13,8 @@ that to the `server`; outbound, `manager` frames an event once and writes it to 
 """
 
 from .asgi import PATHS, EngineApp
-from .client import Ack, Dispatcher
 from .manager import EngineManager, EngineRedisManager
+from .member import Ack, Dispatcher
 from .options import EngineOptions
 from .protocol import engine_protocol_class
 from .server import EngineServer

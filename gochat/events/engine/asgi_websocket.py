@@ -9,7 +9,7 @@ from .engine import Engine
 from .errors import ProtocolError, Refused
 from .frames import MESSAGE_TOO_BIG, POLICY_VIOLATION, TEXT, frame, unframe
 from .handshake import Request
-from .session import Inlet
+from .transports import Inlet
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

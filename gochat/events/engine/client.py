@@ -7,15 +7,17 @@ Source: the Socket.IO protocol, sections "Connection to a namespace", "Sending a
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import packets
 from .errors import ProtocolError
 from .frames import POLICY_VIOLATION, SERVICE_RESTART, TRY_AGAIN_LATER
 from .handshake import Request
+from .member import Ack, Member
 from .packets import Packet
-from .session import Session, Write, drop
+from .session import Session
+from .transports import Write, drop
 
 if TYPE_CHECKING:
     from .server import EngineServer
@@ -23,94 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Step = Coroutine[Any, Any, None]
-Dispatcher = Callable[[str, str, list[Any], "Ack"], Awaitable[object] | None]
-
-
-class Member:
-    """A client in one namespace: what rooms hold.
-
-    `write` takes frames. Until the client's CONNECT is answered it holds them back, so that nothing reaches
-    the client before the answer, and nothing that was sent to its rooms meanwhile is lost.
-    """
-
-    __slots__ = ("_held", "_held_size", "client", "connected", "left", "namespace", "rooms", "sid", "write")
-
-    def __init__(self, client: "Client", namespace: str, sid: str) -> None:
-        self.client = client
-        self.namespace = namespace
-        self.sid = sid
-        self.connected = False
-        self.left = False
-        self.rooms: list[Any] = []
-        self.write: Write = self._hold
-        self._held: list[bytes] | None = None
-        self._held_size = 0
-
-    def answer(self, frames: bytes) -> None:
-        """Let the client be connected: send the answer, then what was held back."""
-        session = self.client.session
-        self.connected = True
-        session.write(frames)
-        for held in self._held or ():
-            session.write(held)
-        self._held = None
-        self.write = session.write
-
-    def leave(self) -> bool:
-        """Be no longer connected; returns False the second time."""
-        self.connected = False
-        self.write = drop
-        self._held = None
-        first, self.left = not self.left, True
-        return first
-
-    def _hold(self, frames: bytes) -> None:
-        if self._held is None:
-            self._held = []
-        self._held_size += len(frames)
-        if self._held_size > self.client.session.engine.options.max_backlog:
-            self.client.session.fail(ProtocolError("slow consumer"), POLICY_VIOLATION)
-        else:
-            self._held.append(frames)
-
-
-class Ack:
-    """Answers one event, exactly once: `ack(payload, ...)`; one argument of bytes is JSON already.
-
-    Calling it also ends the event's place among the client's events in flight, so it is called for events
-    that ask for no answer, too; nothing is sent then, nor to a client that has gone.
-    """
-
-    __slots__ = ("_client", "_identifier", "_member")
-
-    def __init__(self, client: "Client", member: Member, identifier: int | None) -> None:
-        self._client: Client | None = client
-        self._member = member
-        self._identifier = identifier
-
-    @property
-    def wanted(self) -> bool:
-        """Whether the client asked for an answer."""
-        return self._identifier is not None
-
-    def __call__(self, *payload: Any) -> None:
-        """Answer. Raises RuntimeError the second time, and TypeError for what JSON cannot hold."""
-        client, self._client = self._client, None
-        if client is None:
-            raise RuntimeError("an event is acked once")
-        member = self._member
-        if self._identifier is not None and member.connected:
-            if len(payload) == 1 and type(payload[0]) is bytes:
-                member.write(packets.encode_ack(member.namespace, self._identifier, payload[0]))
-            else:
-                member.write(packets.encode(packets.ACK, member.namespace, payload, self._identifier))
-        client.finished()
-
-    def release(self) -> None:
-        """End the event's place in flight, if that has not happened yet, without an answer."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.finished()
 
 
 class Client:
@@ -121,14 +35,26 @@ class Client:
     bounded: beyond `max_in_flight` the session is paused.
     """
 
-    __slots__ = ("_attachments", "_held", "_in_flight", "_inbox", "_limit", "_refused", "members", "request",
-                 "server", "session")  # fmt: skip
+    __slots__ = (
+        "_attachments",
+        "_held",
+        "_in_flight",
+        "_inbox",
+        "_limit",
+        "_options",
+        "_refused",
+        "members",
+        "request",
+        "server",
+        "session",
+    )
 
     def __init__(self, server: "EngineServer", session: Session, request: Request) -> None:
         self.server = server
         self.session = session
         self.request: Request | None = request
         self.members: dict[str, Member] = {}
+        self._options = server.options
         self._limit = server.options.max_in_flight
         self._in_flight = 0
         self._inbox: deque[str | bytes] | None = None
@@ -186,9 +112,16 @@ class Client:
 
     def _process(self, data: str | bytes) -> Step | None:
         """Handle one message; return what has to be awaited before the next. Raises ProtocolError."""
-        packet = self._assemble(data)
-        if packet is None:
-            return None
+        if self._held is None and type(data) is str:
+            packet = packets.decode(data, self._options.max_attachments, self._options.max_depth)
+            if packet.attachments:
+                self._held = packet
+                return None
+        else:
+            whole = self._attach(data, self._held)
+            if whole is None:
+                return None
+            packet = whole
         if packet.kind == packets.CONNECT:
             return self._connect(packet)
         member = self.members.get(packet.namespace)
@@ -203,22 +136,14 @@ class Client:
             return step
         return self._disconnect(member)
 
-    def _assemble(self, data: str | bytes) -> Packet | None:
-        """Return the packet that `data` is or completes, None while attachments are missing."""
-        held = self._held
+    def _attach(self, data: str | bytes, held: Packet | None) -> Packet | None:
+        """Add an attachment to the packet that waits for it; return the packet if it is whole."""
         if held is None:
-            if type(data) is bytes:
-                raise ProtocolError("attachment without a packet")
-            options = self.server.options
-            packet = packets.decode(str(data), options.max_attachments, options.max_depth)
-            if not packet.attachments:
-                return packet
-            self._held = packet
-            return None
+            raise ProtocolError("attachment without a packet")
         if type(data) is not bytes:
             raise ProtocolError("packet where an attachment is due")
         self._attachments.append(data)
-        if sum(map(len, self._attachments)) > self.server.options.max_message:
+        if sum(map(len, self._attachments)) > self._options.max_message:
             raise ProtocolError("attachments too big")
         if len(self._attachments) < held.attachments:
             return None

@@ -4,9 +4,10 @@ It stands where python-socketio expects an `engineio.AsyncServer`, with the few 
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import Refused
 from .frames import SERVICE_RESTART
@@ -15,9 +16,21 @@ from .heartbeat import Timed, Wheel
 from .options import EngineOptions
 from .payloads import open_packet
 from .polling import Polling
-from .session import Application, Session, SocketTransport, Surplus, Transport, Upgrade
+from .relay import Relay
+from .session import Application, Session
+from .transports import SocketTransport, Transport
+from .upgrade import Surplus, Upgrade
+
+logger = logging.getLogger(__name__)
 
 Accept = Callable[[Session, Request], Application]
+
+
+class Flushed(Protocol):
+    """What gathers its output for one turn of the loop."""
+
+    def flush(self) -> None:
+        """Send it."""
 
 
 class Engine:
@@ -31,10 +44,13 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005))
         self.draining = False
+        self.relay: Relay | None = None
+        """Reaches the sessions of other processes, where requests come without sticky sessions."""
         self._accept = accept
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._addresses: dict[str, int] = {}
+        self._written: list[Flushed] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # Sessions
@@ -69,12 +85,20 @@ class Engine:
                 return websocket
 
             return self.open(request, carry, [])
+        owner = self.owner(query)
+        if self.relay is not None and owner is not None:
+            self.relay.attach(owner, request, websocket)
+            return None
         session = self.find(query)
         if isinstance(session.transport, Polling) and session.upgrade is None:
             Upgrade(session, session.transport, websocket)
         else:
             Surplus(session, websocket)
         return None
+
+    def owner(self, query: Query) -> str | None:
+        """Return the other process that has the session which a request names."""
+        return None if self.relay is None or query.sid is None else self.relay.owner(query.sid)
 
     def find(self, query: Query) -> Session:
         """Return the session that a request names. Raises Refused."""
@@ -141,6 +165,23 @@ class Engine:
         if self.wheel and self._timer is None:
             self._timer = self.loop.call_later(self.wheel.tick, self._turn)
 
+    # Output
+
+    def flush_soon(self, item: Flushed) -> None:
+        """Have `item.flush` called once, when this turn of the loop is over."""
+        if not self._written:
+            self.loop.call_soon(self._flush)
+        self._written.append(item)
+
+    def _flush(self) -> None:
+        """Flush what was written to. One that fails harms no other: the loop tells it of its loss."""
+        written, self._written = self._written, []
+        for item in written:
+            try:
+                item.flush()
+            except Exception as error:
+                logger.info("write failed: %s", type(error).__name__)
+
     # Tasks
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -157,7 +198,8 @@ class Engine:
 
     def generate_id(self) -> str:
         """Return a new id that cannot be guessed."""
-        return secrets.token_urlsafe(15)
+        prefix = "" if self.relay is None else self.relay.prefix
+        return prefix + secrets.token_urlsafe(15)
 
     def transport(self, sid: str) -> str:
         """Return the name of a session's transport. Raises KeyError."""

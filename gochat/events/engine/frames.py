@@ -93,10 +93,17 @@ class FrameReader:
     def next(self) -> Message | None:
         """Return the next message as (opcode, payload), text decoded; None when more bytes are needed."""
         while True:
-            whole = self._frame()
+            held = len(self._buffer) - self._position
+            if held < self._need:
+                if not held:
+                    self._buffer, self._position = b"", 0  # an idle connection holds nothing
+                return None
+            whole = self._frame(held)
             if whole is None:
                 return None
             first, payload = whole
+            if first == _WHOLE_TEXT and self._fragments is None:  # what nearly every message is
+                return TEXT, _text(payload)
             opcode = first & 0x0F
             if opcode >= CLOSE:
                 return self._control(first, payload)
@@ -114,23 +121,18 @@ class FrameReader:
                 message, self._fragments = bytes(self._fragments), None
                 return (TEXT, _text(message)) if self._opcode == TEXT else (BINARY, message)
 
-    def _frame(self) -> tuple[int, bytes] | None:
+    def _frame(self, held: int) -> tuple[int, bytes] | None:
         """Take one frame off the buffer: its first byte and unmasked payload (section 5.2)."""
         buffer, start = self._buffer, self._position
-        held = len(buffer) - start
-        if held < self._need:
-            if not held:
-                self._buffer, self._position = b"", 0  # an idle connection holds nothing
-            return None
         first, size, head = buffer[start], buffer[start + 1], 6
-        if first & 0x70 or first & 0x0F not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
+        if first not in _FIRST_BYTES:
             raise FrameError(PROTOCOL_ERROR, "reserved bits or opcode")
         if not size & 0x80:
             raise FrameError(PROTOCOL_ERROR, "unmasked frame")
         size &= 0x7F
-        if first & 0x08 and (size > 125 or not first & 0x80):
-            raise FrameError(PROTOCOL_ERROR, "long or fragmented control frame")
         if size > 125:
+            if first & 0x08:
+                raise FrameError(PROTOCOL_ERROR, "long control frame")
             head = 8 if size == 126 else 14
             if held < head - 4:
                 self._need = head - 4
@@ -154,6 +156,11 @@ class FrameReader:
         return first & 0x0F, payload
 
 
+_WHOLE_TEXT = 0x80 | TEXT
+# Without reserved bits, and control frames whole.
+_FIRST_BYTES = frozenset(
+    {CONTINUATION, TEXT, BINARY, *(0x80 | op for op in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))}
+)
 # Codes that a peer may send (section 7.4.1 and the IANA registry): 1004-1006 and 1015 never travel.
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 

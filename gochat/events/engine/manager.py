@@ -10,7 +10,8 @@ from typing import Any
 import socketio
 
 from . import packets
-from .client import Member, Step
+from .client import Step
+from .member import Member
 from .session import logger
 
 MAX_CALLBACKS = 1000
@@ -192,6 +193,10 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
 
 class EngineRedisManager(socketio.AsyncRedisManager, EngineManager):  # type: ignore[misc]
     """The same rooms, joined to those of other processes by python-socketio's Redis channel."""
+
+    def __init__(self, url: str, channel: str = "socketio", **options: Any) -> None:
+        """Take `AsyncRedisManager`'s arguments."""
+        super().__init__(url, channel=channel, **options)  # type: ignore[call-arg]
 
 
 def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) -> None:

@@ -52,6 +52,9 @@ def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
         raise ProtocolError("ack id too large")
     rest = text[head.end() :]
     data = _load(rest, max_depth) if rest else _NOTHING
+    if kind == EVENT and attachments is None:  # what nearly every packet is
+        _check_event(data)
+        return Packet(EVENT, namespace or "/", identifier, data)
     if kind >= BINARY_EVENT:
         count = int(attachments or 0)
         if not 0 < count <= max_attachments:
@@ -68,10 +71,7 @@ def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
 def _check(kind: int, identifier: int | None, data: Any) -> None:
     """Hold a packet's parts against what its type allows."""
     if kind == EVENT:
-        if type(data) is not list or not data or type(data[0]) is not str:
-            raise ProtocolError("an event is an array that begins with its name")
-        if data[0] in RESERVED_EVENTS:
-            raise ProtocolError("reserved event name")
+        _check_event(data)
     elif kind == ACK:
         if type(data) is not list or identifier is None:
             raise ProtocolError("an ack is an array with an id")
@@ -83,6 +83,13 @@ def _check(kind: int, identifier: int | None, data: Any) -> None:
             raise ProtocolError("DISCONNECT carries nothing")
     else:
         raise ProtocolError("CONNECT_ERROR from a client")
+
+
+def _check_event(data: Any) -> None:
+    if type(data) is not list or not data or type(data[0]) is not str:
+        raise ProtocolError("an event is an array that begins with its name")
+    if data[0] in RESERVED_EVENTS:
+        raise ProtocolError("reserved event name")
 
 
 def _load(text: str, max_depth: int) -> Any:
@@ -168,6 +175,8 @@ def encode_ack(namespace: str, identifier: int, payload: bytes) -> bytes:
 
 
 def _head(kind: int, namespace: str, identifier: int | None, attachments: int = 0) -> bytes:
+    if namespace == "/" and not attachments:
+        return b"4%d" % kind if identifier is None else b"4%d%d" % (kind, identifier)
     head = f"4{kind}"
     if attachments:
         head += f"{attachments}-"

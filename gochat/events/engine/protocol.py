@@ -10,6 +10,7 @@ import asyncio
 import urllib.parse
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import httptools
@@ -143,18 +144,13 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def _client_address(self) -> str:
         """Return the client's address, as uvicorn's own proxy setting has it for ASGI requests."""
-        if not self.config.proxy_headers:
-            return self.client[0] if self.client else ""
-        seen: list[Any] = []
-
-        async def app(scope: Any, _receive: Any, _send: Any) -> None:
-            seen.append(scope["client"])
-
         scope: Any = {"type": "websocket", "client": self.client, "headers": self.headers, "scheme": "ws"}
-        proxied: Any = ProxyHeadersMiddleware(app, self.config.forwarded_allow_ips)
-        with suppress(StopIteration):  # it awaits nothing
-            proxied(scope, None, None).send(None)
-        return seen[0][0] if seen[0] else ""
+        if self.config.proxy_headers:
+            with suppress(StopIteration):  # it awaits nothing
+                allowed = self.config.forwarded_allow_ips
+                trusted = allowed if isinstance(allowed, str) else ",".join(allowed)
+                _proxy(trusted)(scope, None, None).send(None)
+        return scope["client"][0] if scope["client"] else ""
 
     def _refuse(self, refused: Refused) -> None:
         body = refused.body
@@ -164,3 +160,13 @@ class EngineHttpProtocol(HttpToolsProtocol):
             b"Connection: close\r\n\r\n%b" % (refused.status, len(body), extra, body)
         )
         self.transport.close()
+
+
+@lru_cache(maxsize=8)
+def _proxy(trusted: str) -> Any:
+    """Return uvicorn's proxy middleware around nothing: it writes what it finds into the scope."""
+
+    async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
+        pass
+
+    return ProxyHeadersMiddleware(nothing, trusted)

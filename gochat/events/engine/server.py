@@ -10,11 +10,12 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Rejected
 
 from . import packets
-from .client import Client, Dispatcher, Member, Step
+from .client import Client, Step
 from .engine import Engine
 from .frames import TRY_AGAIN_LATER
 from .handshake import Origins, Request
 from .manager import EngineManager
+from .member import Dispatcher, Member
 from .options import EngineOptions
 from .session import Session
 
@@ -30,6 +31,9 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
     gets one; `disconnect` closes the connection when no namespace is left; what is emitted to a client before
     its CONNECT is answered follows the answer.
     """
+
+    manager: EngineManager
+    eio: Engine
 
     def __init__(
         self,
@@ -103,23 +107,22 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
         `payload` as bytes is JSON already. Returns the number of members.
         """
         encoded = payload if type(payload) is bytes else orjson.dumps(payload)
-        count: int = self.manager.broadcast(event, encoded, room, namespace, skip)
-        return count
+        return self.manager.broadcast(event, encoded, room, namespace, skip)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
         """Send DISCONNECT, so that the client stays away; close the connection if no namespace is left."""
         namespace = namespace or "/"
-        if ignore_queue:
-            local = self.manager.is_connected(sid, namespace)
-        else:
-            local = await self.manager.can_disconnect(sid, namespace)
-        if local:
-            await self._dismiss(self.manager.member(sid, namespace))
+        if not ignore_queue and not await self.manager.can_disconnect(sid, namespace):
+            return  # not in this process: the manager has told the others
+        member = self.manager.member(sid, namespace)
+        if member is not None and member.connected:
+            await self._dismiss(member)
 
     def dismiss(self, sid: str, namespace: str = "/") -> None:
         """Disconnect a client of this process, as `disconnect` does, without waiting for its handler."""
-        if self.manager.is_connected(sid, namespace):
-            self.eio.spawn(self._dismiss(self.manager.member(sid, namespace)))
+        member = self.manager.member(sid, namespace)
+        if member is not None and member.connected:
+            self.eio.spawn(self._dismiss(member))
 
     def _dismiss(self, member: Member) -> Step:
         """Send DISCONNECT, end a connection without other namespaces; return what is left to await."""

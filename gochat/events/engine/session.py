@@ -1,50 +1,27 @@
 """One Engine.IO session: its state, whatever transport carries it. Without I/O.
 
-Source: the Engine.IO protocol, sections "Heartbeat", "Upgrade" and "Message".
+Source: the Engine.IO protocol, sections "Heartbeat" and "Message".
 
 A session has one transport at a time. Outbound, `write` takes frames (`frames.frame`); it is the current
-transport's own function, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
+transport's own method, so that fan-out costs one call, and is exchanged when the transport is. Inbound, a
 transport hands packets to `receive` one by one and stops while `paused` is set.
 """
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import frames
 from .errors import ProtocolError
-from .payloads import PING_FRAME, PROBE_FRAME
+from .payloads import PING_FRAME
+from .transports import SocketTransport, Transport, Write, drop
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .polling import Polling
+    from .upgrade import Upgrade
 
 logger = logging.getLogger(__name__)
-
-Write = Callable[[bytes], object]
-
-
-class Transport(Protocol):
-    """What carries a session."""
-
-    name: str
-
-    @property
-    def write(self) -> Write:
-        """Send frames, or queue them within the backlog."""
-
-    def close(self, code: int, reason: str, *, flush: bool) -> bool:
-        """End it: with `flush` after what was written, otherwise at once. `code` is a websocket close code.
-
-        Returns False if the session has to stay known for a last poll.
-        """
-
-    def release(self) -> None:
-        """Let a pending poll go; a websocket has none."""
-
-    def resume(self) -> None:
-        """Go on reading, not within this call, after the session was paused."""
 
 
 class Application(Protocol):
@@ -66,41 +43,13 @@ class Application(Protocol):
         """The session is over. Called once."""
 
 
-class Inlet(Protocol):
-    """Where a websocket's packets go: the session, or the upgrade before it."""
-
-    paused: bool
-    """Set while no packet may be handed over."""
-
-    def receive(self, packet: str | bytes) -> None:
-        """Take the next packet. Raises ProtocolError."""
-
-    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
-        """Close because of what the client did; `error` is logged, and the reason."""
-
-    def lost(self, transport: Transport) -> None:
-        """Note that the websocket is gone."""
-
-    def drain(self) -> None:
-        """End as soon as nothing is left to answer."""
-
-
-class SocketTransport(Transport, Protocol):
-    """A websocket, whichever way it came in."""
-
-    inlet: Inlet
-
-
-def drop(_: bytes) -> None:
-    """Write to nobody: what a closed session's `write` is."""
-
-
 class Session:
     """One Engine.IO session."""
 
     __slots__ = (
         "_beat",
         "_pinged",
+        "_postponed",
         "application",
         "bucket",
         "client",
@@ -131,6 +80,7 @@ class Session:
         self.deadline = math.inf
         self._pinged = False
         self._beat = math.inf
+        self._postponed: tuple[str, int] | None = None
         self.transport: Transport
         self.application: Application
 
@@ -198,7 +148,9 @@ class Session:
         elif self._beat > soon:
             self._set_timer()
         elif self._pinged:
-            self.close("ping timeout")
+            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for the
+            # codes that its library takes for a fault, and would wait for a heartbeat before it returns.
+            self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         else:
             self._pinged = True
             # From when the ping was due: two late timers do not add up. A long stall of ours is forgiven.
@@ -214,11 +166,19 @@ class Session:
 
     def move(self, transport: SocketTransport, waiting: Iterable[bytes]) -> None:
         """Go on over `transport`, first with the frames that wait."""
-        self.transport, self.upgrade = transport, None
+        self.transport = transport
         transport.inlet = self
         for item in waiting:
             transport.write(item)
         self.set_writer(transport.write)
+        self.end_upgrade()
+
+    def end_upgrade(self) -> None:
+        """Note that no websocket is about to take over (any more)."""
+        self.upgrade = None
+        if self._postponed is not None:
+            reason, code = self._postponed
+            self.close(reason, code=code, flush=True)
 
     # End
 
@@ -228,8 +188,14 @@ class Session:
         self.close(str(error), code=code)
 
     def close(self, reason: str, *, code: int = frames.NORMAL_CLOSURE, flush: bool = False) -> None:
-        """End the session; with `flush` after what was written has gone out."""
+        """End the session; with `flush` after what was written has gone out.
+
+        While a client changes over to a websocket it may not hear what it is sent last: a flush waits for that.
+        """
         if not self.open:
+            return
+        if flush and self.upgrade is not None:
+            self._postponed = (reason, code)
             return
         self.set_writer(drop)
         self.open = False
@@ -253,77 +219,3 @@ class Session:
         if not self.draining:
             self.draining = self.paused = True
             self.application.drain()
-
-
-class Surplus:
-    """A second websocket for a session: it is closed, and the session goes on."""
-
-    paused = False
-
-    def __init__(self, session: Session, transport: SocketTransport) -> None:
-        self._transport = transport
-        transport.inlet = self
-        session.engine.loop.call_soon(self.drain)
-
-    def receive(self, _packet: str | bytes) -> None:
-        """Hear nothing."""
-
-    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
-        """Close it."""
-        self._transport.close(code, str(error), flush=False)
-
-    def lost(self, _transport: Transport) -> None:
-        """Have nothing to note."""
-
-    def drain(self) -> None:
-        """Close it."""
-        self.fail(ProtocolError("the session has a websocket"))
-
-
-class Upgrade:
-    """A websocket that is about to take a polling session over; it hears `2probe`, then `5`."""
-
-    __slots__ = ("_polling", "_probed", "bucket", "paused", "session", "transport")
-
-    def __init__(self, session: Session, polling: "Polling", transport: SocketTransport) -> None:
-        self.session = session
-        self._polling = polling
-        self.transport = transport
-        transport.inlet = self
-        self.bucket = 0
-        self.paused = False
-        self._probed = False
-        session.upgrade = self
-        session.engine.set_timer(self, session.engine.now() + session.engine.options.upgrade_timeout)
-
-    def receive(self, packet: str | bytes) -> None:
-        """Take the next packet of the upgrade. Raises ProtocolError."""
-        if packet == "2probe" and not self._probed:
-            self._probed = True
-            self.transport.write(PROBE_FRAME)
-            self._polling.release()
-        elif packet == "5" and self._probed:
-            self.session.engine.wheel.cancel(self)
-            self.session.move(self.transport, self._polling.hand_over())
-        else:
-            raise ProtocolError("not an upgrade")
-
-    def expire(self, _now: float) -> None:
-        """Give the upgrade up: it took too long."""
-        self.fail(ProtocolError("upgrade took too long"))
-
-    def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
-        """Close the websocket; the session stays on polling."""
-        logger.info("upgrade of %s given up: %s", self.session.sid, error)
-        self.lost(self.transport)
-        self.transport.close(code, "upgrade", flush=False)
-
-    def lost(self, _transport: Transport) -> None:
-        """Go on polling: the websocket is gone."""
-        self.session.engine.wheel.cancel(self)
-        if self.session.upgrade is self:
-            self.session.upgrade = None
-
-    def drain(self) -> None:
-        """Give way when the server stops."""
-        self.fail(ProtocolError("server stops"), frames.SERVICE_RESTART)

@@ -7,7 +7,7 @@ from . import frames
 from .engine import Engine
 from .errors import FrameError, ProtocolError
 from .frames import FrameReader
-from .session import Inlet, Session, Write, drop
+from .transports import Inlet
 
 SLICE = 128
 """Packets of one client that are handled before others get their turn."""
@@ -16,7 +16,18 @@ SLICE = 128
 class WebSocket(asyncio.Protocol):
     """One client's websocket after the handshake."""
 
-    __slots__ = ("_connections", "_engine", "_reader", "_reading", "_transport", "bucket", "inlet", "write")
+    __slots__ = (
+        "_closing",
+        "_congested",
+        "_connections",
+        "_engine",
+        "_reader",
+        "_reading",
+        "_transport",
+        "_waiting",
+        "bucket",
+        "inlet",
+    )
 
     name = "websocket"
 
@@ -28,7 +39,9 @@ class WebSocket(asyncio.Protocol):
         self._reading = True
         self.bucket = 0
         self.inlet: Inlet
-        self.write: Write = transport.write
+        self._waiting: list[bytes] = []
+        self._congested = False
+        self._closing = False
 
     # What asyncio calls
 
@@ -40,23 +53,41 @@ class WebSocket(asyncio.Protocol):
                 self._pump()
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: count from now on what waits for it."""
-        self._use(self._write_congested)
+        """The client reads too slowly: look from now on at what waits for it."""
+        self._congested = True
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        if self._transport is not None and self.write is not drop:
-            self._use(self._transport.write)
+        self._congested = False
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self._connections.discard(self)
         self._engine.wheel.cancel(self)
-        self.write = drop
+        self._closing = True
         self._transport = self._reader = None
         self.inlet.lost(self)
 
     # What the session calls
+
+    def write(self, data: bytes) -> None:
+        """Send frames: all those of one turn of the loop in one system call."""
+        waiting = self._waiting
+        if not waiting:
+            self._engine.flush_soon(self)
+        waiting.append(data)
+
+    def flush(self) -> None:
+        """Send what was written; a client that lets too much pile up is evicted."""
+        waiting, transport = self._waiting, self._transport
+        if transport is None or not waiting:
+            return
+        transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+        waiting.clear()
+        if self._congested and transport.get_write_buffer_size() > self._engine.options.max_backlog:
+            self._closing = True
+            self.inlet.fail(ProtocolError("slow consumer"), frames.POLICY_VIOLATION)
+            transport.abort()
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.
@@ -65,9 +96,10 @@ class WebSocket(asyncio.Protocol):
         what was sent last (RFC 6455 section 7.1.1).
         """
         transport = self._transport
-        if transport is None or self.write is drop:
+        if transport is None or self._closing:
             return True
-        self.write = drop
+        self._closing = True
+        self.flush()
         if transport.get_write_buffer_size() > self._engine.options.max_backlog // 2:
             transport.abort()
             return True
@@ -100,28 +132,11 @@ class WebSocket(asyncio.Protocol):
 
     # Inside
 
-    def _use(self, write: Write) -> None:
-        self.write = write
-        if isinstance(self.inlet, Session):
-            self.inlet.set_writer(write)
-
-    def _write_congested(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is None:
-            return
-        if transport.get_write_buffer_size() + len(data) <= self._engine.options.max_backlog:
-            transport.write(data)
-            return
-        # Detach first: whoever is in the middle of a broadcast must not meet a dead transport.
-        self.write = drop
-        self.inlet.fail(ProtocolError("slow consumer"), frames.POLICY_VIOLATION)
-        transport.abort()
-
     def _pump(self) -> None:
         """Hand over what has been read, in slices so that no client keeps the others waiting."""
         try:
             for _ in range(SLICE):
-                if self.inlet.paused and self.write is not drop:
+                if self.inlet.paused and not self._closing:
                     self._hold()
                     return
                 reader = self._reader
@@ -131,7 +146,7 @@ class WebSocket(asyncio.Protocol):
                 opcode, payload = message
                 if opcode >= frames.CLOSE:
                     self._control(opcode, payload)
-                elif self.write is not drop:
+                elif not self._closing:
                     self.inlet.receive(payload)
         except FrameError as error:
             self.inlet.fail(error, error.code)
@@ -153,16 +168,18 @@ class WebSocket(asyncio.Protocol):
             self._pump()
 
     def _control(self, opcode: int, payload: Any) -> None:
-        if opcode == frames.PING:
+        if opcode == frames.PING and not self._closing:
             self.write(frames.frame(payload, frames.PONG))
         elif opcode == frames.CLOSE and self._transport is not None:
-            if self.write is not drop:
+            if not self._closing:
+                self.flush()
                 self._transport.write(frames.frame(payload[:2], frames.CLOSE))
             self._cut(self._transport)
 
     def _cut(self, transport: asyncio.Transport) -> None:
         """Read nothing more; close when what was written has gone out, or in a while without."""
-        self.write = drop
+        self._closing = True
         self._reader = None
+        self._waiting.clear()
         self._engine.set_timer(self, self._engine.now() + self._engine.options.close_timeout)
         transport.close()

@@ -22,7 +22,7 @@ def logs(draw: st.DrawFn) -> list[Notice]:
 @given(logs().flatmap(lambda log: st.tuples(st.just(log), st.permutations(log * 2))))
 def test_any_order_with_repeats_is_handed_on_in_order_once(case: tuple[list[Notice], list[Notice]]) -> None:
     log, arriving = case
-    gate = Gate(0)
+    gate: Gate[Notice] = Gate(0)
     passed = [one for coming in arriving for one in gate.offer(coming)]
     assert passed == log
     assert not gate.missing
@@ -33,7 +33,7 @@ def test_any_order_with_repeats_is_handed_on_in_order_once(case: tuple[list[Noti
 def test_a_repair_fills_what_was_lost(case: tuple[list[Notice], list[Notice]], data: st.DataObject) -> None:
     log, arriving = case
     lost = data.draw(st.sampled_from(log))
-    gate = Gate(0)
+    gate: Gate[Notice] = Gate(0)
     passed = [one for coming in arriving if coming is not lost for one in gate.offer(coming)]
     assert gate.missing == (lost is not log[-1])
     end = data.draw(st.integers(max(gate.revision + 1, lost.revision), log[-1].revision + 3))
@@ -47,13 +47,13 @@ def test_a_repair_fills_what_was_lost(case: tuple[list[Notice], list[Notice]], d
 
 
 def test_numbers_alone_say_that_something_is_missing() -> None:
-    gate = Gate(3)
+    gate: Gate[Notice] = Gate(3)
     assert gate.offer(notice(3, 4, None)) == []
     assert gate.missing
 
 
 def test_what_waits_is_bounded() -> None:
-    gate = Gate(0)
+    gate: Gate[Notice] = Gate(0)
     for n in range(1, 2 * MAX_EARLY):
         gate.offer(notice(n, n + 1))
     assert len(gate.early) == MAX_EARLY

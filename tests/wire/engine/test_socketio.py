@@ -235,3 +235,26 @@ def test_leaving_tells_the_others(server: Server, end: str) -> None:
         expected = "client disconnect" if end == "41" else "transport close"
         while watcher.text() != f'42["gone","{expected}"]':
             pass
+
+
+def test_server_disconnect_waits_for_an_upgrade(server: Server) -> None:
+    poller = Poller(server.port).connect()
+    with Ws(server.port, f"EIO=4&transport=websocket&sid={poller.sid}") as ws:
+        ws.send("2probe")
+        ws.expect("3probe")
+        assert poller.poll() == (200, "6")
+        assert poller.post('42["quit"]') == (200, "ok")
+        ws.send("5")
+        ws.expect("41")
+        assert ws.expect_closed() == 1000
+
+
+def test_server_disconnect_survives_an_aborted_upgrade(server: Server) -> None:
+    poller = Poller(server.port).connect()
+    with Ws(server.port, f"EIO=4&transport=websocket&sid={poller.sid}") as ws:
+        ws.send("2probe")
+        ws.expect("3probe")
+        assert poller.poll() == (200, "6")
+        assert poller.post('42["quit"]') == (200, "ok")
+    assert poller.poll() == (200, "41")
+    assert poller.poll() == (200, "1")

@@ -1,0 +1,5 @@
+"""`python -m gochat` is `gochat`."""
+
+from gochat.cli import app
+
+app()

@@ -1,0 +1,60 @@
+"""What carries a session, and where a websocket's packets go: the seams between the engine's parts."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .frames import PROTOCOL_ERROR
+
+Write = Callable[[bytes], object]
+"""Sends frames (`frames.frame`)."""
+
+
+def drop(_: bytes) -> None:
+    """Write to nobody: what a closed session's `write` is."""
+
+
+class Transport(Protocol):
+    """What carries a session."""
+
+    name: str
+
+    @property
+    def write(self) -> Write:
+        """Send frames, or queue them within the backlog."""
+
+    def close(self, code: int, reason: str, *, flush: bool) -> bool:
+        """End it: with `flush` after what was written, otherwise at once. `code` is a websocket close code.
+
+        Returns False if the session has to stay known for a last poll.
+        """
+
+    def release(self) -> None:
+        """Let a pending poll go; a websocket has none."""
+
+    def resume(self) -> None:
+        """Go on reading, not within this call, after the session was paused."""
+
+
+class Inlet(Protocol):
+    """Where a websocket's packets go: the session, or the upgrade before it."""
+
+    paused: bool
+    """Set while no packet may be handed over."""
+
+    def receive(self, packet: str | bytes) -> None:
+        """Take the next packet. Raises ProtocolError."""
+
+    def fail(self, error: Exception, code: int = PROTOCOL_ERROR) -> None:
+        """Close because of what the client did; `error` is logged, and the reason."""
+
+    def lost(self, transport: Transport) -> None:
+        """Note that the websocket is gone."""
+
+    def drain(self) -> None:
+        """End as soon as nothing is left to answer."""
+
+
+class SocketTransport(Transport, Protocol):
+    """A websocket, whichever way it came in."""
+
+    inlet: Inlet

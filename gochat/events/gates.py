@@ -1,0 +1,120 @@
+"""The gates of all logs of one kind that are heard here, and the repair of what does not come through them.
+
+What is missing after a moment is read from the database and handed on as one entry.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+import structlog
+
+from gochat.core.errors import ChatError, NotFound
+from gochat.events.gate import Entry, Gate
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S = 0.1
+"""How long an entry waits for one before it that may still be on its way."""
+RETRY_S = 1.0
+"""When a repair that failed, or found nothing, is tried again."""
+MAX_REPAIRS = 4
+"""Repairs that read at the same time: after an outage phones want to read too."""
+
+K = TypeVar("K", bound=Hashable)
+E = TypeVar("E", bound=Entry)
+
+
+class Gates(Generic[K, E]):
+    """By key. Bounded by what the users connected here are members of.
+
+    Args:
+        kind: of log, for the log.
+        hand_on: called with each entry that passes.
+        read: an entry with all, or the first part, of what came after a revision. Raises ChatError.
+    """
+
+    def __init__(
+        self, kind: str, hand_on: Callable[[E], None], read: Callable[[K, int], Awaitable[E]]
+    ) -> None:
+        self._kind = kind
+        self._hand_on = hand_on
+        self._read = read
+        self._gates: dict[K, Gate[E]] = {}
+        self._repairs: dict[K, asyncio.Task[None]] = {}
+        self._reading = asyncio.Semaphore(MAX_REPAIRS)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._gates
+
+    def revisions(self) -> dict[K, int]:
+        """How far each log was handed on."""
+        return {key: gate.revision for key, gate in self._gates.items()}
+
+    def open(self, key: K, revision: int) -> None:
+        """Begin to hear a log, from after that revision."""
+        self._gates[key] = Gate(revision)
+
+    def close(self, key: K) -> bool:
+        """Nobody here hears it any more; whether anybody did."""
+        repair = self._repairs.pop(key, None)
+        if repair is not None and repair is not asyncio.current_task():
+            repair.cancel()
+        return self._gates.pop(key, None) is not None
+
+    def close_all(self) -> None:
+        """Forget them all."""
+        for key in tuple(self._gates):
+            self.close(key)
+
+    def offer(self, key: K, entry: E) -> None:
+        """An entry of a log that is heard came in, from wherever."""
+        gate = self._gates[key]
+        for passed in gate.offer(entry):
+            self._hand_on(passed)
+        self._mend(key, gate)
+
+    def learn(self, key: K, revision: int) -> None:
+        """A log goes at least that far; one that is not heard is ignored."""
+        gate = self._gates.get(key)
+        if gate is not None:
+            gate.learn(revision)
+            self._mend(key, gate)
+
+    def _mend(self, key: K, gate: Gate[E]) -> None:
+        running = self._repairs.get(key)
+        if gate.missing and (running is None or running.done()) and self._gates.get(key) is gate:
+            task = asyncio.create_task(self._repair(key, gate))
+            self._repairs[key] = task
+            task.add_done_callback(lambda done: self._repaired(key, done))
+
+    def _repaired(self, key: K, done: asyncio.Task[None]) -> None:
+        if self._repairs.get(key) is done:
+            del self._repairs[key]
+
+    async def _repair(self, key: K, gate: Gate[E]) -> None:
+        """Wait a moment for what is missing; then read it and hand it on, part by part."""
+        delay = PATIENCE_S
+        while True:
+            await asyncio.sleep(delay)
+            if not gate.missing or self._gates.get(key) is not gate:
+                return
+            since = gate.revision
+            try:
+                async with self._reading:
+                    entry = await self._read(key, since)
+            except NotFound:
+                self.close(key)
+                return
+            except ChatError as error:
+                log.warning("repair_failed", kind=self._kind, key=key, code=error.code)
+                delay = RETRY_S
+                continue
+            except Exception:
+                log.exception("repair_failed", kind=self._kind, key=key)
+                delay = RETRY_S
+                continue
+            for passed in gate.offer(entry):
+                self._hand_on(passed)
+            log.info("repaired", kind=self._kind, key=key, since=since, revision=gate.revision)
+            delay = 0 if gate.revision > since else RETRY_S

@@ -1,0 +1,76 @@
+"""Whether the database still tells the history that this process knows; if not, it gets a new name.
+
+Used by the writer's thread, before it decides anything on a new connection, and by the pool of readers.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from gochat.core.queries import Heads
+from gochat.core.witness import Witness
+from gochat.storage.fetch import dialect, fetch, run
+
+log = logging.getLogger(__name__)
+
+_EPOCH = "SELECT epoch FROM epochs WHERE id = 1"
+_HEADS = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
+_RENEW = "UPDATE epochs SET epoch = ?, created_at = {clock} WHERE id = 1 AND epoch = ?"
+
+
+class EpochGuard:
+    """One per process. Its methods may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._witness = Witness()
+        self._epochs: set[str] = set()
+        self._read_at = float("-inf")
+
+    def committed(self, process_id: int, n: int) -> None:
+        """This process got the answer to a COMMIT."""
+        with self._lock:
+            self._witness.saw(process_id, n, time.monotonic())
+
+    def check(self, connection: Connection) -> Heads:
+        """How far the log is. If something is missing that was there, the epoch is another one afterwards.
+
+        Several processes may find it out at the same time: they set one new epoch between them.
+        """
+        with self._lock:
+            expected, now = replace(self._witness, seen=dict(self._witness.seen)), time.monotonic()
+        heads = _heads(connection)
+        if heads.epoch not in self._epochs or expected.misses(heads.numbers, now):
+            return self._adopt(connection, heads, now)
+        with self._lock:
+            for process_id, n in heads.numbers.items():
+                self._witness.saw(process_id, n, self._read_at)
+            self._read_at = now
+        return heads
+
+    def renew(self, connection: Connection) -> None:
+        """Set a new epoch: it was found out otherwise that history was lost."""
+        now = time.monotonic()
+        self._adopt(connection, _heads(connection), now)
+
+    def _adopt(self, connection: Connection, heads: Heads, now: float) -> Heads:
+        """An epoch never seen before was set by another process, for what is missing here too."""
+        if heads.epoch in self._epochs:
+            fresh = secrets.token_hex(8)
+            run(connection, _RENEW.format(clock=dialect(connection).clock), fresh, heads.epoch)
+            heads = _heads(connection)
+            log.error("The database has lost part of its history; the epoch is now %s.", heads.epoch)
+        with self._lock:
+            self._epochs.add(heads.epoch)
+            self._witness.start_anew(heads.numbers)
+            self._read_at = now
+        return heads
+
+
+def _heads(connection: Connection) -> Heads:
+    ((epoch,),) = fetch(connection, _EPOCH)
+    return Heads(str(epoch), {row[0]: row[1] for row in fetch(connection, _HEADS)})

@@ -1,0 +1,114 @@
+"""Several worker processes on one port of one machine: started, watched, replaced when they die, and stopped.
+
+Each worker listens by itself, with SO_REUSEPORT: the kernel spreads new connections evenly, and one that
+died gets none. The supervisor keeps the port without listening.
+"""
+
+import asyncio
+import random
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
+STEADY_S = 10.0
+"""A worker that lived so long is replaced at once."""
+BACKLOG = 2048
+CANNOT_START = {2, 3}
+"""Exit statuses of a worker whose settings, or whose port, are no good: no other would fare better."""
+
+
+class Supervisor:
+    """Runs until SIGTERM or SIGINT, which all workers then get as SIGTERM.
+
+    Args:
+        command: of a worker. It should end when its standard input does: then the supervisor was killed.
+        workers: how many.
+        patience: seconds that the workers have to end; then they are killed.
+    """
+
+    def __init__(self, command: Sequence[str], workers: int, patience: float) -> None:
+        self._command = command
+        self._workers = workers
+        self._patience = patience
+        self._running: set[asyncio.subprocess.Process] = set()
+        self._stopping = asyncio.Event()
+        self._status = 0
+
+    async def run(self) -> int:
+        """Run the workers; the exit status for the whole."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        keepers = [asyncio.create_task(self._keep()) for _ in range(self._workers)]
+        await self._stopping.wait()
+        _, late = await asyncio.wait(keepers, timeout=self._patience)
+        if late:
+            log.error("workers_killed", workers=len(self._running))
+            for process in self._running:
+                process.kill()
+            await asyncio.wait(late)
+        return self._status
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for process in self._running:
+            process.send_signal(signal.SIGTERM)
+
+    async def _keep(self) -> None:
+        """See to it that one worker runs."""
+        delay = FIRST_RETRY_S
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            status = await self._work()
+            if self._stopping.is_set():
+                return
+            if status in CANNOT_START:
+                self._status = status
+                self._stop()
+                return
+            delay = FIRST_RETRY_S if time.monotonic() - began > STEADY_S else min(LAST_RETRY_S, 2 * delay)
+            log.error("worker_died", status=status, restart_s=delay)
+            try:
+                async with asyncio.timeout(delay * random.uniform(0.5, 1.0)):  # noqa: S311
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+
+    async def _work(self) -> int:
+        process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
+        self._running.add(process)
+        if self._stopping.is_set():
+            process.send_signal(signal.SIGTERM)
+        try:
+            return await process.wait()
+        finally:
+            self._running.discard(process)
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that keeps a port for the workers, a free one for 0, and takes no connections."""
+    return _bound(host, port)
+
+
+def share(host: str, port: int) -> socket.socket:
+    """A worker's own socket on a port that it shares; it listens."""
+    shared = _bound(host, port)
+    shared.listen(BACKLOG)
+    return shared
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(address)
+    return bound

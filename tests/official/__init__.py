@@ -1,0 +1,1 @@
+"""What apps on the official client libraries lean on: one suite, for each library."""

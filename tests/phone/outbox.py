@@ -1,0 +1,76 @@
+"""What the user wrote and the server has not acked yet. It outlives the app; a draft keeps its key."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message to send. `key` is its `client_message_id`, chosen once: every retry has the same."""
+
+    key: str
+    conversation_id: str
+    body: str
+    reply_to_seq: int | None = None
+
+    @property
+    def payload(self) -> dict[str, object]:
+        """What `message:send` takes."""
+        payload: dict[str, object] = {
+            "conversation_id": self.conversation_id,
+            "client_message_id": self.key,
+            "body": self.body,
+        }
+        return payload if self.reply_to_seq is None else payload | {"reply_to_seq": self.reply_to_seq}
+
+
+WINDOW = 64
+"""Drafts in flight at once."""
+
+
+class Outbox:
+    """Drafts in the order in which they were written.
+
+    Args:
+        in_order: one at a time in each conversation, so that order holds even over failures; else all that
+            wait go at once, and keep their order as long as nothing fails.
+    """
+
+    def __init__(self, *, in_order: bool = True) -> None:
+        self._in_order = in_order
+        self._drafts: dict[str, Draft] = {}
+        self._in_flight: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._drafts)
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all drafts: what to ask `messages:status` for after a restart."""
+        return list(self._drafts)
+
+    def add(self, draft: Draft) -> None:
+        """The user pressed send."""
+        self._drafts[draft.key] = draft
+
+    def take(self) -> list[Draft]:
+        """Those that may be sent now; they are in flight from then on."""
+        busy: set[str] = set()
+        taken: list[Draft] = []
+        for draft in self._drafts.values():
+            if len(self._in_flight) + len(taken) >= WINDOW:
+                break
+            if draft.key not in self._in_flight and draft.conversation_id not in busy:
+                taken.append(draft)
+            if self._in_order:
+                busy.add(draft.conversation_id)
+        self._in_flight.update(draft.key for draft in taken)
+        return taken
+
+    def settle(self, key: str) -> Draft | None:
+        """It is stored, or was refused for good."""
+        self._in_flight.discard(key)
+        return self._drafts.pop(key, None)
+
+    def postpone(self, key: str) -> None:
+        """No answer, or one that says to send it again later: it keeps its place."""
+        self._in_flight.discard(key)

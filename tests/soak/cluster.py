@@ -1,0 +1,144 @@
+"""The deployment under test: `gochat serve` several times on MariaDB and Redis, with proxies in between."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import make_url
+
+from gochat.storage.migrate import upgrade
+from tests.services import mysql
+from tests.services.gochat import GoChatServer
+from tests.services.mariadb import MariaDB
+from tests.services.redis import Redis
+from tests.soak.proxy import Link, Proxy
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECRET = "5f1c7d9e2b4a6c8d0a3f9d2c81a7b64e"
+COMMIT = b"\x07\x00\x00\x00\x03COMMIT"
+"""What a client sends: a packet of 7 bytes, number 0, COM_QUERY (MySQL client/server protocol)."""
+SETTINGS = {
+    "REPLICAS": "3",
+    "JWT_SECRET": SECRET,
+    "LOGIN_RATE": "100000/minute",
+    "ARGON2_MEMORY_KIB": "8192",
+    "ARGON2_TIME_COST": "1",
+    "DRAIN_SECONDS": "1",
+    "ACCESS_TOKEN_TTL_S": "120",
+}
+_ROW = "(NULL, NEW.conversation_id, NEW.user_id, NEW.revision, NEW.active, NEW.visible_from_seq)"
+AUDIT = (
+    "CREATE TABLE soak_members (id BIGINT PRIMARY KEY AUTO_INCREMENT, conversation_id BIGINT,"
+    " user_id BIGINT, revision BIGINT, active INT, visible_from_seq BIGINT)",
+    f"CREATE TRIGGER soak_joined AFTER INSERT ON members FOR EACH ROW INSERT INTO soak_members VALUES {_ROW}",
+    "CREATE TRIGGER soak_moved AFTER UPDATE ON members FOR EACH ROW"
+    " IF NEW.active <> OLD.active OR NEW.joined_revision <> OLD.joined_revision"
+    f" THEN INSERT INTO soak_members VALUES {_ROW}; END IF",
+)
+"""Who was a member when: written by the database itself, whatever the servers believe."""
+
+
+class Worker(GoChatServer):
+    """One server process; with `flaw` one that has it."""
+
+    def __init__(self, directory: Path, settings: dict[str, str], flaw: str | None) -> None:
+        planted = [sys.executable, "-m", "tests.soak.planted", flaw or "", "serve"]
+        super().__init__(directory, settings, command=planted if flaw else None)
+
+
+class Cluster:
+    """MariaDB, Redis and servers; every connection between them goes through a proxy.
+
+    `front[n]` is the way to server n for phones whose network is bad; others go to it directly.
+    """
+
+    def __init__(self, directory: Path, servers: int, flaw: str | None = None) -> None:
+        self._directory = directory
+        self._count = servers
+        self._flaw = flaw
+        self._stack = AsyncExitStack()
+        self._commits_to_cut = 0
+        self._cut_after = False
+        self.mariadb: MariaDB
+        self.redis: Redis
+        self.database: Proxy
+        self.to_redis: list[Proxy] = []
+        self.front: list[Proxy] = []
+        self.servers: list[Worker] = []
+        self.url = ""
+        """Of the database, for root, past the proxy."""
+
+    async def __aenter__(self) -> Self:
+        enter = self._stack.enter_context
+        self.mariadb = await asyncio.to_thread(MariaDB, self._folder("mariadb"))
+        await asyncio.to_thread(enter, self.mariadb)
+        self.redis = await asyncio.to_thread(enter, Redis(self._folder("redis")))
+        self.url = await asyncio.to_thread(self.mariadb.create_database)
+        await asyncio.to_thread(self._prepare)
+        self.database = await self._stack.enter_async_context(Proxy(self.mariadb.port, self._upstream))
+        at = make_url(self.url).set(host="127.0.0.1", port=self.database.port, username="gochat")
+        for _ in range(self._count):
+            proxy = await self._stack.enter_async_context(Proxy(self.redis.port))
+            self.to_redis.append(proxy)
+            settings = SETTINGS | {
+                "MYSQL_URL": at.render_as_string(hide_password=False),
+                "REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0",
+                "PYTHONPATH": str(ROOT),
+            }
+            worker = Worker(self._directory, settings, self._flaw)
+            self.servers.append(await asyncio.to_thread(enter, worker))
+            self.front.append(await self._stack.enter_async_context(Proxy(worker.port)))
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    def _folder(self, name: str) -> Path:
+        folder = self._directory / name
+        folder.mkdir()
+        return folder
+
+    def _prepare(self) -> None:
+        """The schema, a user without special rights, and the audit."""
+        upgrade(self.url)
+        database = make_url(self.url).database
+        self.sql(
+            "CREATE USER gochat@'127.0.0.1'",
+            f"GRANT ALL ON {database}.* TO gochat@'127.0.0.1'",
+            *AUDIT,
+        )
+
+    def sql(self, *statements: str) -> Sequence[Sequence[object]]:
+        """Run statements as root, past the proxy; the rows of the last one."""
+        with closing(mysql.connect(self.url)) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            rows: Sequence[Sequence[object]] = cursor.fetchall()
+            return rows
+
+    def cut_commits(self, count: int, *, after: bool) -> None:
+        """Cut the connection at each of the next `count` COMMITs: before the database has it, or after."""
+        self._commits_to_cut, self._cut_after = count, after
+
+    @property
+    def commits_to_cut(self) -> int:
+        """How many are still to be cut."""
+        return self._commits_to_cut
+
+    def _upstream(self, link: Link, data: bytes) -> bool:
+        if data != COMMIT or not self._commits_to_cut:
+            return True
+        self._commits_to_cut -= 1
+        server = link.other
+        if self._cut_after and server is not None:
+            server.write(data)
+        link.abort()
+        return False
+
+    @property
+    def logs(self) -> str:
+        """What the servers printed."""
+        return "\n".join(path.read_text(errors="replace") for path in self._directory.glob("server-*.log"))

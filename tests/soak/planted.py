@@ -1,0 +1,192 @@
+"""`gochat`, with a flaw that is not in the product: `python -m tests.soak.planted FLAW serve`.
+
+A checker that finds nothing may be blind; so each flaw has to be found. They are planted from outside, into
+the imported modules of a server process, before it serves.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What plants it, and the faults that bring it out."""
+
+    plant: Callable[[], None]
+    faults: tuple[str, ...] = ()
+
+
+def _patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def ack_before_commit() -> None:
+    """The answer does not wait for the commit."""
+    from gochat.storage.batch import run
+    from gochat.storage.committer import Committer
+
+    def hasty(self: Any, transaction: Any, commands: Any, answer: Any) -> None:
+        outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1)
+        answer(outcome)
+        if outcome.committed is None:
+            transaction.rollback()
+        else:
+            transaction.commit()
+            self._n += 1
+
+    _patch(Committer, "_run", lambda _: hasty)
+
+
+def publish_before_commit() -> None:
+    """Members hear of what may never be."""
+    from gochat.storage.load import Transaction
+    from gochat.storage.writer import ConversationWriter
+
+    current: list[Any] = []
+
+    def commit(original: Any) -> Any:
+        def committing(self: Transaction) -> None:
+            committer, writer = current
+            outcome, _ = committer._undecided
+            writer._loop.call_soon_threadsafe(writer._publisher.publish, outcome.committed)
+            original(self)
+
+        return committing
+
+    def deliver(original: Any) -> Any:
+        return lambda self, entries, outcome: original(self, entries, replace(outcome, committed=None))
+
+    def remember(original: Any) -> Any:
+        def beginning(self: Any) -> None:
+            current[:] = [self._committer, self]
+            original(self)
+
+        return beginning
+
+    _patch(Transaction, "commit", commit)
+    _patch(ConversationWriter, "_deliver", deliver)
+    _patch(ConversationWriter, "_write", remember)
+
+
+def no_retry_lookup() -> None:
+    """A retry is a new message."""
+    from gochat.storage import load
+
+    _patch(load, "_read_sent", lambda _: lambda transaction, needs, state: None)
+
+
+def seq_by_max() -> None:
+    """The next seq is read without a lock."""
+    from gochat.storage.dialects import MySQL
+
+    MySQL.for_update = ""
+
+
+def room_leak() -> None:
+    """Who leaves goes on hearing."""
+    from gochat.events.fanout import Fanout
+
+    _patch(Fanout, "_farewell", lambda _: lambda self, notice: None)
+
+
+def no_gap_repair() -> None:
+    """What is missing is never read back."""
+    from gochat.events.gates import Gates
+
+    _patch(Gates, "_mend", lambda _: lambda self, key, gate: None)
+
+
+def receipts_go_back() -> None:
+    """The last receipt counts, not the highest."""
+    from gochat.core import receipts
+
+    def moved(state: Any, conversation: Any, member: Any, position: Any, *, shown: bool) -> Any:
+        return replace(
+            member,
+            read_seq=position.read_seq or member.read_seq,
+            delivered_seq=position.delivered_seq,
+            shown_read_seq=position.read_seq or member.shown_read_seq,
+            shown_delivered_seq=position.delivered_seq,
+            skipped=0,
+            revision=conversation.revision + 1,
+            me_revision=state.me[member.user_id] + 1,
+        )
+
+    _patch(receipts, "_moved", lambda _: moved)
+
+
+def double_delivery() -> None:
+    """Now and then a delta goes out twice."""
+    from gochat.events.fanout import Fanout
+
+    def hand_on(original: Any) -> Any:
+        def twice(self: Any, notice: Any) -> None:
+            original(self, notice)
+            if notice.revision % 50 == 0:
+                original(self, notice)
+
+        return twice
+
+    _patch(Fanout, "_hand_on", hand_on)
+
+
+def sync_drops_edits() -> None:
+    """Who was away does not hear of edits."""
+    from gochat.storage import sync
+
+    sync._CHANGED += " AND x.edited_at IS NULL"
+
+
+def unread_forgets_deletes() -> None:
+    """What was deleted unread stays unread."""
+    from gochat.storage import batch
+
+    _patch(batch, "_skip", lambda _: lambda transaction, unreadable: None)
+
+
+def newcomers_hear_the_past() -> None:
+    """An edit of an old message reaches whoever joined after it."""
+    from gochat.events.visibility import Visibility
+
+    _patch(Visibility, "without_old_messages", lambda _: lambda self, notice: [])
+
+
+def forgets_undecided_batches() -> None:
+    """A COMMIT without an answer is taken for none."""
+    from gochat.storage.committer import Committer
+
+    def settle(self: Any) -> bool:
+        self._undecided = None
+        return False
+
+    _patch(Committer, "_settle", lambda _: settle)
+
+
+FLAWS = {
+    "ack_before_commit": Flaw(ack_before_commit, ("CommitsCut",) * 4),
+    "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
+    "no_retry_lookup": Flaw(no_retry_lookup, ("AcksCut",)),
+    "seq_by_max": Flaw(seq_by_max),
+    "room_leak": Flaw(room_leak),
+    "no_gap_repair": Flaw(no_gap_repair, ("RedisPubSubKilled", "RedisRestarted")),
+    "receipts_go_back": Flaw(receipts_go_back),
+    "double_delivery": Flaw(double_delivery),
+    "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
+    "unread_forgets_deletes": Flaw(unread_forgets_deletes),
+    "newcomers_hear_the_past": Flaw(newcomers_hear_the_past),
+    "forgets_undecided_batches": Flaw(forgets_undecided_batches, ("CommitsCut",) * 3),
+}
+
+
+def main() -> None:
+    """Plant the flaw and go on as `gochat` would."""
+    from gochat.cli import app
+
+    FLAWS[sys.argv.pop(1)].plant()
+    app()
+
+
+if __name__ == "__main__":
+    main()

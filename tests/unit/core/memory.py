@@ -1,0 +1,110 @@
+"""Storage in a dictionary: loads what commands need and no more, and writes what they change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from gochat.core.commands import Command, CreateConversation, Needs
+from gochat.core.decide import decide
+from gochat.core.delta import Change
+from gochat.core.errors import ChatError
+from gochat.core.limits import Limits
+from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId
+from gochat.core.state import Result, State
+
+Answer = Result | ChatError
+MemberKey = tuple[ConversationId, UserId]
+_STANDING = {Role.OWNER: 0, Role.ADMIN: 1, Role.MEMBER: 2}
+
+
+@dataclass
+class Memory:
+    """All rows."""
+
+    limits: Limits
+    conversations: dict[ConversationId, Conversation] = field(default_factory=dict)
+    members: dict[MemberKey, Member] = field(default_factory=dict)
+    messages: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
+    me: dict[UserId, int] = field(default_factory=dict)
+
+    def run(self, commands: Sequence[Command], now: int) -> tuple[list[Answer], list[Change]]:
+        """Decide a batch, creations alone or none, and write it."""
+        state = self._load(commands)
+        answers: list[Answer] = []
+        for command in commands:
+            try:
+                decision = decide(state, command, now, self.limits)
+            except ChatError as refusal:
+                answers.append(refusal)
+            else:
+                state.apply(decision)
+                answers.append(decision.result)
+        self._write(state)
+        return answers, list(state.changes())
+
+    def copy(self) -> "Memory":
+        """The same rows, apart."""
+        return Memory(self.limits, {**self.conversations}, {**self.members}, {**self.messages}, {**self.me})
+
+    def unread(self, member: Member) -> int:
+        """Counted one by one."""
+        seqs = range(member.read_seq + 1, self.conversations[member.conversation_id].last_seq + 1)
+        return sum(self.messages[(member.conversation_id, seq)].deleted_at is None for seq in seqs)
+
+    def active(self, cid: ConversationId) -> list[Member]:
+        """The active members, by standing and then by time."""
+        found = [it for it in self.members.values() if it.conversation_id == cid and it.active]
+        return sorted(found, key=lambda it: (_STANDING[it.role], it.joined_revision, it.user_id))
+
+    def _load(self, commands: Sequence[Command]) -> State:
+        needs = Needs()
+        for command in commands:
+            command.need(needs)
+        state = State()
+        self._reserve(commands, state)
+        cids = needs.conversations | set(state.by_key.values())
+        state.conversations.update((cid, self.conversations[cid]) for cid in cids & self.conversations.keys())
+        for message in self.messages.values():
+            key = (message.sender_id, message.client_message_id)
+            if key in needs.sent:
+                state.sent[key] = message
+                needs.members.add((message.conversation_id, message.sender_id))
+            if (message.conversation_id, message.seq) in needs.messages:
+                state.messages[(message.conversation_id, message.seq)] = message
+        for cid in needs.successors:
+            first = self.active(cid)[: len(commands) + 1]
+            needs.members.update((cid, member.user_id) for member in first)
+        state.members.update((key, self.members[key]) for key in needs.members & self.members.keys())
+        for user_id in needs.users & self.me.keys():
+            state.users[user_id] = sum(it.active for it in self.members.values() if it.user_id == user_id)
+        state.me.update((user_id, self.me[user_id]) for user_id in needs.me & self.me.keys())
+        for cid, user_id, seq in needs.deleted_after:
+            state.deleted_after[(cid, user_id, seq)] = sum(
+                it.conversation_id == cid and it.seq > seq and it.deleted_at is not None
+                for it in self.messages.values()
+            )
+        return state
+
+    def _reserve(self, commands: Sequence[Command], state: State) -> None:
+        by_key = {it.unique_key: it.id for it in self.conversations.values() if it.unique_key is not None}
+        for command in commands:
+            if isinstance(command, CreateConversation) and command.unique_key is not None:
+                key = command.unique_key
+                if key not in by_key:
+                    by_key[key] = command.new_id
+                    state.conversations[command.new_id] = _reserved(command.new_id, key)
+                state.by_key[key] = by_key[key]
+
+    def _write(self, state: State) -> None:
+        self.conversations.update(state.changed)
+        self.messages.update(state.created)
+        self.messages.update(state.updated)
+        for cid, seq in state.unreadable:
+            for key, member in self.members.items():
+                if key[0] == cid and member.active and member.read_seq < seq:
+                    self.members[key] = replace(member, skipped=member.skipped + 1)
+        self.members.update(state.changed_members)
+        self.me.update((user_id, state.me[user_id]) for user_id in state.me_since)
+
+
+def _reserved(cid: ConversationId, key: str) -> Conversation:
+    return Conversation(cid, Kind.GROUP, None, History.FROM_START, 0, 0, 0, 0, 0, 0, key)

@@ -1,0 +1,105 @@
+import asyncio
+
+import pytest
+
+from gochat.core.errors import NotFound, Unavailable
+from gochat.events import gates as module
+from gochat.events.gate import OwnNotice
+from gochat.events.gates import Gates
+
+
+class Log:
+    """A user's own log in a database that may be away, and what is handed on of it."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.part = 100
+        self.failures: list[Exception] = []
+        self.reads = 0
+        self.passed: list[OwnNotice] = []
+        self.news = asyncio.Event()
+        self.gates: Gates[int, OwnNotice] = Gates("user", self.hand_on, self.read)
+
+    async def read(self, key: int, since: int) -> OwnNotice:
+        self.reads += 1
+        if self.failures:
+            raise self.failures.pop()
+        return OwnNotice(key, since, min(self.revision, since + self.part), b"{}")
+
+    def hand_on(self, notice: OwnNotice) -> None:
+        self.passed.append(notice)
+        self.news.set()
+
+    async def reach(self, revision: int) -> None:
+        async with asyncio.timeout(10):
+            while not self.passed or self.passed[-1].revision < revision:
+                self.news.clear()
+                await self.news.wait()
+        mine = 0
+        for notice in self.passed:
+            assert notice.since == mine < notice.revision
+            mine = notice.revision
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0)
+    monkeypatch.setattr(module, "RETRY_S", 0)
+
+
+async def test_numbers_alone_are_read_from_the_database() -> None:
+    log = Log()
+    log.gates.open(7, 0)
+    log.revision = 3
+    log.gates.learn(7, 3)
+    await log.reach(3)
+
+
+async def test_much_is_read_part_by_part() -> None:
+    log = Log()
+    log.part = 2
+    log.gates.open(7, 0)
+    log.revision = 5
+    log.gates.learn(7, 5)
+    await log.reach(5)
+    assert len(log.passed) == 3
+
+
+async def test_a_database_that_is_away_is_asked_again() -> None:
+    log = Log()
+    log.gates.open(7, 0)
+    log.failures = [Unavailable(), ValueError("a bug"), Unavailable()]
+    log.revision = 1
+    log.gates.learn(7, 1)
+    await log.reach(1)
+
+
+async def test_what_comes_in_time_is_not_read() -> None:
+    log = Log()
+    log.gates.open(7, 0)
+    log.gates.offer(7, OwnNotice(7, 1, 2, b"{}"))
+    log.gates.offer(7, OwnNotice(7, 0, 1, b"{}"))
+    await log.reach(2)
+    await asyncio.sleep(0)
+    assert log.reads == 0
+
+
+async def test_a_log_that_is_gone_is_forgotten() -> None:
+    log = Log()
+    log.gates.open(7, 0)
+    log.failures = [NotFound()]
+    log.gates.learn(7, 1)
+    async with asyncio.timeout(10):
+        while 7 in log.gates:  # noqa: ASYNC110 (nothing tells)
+            await asyncio.sleep(0)
+    assert log.passed == []
+
+
+async def test_what_nobody_hears_is_not_read() -> None:
+    log = Log()
+    log.gates.open(7, 0)
+    log.gates.learn(7, 1)
+    log.gates.close(7)
+    log.gates.learn(7, 1)
+    await asyncio.sleep(0.01)
+    assert log.reads == 0

@@ -1,0 +1,50 @@
+"""Where the guarantees are tested: one process on SQLite, and two on MariaDB and Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+
+import httpx2
+
+from tests.services.gochat import GoChatServer
+from tests.wire.account import Account, register
+from tests.wire.phone import Phone
+
+_names = count()
+
+
+@dataclass(frozen=True)
+class Place:
+    """`here` and `there` are two processes, or twice the same one."""
+
+    here: GoChatServer
+    there: GoChatServer
+    http: httpx2.Client
+    http_there: httpx2.Client
+
+    def user(self, name: str) -> Account:
+        """A new user, with a session that both know."""
+        return register(self.http, f"{name}.{next(_names)}")
+
+    def users(self, *names: str) -> list[Account]:
+        """Several."""
+        return [self.user(name) for name in names]
+
+    def at_there(self, account: Account) -> Account:
+        """The same user, asking the other process."""
+        return replace(account, http=self.http_there)
+
+    @asynccontextmanager
+    async def phones(self, *accounts: Account) -> AsyncIterator[list[Phone]]:
+        """A phone of each, connected and synced: the first one here, the next there, and so on."""
+        phones = [Phone(account.name) for account in accounts]
+        servers = (self.here, self.there)
+        try:
+            for n, (phone, account) in enumerate(zip(phones, accounts, strict=True)):
+                await phone.connect(servers[n % 2].url, account.token)
+                await phone.expect_ok("sync", {})
+            yield phones
+        finally:
+            await asyncio.gather(*(phone.close() for phone in phones))
