@@ -1,24 +1,23 @@
 """Loads what a batch needs, inside its transaction: first of all the locks, then rows as they are now."""
 
 from collections.abc import Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
-
-from sqlalchemy import Connection
 
 from gochat.core.commands import Command, CreateConversation, Needs
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
 from gochat.core.state import State
 from gochat.storage import rows
-from gochat.storage.dialects import Asked, Row
+from gochat.storage.dialects import Asked, Driver, Row
 from gochat.storage.statements import Statements
 
 
 class Transaction:
-    """A transaction under way on a connection."""
+    """A transaction under way on a connection: the driver's, without SQLAlchemy's share of each statement."""
 
-    def __init__(self, connection: Connection, sql: Statements) -> None:
-        self.connection = connection
+    def __init__(self, connection: Driver, sql: Statements) -> None:
+        self._connection = connection
         self.sql = sql
 
     def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
@@ -28,28 +27,32 @@ class Transaction:
 
     def find_each(self, *asked: Asked) -> list[Sequence[Any]]:
         """The rows of each statement, in one round trip, read one after the other. No keys find no rows."""
-        found = iter(self.sql.dialect.find(self.connection, [it for it in asked if it[1]]))
+        found = iter(self.sql.dialect.find(self._connection, [it for it in asked if it[1]]))
         return [next(found) if keys else () for _, keys in asked]
 
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
         """What a SELECT finds."""
-        return self.connection.exec_driver_sql(statement, parameters).fetchall()
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, parameters)
+            found: Sequence[Any] = cursor.fetchall()
+            return found
 
     def write(self, *writes: Asked) -> None:
         """Write the rows of each statement, in one round trip and in that order. No rows write nothing."""
-        self.sql.dialect.write(self.connection, [it for it in writes if it[1]])
+        self.sql.dialect.write(self._connection, [it for it in writes if it[1]])
 
     def run(self, statement: str, *parameters: object) -> None:
         """Run a statement that finds nothing."""
-        self.connection.exec_driver_sql(statement, parameters)
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, parameters)
 
     def commit(self) -> None:
         """Make it durable. Without an answer it may be or not."""
-        self.connection.exec_driver_sql("COMMIT")
+        self._connection.commit()
 
     def rollback(self) -> None:
         """Let go of its locks; nothing of it is left."""
-        self.connection.exec_driver_sql("ROLLBACK")
+        self._connection.rollback()
 
 
 @dataclass(slots=True)
