@@ -148,8 +148,8 @@ class Session:
         elif self._beat > soon:
             self._set_timer()
         elif self._pinged:
-            # The code matters to a phone that wakes up late. The Java client overlooks a close frame unless its
-            # code is reserved, which it takes for a fault, and else waits for a heartbeat before it returns.
+            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, unless
+            # its code is reserved, which it takes for a fault: else it waits for a heartbeat to return.
             self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         else:
             self._pinged = True
