@@ -22,6 +22,8 @@ class Connection:
     """What happens next to its token: a warning, or the end."""
     screens: set[ConversationId] = field(default_factory=set)
     """Conversations that are on screen."""
+    watched: set[UserId] = field(default_factory=set)
+    """Users whose presence it hears of."""
     left: set[ConversationId] = field(default_factory=set)
     """Conversations that the user left before it was ready."""
 

@@ -18,6 +18,7 @@ from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import EngineServer
 from gochat.events.fanout import Fanout
+from gochat.events.presence import PresenceWatch
 from gochat.events.sockets import Sockets, conversation_of
 from gochat.events.typing import Typing
 
@@ -78,12 +79,14 @@ class Connections:
         roster: Roster,
         fanout: Fanout,
         typing: Typing,
+        presence: PresenceWatch,
         authenticator: Authenticator,
     ) -> None:
         self._sockets = sockets
         self._roster = roster
         self._fanout = fanout
         self._typing = typing
+        self._presence = presence
         self._authenticator = authenticator
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -105,6 +108,7 @@ class Connections:
             raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
+        self._presence.came(connection.user_id)
         self.watch(connection)
         self._spawn(self._attach(connection))
 
@@ -115,6 +119,7 @@ class Connections:
             return
         if connection.timer is not None:
             connection.timer.cancel()
+        self._presence.went(connection)
         for cid in connection.screens:
             self._typing.stop(cid, connection.user_id)
         places = [conversation_of(room) for room in rooms]

@@ -26,7 +26,7 @@ class Place:
 
     def user(self, name: str) -> Account:
         """A new user, with a session that both know."""
-        return register(self.http, f"{name}{next(_names)}")
+        return register(self.http, f"{name}.{next(_names)}")
 
     def users(self, *names: str) -> list[Account]:
         """Several."""
