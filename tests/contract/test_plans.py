@@ -60,6 +60,7 @@ HOT: dict[str, Ask] = {
     "by_username": lambda reader, log, accounts: accounts.by_username("user7"),
     "by_phone": lambda reader, log, accounts: accounts.by_phone("+49301234567"),
     "users": lambda reader, log, accounts: accounts.users([3, 5]),
+    "search": lambda reader, log, accounts: accounts.search("user7"),
     "session": lambda reader, log, accounts: accounts.session(1),
 }
 
