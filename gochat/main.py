@@ -119,7 +119,7 @@ class Chat:
             cursors=cursors,
             sockets=sockets,
             typing=self._typing,
-            refreshed=self._connections.watch,
+            refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table())
         self.engine.set_dispatcher(self._dispatcher)
