@@ -133,6 +133,12 @@ class Join(Request):
     revision: Revision | None = None
 
 
+class Watch(Request):
+    """`presence:watch`: of these users, and of no others."""
+
+    user_ids: Annotated[list[Id], Field(max_length=100)]
+
+
 class InConversation(Request):
     """`conversation:leave`, `typing:start`, `typing:stop`."""
 

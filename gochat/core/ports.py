@@ -3,13 +3,14 @@
 All are safe to call from the event loop, and only from there; none blocks it.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.commands import Command, Position
 from gochat.core.delta import Committed, Delta
 from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
+from gochat.core.presence import Sighting
 from gochat.core.queries import (
     Batch,
     ConversationPage,
@@ -153,6 +154,10 @@ class Reader(Protocol):
         """What changed in a user's own log after `since`."""
         ...
 
+    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Those of the others who are in a conversation with him now, himself too."""
+        ...
+
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
         ...
@@ -189,6 +194,34 @@ class ChangeLog(Protocol):
 
     async def revisions(self, conversation_ids: Iterable[ConversationId]) -> Mapping[ConversationId, int]:
         """How far those conversations are that exist."""
+        ...
+
+
+class Presences(Protocol):
+    """Which users have sockets at which processes. Nothing durable; every method may raise `Unavailable`."""
+
+    async def announce(self, user_ids: Iterable[UserId]) -> None:
+        """These have sockets at this process; to be said again within two hours."""
+        ...
+
+    async def withdraw(self, user_ids: Iterable[UserId], now: Millis) -> None:
+        """These have none any more."""
+        ...
+
+    async def beat(self, now: Millis) -> None:
+        """This process lives."""
+        ...
+
+    async def sightings(self, user_ids: Collection[UserId]) -> Mapping[UserId, Sighting]:
+        """What is known of these users, of each of them."""
+        ...
+
+    async def beats(self, processes: Collection[str]) -> Mapping[str, Millis]:
+        """When those processes that are known were last heard of."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...
 
 

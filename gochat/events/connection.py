@@ -26,6 +26,9 @@ class Connection:
     """Conversations that are on screen, as it said last."""
     typing: set[ConversationId] = field(default_factory=set)
     """Conversations in which its user types, as it said last."""
+    """Conversations that are on screen."""
+    watched: set[UserId] = field(default_factory=set)
+    """Users whose presence it hears of."""
     left: set[ConversationId] = field(default_factory=set)
     """Conversations that the user left before it was ready."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from gochat.contract import requests
 from gochat.contract.commands import create_command, send_command
 from gochat.contract.cursor import Cursors
-from gochat.contract.encode import delta_out, message_out, receipt_out, view_out
+from gochat.contract.encode import delta_out, message_out, presence_out, receipt_out, view_out
 from gochat.contract.ids import time_out, uuid_in
 from gochat.contract.sync import sync_in, sync_out
 from gochat.core.commands import (
@@ -29,6 +29,7 @@ from gochat.core.queries import ConversationView
 from gochat.core.state import Receipt, Result, Sent
 from gochat.events.connection import Connection
 from gochat.events.dispatch import Handler
+from gochat.events.presence import PresenceWatch
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 from gochat.events.typing import Typing
 from gochat.ids import new_id
@@ -47,6 +48,7 @@ class Handlers:
     cursors: Cursors
     sockets: Sockets
     typing: Typing
+    presence: PresenceWatch
     refreshed: Callable[[Connection], None]
     """Told when a connection has a fresh token."""
 
@@ -68,6 +70,7 @@ class Handlers:
             "receipt:read": Handler(self._read, receipt_out),
             "typing:start": Handler(self._start_typing, _as_is),
             "typing:stop": Handler(self._stop_typing, _as_is),
+            "presence:watch": Handler(self._watch, _as_is),
             "sync": Handler(self._sync, _as_is),
             "auth:refresh": Handler(self._refresh, _as_is),
         }
@@ -204,7 +207,11 @@ class Handlers:
         if connection.sid not in self.sockets.members(conversation_room(cid)):
             raise NotFound("There is no such conversation.", field="conversation_id")
 
-    # ---- sync and auth
+    # ---- presence, sync and auth
+
+    async def _watch(self, connection: Connection, request: requests.Watch) -> Shape:
+        found = await self.presence.watch(connection, request.user_ids)
+        return {"presences": [presence_out(one) for one in found]}
 
     async def _sync(self, connection: Connection, request: requests.Sync) -> Shape:
         await connection.wait_ready()

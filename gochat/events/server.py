@@ -18,6 +18,7 @@ from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import EngineServer
 from gochat.events.fanout import Fanout
+from gochat.events.presence import PresenceWatch
 from gochat.events.sockets import Sockets, conversation_of
 from gochat.events.typing import Typing
 
@@ -78,12 +79,14 @@ class Connections:
         roster: Roster,
         fanout: Fanout,
         typing: Typing,
+        presence: PresenceWatch,
         authenticator: Authenticator,
     ) -> None:
         self._sockets = sockets
         self._roster = roster
         self._fanout = fanout
         self._typing = typing
+        self._presence = presence
         self._authenticator = authenticator
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -114,6 +117,7 @@ class Connections:
             return
         if connection.timer is not None:
             connection.timer.cancel()
+        self._presence.went(connection)
         for cid in connection.typing:
             self._typing.stop(cid, connection.user_id)
         places = [conversation_of(room) for room in rooms]
@@ -128,6 +132,7 @@ class Connections:
         self._watch(connection)
         if not connection.admitted and not connection.has_expired(int(time.time() * 1000)):
             connection.admitted = True
+            self._presence.came(connection.user_id)
             self._spawn(self._attach(connection))
 
     def _watch(self, connection: Connection) -> None:

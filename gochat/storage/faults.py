@@ -6,7 +6,8 @@ Numbers are those of MySQL's and MariaDB's error references (from 1000), and SQL
 from enum import Enum, auto
 
 import orjson
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, SQLAlchemyError
+import pymysql
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError
 
 _AGAIN = {
     5,  # SQLite: busy
@@ -62,32 +63,35 @@ class Fault(Enum):
 
 
 def fault_of(error: Exception) -> Fault:
-    """What kind of fault an exception is that came from running statements, or from preparing them."""
+    """What kind of fault an exception is that came from running statements, or from preparing them.
+
+    It may be the driver's own: what a connection's cursor raises, SQLAlchemy does not see.
+    """
     if isinstance(error, UnicodeEncodeError | orjson.JSONEncodeError):
         return Fault.DATA
-    if not isinstance(error, SQLAlchemyError):
-        return Fault.LOST if isinstance(error, OSError) else Fault.UNKNOWN
-    if not isinstance(error, DBAPIError):
+    if isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return Fault.LOST
+    if not isinstance(error, DBAPIError | pymysql.Error):
         return Fault.UNKNOWN
     number = number_of(error)
-    if error.connection_invalidated or isinstance(error, InterfaceError) or number in _LOST:
+    if number in _LOST or isinstance(error, InterfaceError | pymysql.InterfaceError):
         return Fault.LOST
-    if isinstance(error, DataError) or number in _DATA:
+    if number in _DATA or isinstance(error, DataError | pymysql.DataError):
         return Fault.DATA
     return Fault.AGAIN if number in _AGAIN else Fault.UNKNOWN
 
 
-def number_of(error: DBAPIError) -> int:
+def number_of(error: DBAPIError | pymysql.Error) -> int:
     """The database's own number of an error; -1 if it has none."""
-    orig = error.orig
-    code = getattr(orig, "sqlite_errorcode", None)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF
-    number = orig.args[0] if orig is not None and orig.args else None
+    number = cause.args[0] if cause is not None and cause.args else None
     return number if isinstance(number, int) else -1
 
 
 def summary(error: Exception) -> str:
     """An error for the log: never its text, which may hold what users wrote."""
     name = type(error).__name__
-    return f"{name} {number_of(error)}" if isinstance(error, DBAPIError) else name
+    return f"{name} {number_of(error)}" if isinstance(error, DBAPIError | pymysql.Error) else name

@@ -69,7 +69,7 @@ def _check(url: str, reports: Sequence[Report]) -> Stored:
         for key, (cid, seq, created_at) in it.sent.items():
             message = by_key[key]
             assert (message.conversation_id, message.seq, message.created_at) == (cid, seq, created_at)
-        assert set(it.refused) <= {"message_deleted"}
+        assert set(it.refused) <= {"message_deleted", "idempotency_conflict"}
         for cid in stored.conversations:
             spans = [span for of, *span in it.published if of == cid]
             assert spans == sorted(spans)
@@ -88,6 +88,7 @@ def test_processes_share_conversations_and_retry_keys(database_url: str, tmp_pat
         reports = _finish(processes)
     stored = _check(database_url, reports)
     assert reports[0].sent.keys() & reports[1].sent.keys()
+    assert any("idempotency_conflict" in it.refused for it in reports)
     assert len(stored.messages) == len(reports[0].sent | reports[1].sent)
 
 

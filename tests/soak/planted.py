@@ -93,9 +93,9 @@ def room_leak() -> None:
 
 def no_gap_repair() -> None:
     """What is missing is never read back."""
-    from gochat.events.fanout import Fanout
+    from gochat.events.gates import Gates
 
-    _patch(Fanout, "_start_repair", lambda _: lambda self, cid: None)
+    _patch(Gates, "_mend", lambda _: lambda self, key, gate: None)
 
 
 def receipts_go_back() -> None:
@@ -148,9 +148,9 @@ def unread_forgets_deletes() -> None:
 
 def newcomers_hear_the_past() -> None:
     """An edit of an old message reaches whoever joined after it."""
-    from gochat.events.fanout import Fanout
+    from gochat.events.visibility import Visibility
 
-    _patch(Fanout, "_without_old_messages", lambda _: lambda self, notice: [])
+    _patch(Visibility, "without_old_messages", lambda _: lambda self, notice: [])
 
 
 def forgets_undecided_batches() -> None:

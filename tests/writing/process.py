@@ -95,11 +95,16 @@ async def _insist(it: Writing, command: Command) -> Result | None:
 
 
 def _message(orders: Orders, choice: random.Random) -> SendMessage:
-    """A message of one's own, or one that every process sends: its number says all of it."""
+    """A message of one's own, or one that every process sends: its number says all of it.
+
+    But every seventh of those goes to another conversation from each process: one of them is refused.
+    """
     number = choice.randrange(1 << 60)
+    place = number
     if orders.shared_keys and choice.random() < 0.3:
         number = choice.randrange(orders.shared_keys)
-    cid, users = orders.conversations[number % len(orders.conversations)]
+        place = number if number % 7 else number + orders.seed
+    cid, users = orders.conversations[place % len(orders.conversations)]
     return SendMessage(cid, users[number % len(users)], number.to_bytes(16, "big"), f"No. {number} 👍")
 
 
