@@ -23,7 +23,7 @@ from gochat.ids import new_id
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
-from gochat.storage.epoch import History as Kept
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.migrate import upgrade
 from gochat.storage.reader import ConversationReader
 from gochat.storage.writer import ConversationWriter
@@ -60,7 +60,7 @@ class World:
         self._runner = asyncio.Runner()
         self._database = Database(url, pool_size=2)
         self._accounts = StoredAccounts(self._database)
-        self._writer = ConversationWriter(write_engine(url), self, limits, Kept())
+        self._writer = ConversationWriter(write_engine(url), self, limits, EpochGuard())
         self.reader = ConversationReader(self._database, limits)
         self._online: dict[UserId, Line] = {}
         self._members: dict[ConversationId, dict[UserId, int]] = {}

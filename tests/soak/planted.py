@@ -76,7 +76,7 @@ def no_retry_lookup() -> None:
     """A retry is a new message."""
     from gochat.storage import load
 
-    _patch(load, "_read_sent", lambda _: lambda transaction, needs, state: None)
+    _patch(load, "_take_sent", lambda _: lambda found, transaction, needs, state: None)
 
 
 def seq_by_max() -> None:
