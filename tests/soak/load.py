@@ -9,8 +9,9 @@ from typing import Any
 import httpx2
 
 from gochat.contract import shapes
+from tests.phone.connection import LostError, RefusedError
 from tests.phone.outbox import Draft
-from tests.phone.phone import LostError, Phone, RefusedError
+from tests.phone.phone import Phone
 from tests.phone.store import Conversation
 from tests.soak.journal import Chain, Journal, Sending
 
