@@ -85,6 +85,9 @@ class Connection:
         with contextlib.suppress(TimeoutError, socketio.exceptions.SocketIOError):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._client.disconnect()
+        session = self._client.eio.http  # it stays open if the connection never was
+        if session is not None:
+            await session.close()
 
 
 def _resolve(answer: asyncio.Future[Any], ack: Any) -> None:
