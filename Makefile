@@ -61,6 +61,6 @@ lock: ## compile requirements/ anew (needs uv); ARGS=--upgrade takes newer versi
 	$(PYTHON) scripts/lock.py $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf .venv tests/js/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv tests/js/node_modules tests/java/target build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

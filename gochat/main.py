@@ -21,15 +21,19 @@ from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
 from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
+from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis
+from gochat.core.ports import Presences
 from gochat.events.connection import Roster
 from gochat.events.dispatch import Dispatcher
 from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
-from gochat.events.engine import EngineApp, EngineManager, EngineServer
+from gochat.events.engine import EngineApp, EngineManager, EngineOptions, EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.handlers import Handlers
 from gochat.events.poll import Poll
+from gochat.events.presence import PresenceWatch
+from gochat.events.relay import RedisRelay
 from gochat.events.server import Connections, EngineSockets
 from gochat.events.typing import Typing
 from gochat.logs import configure
@@ -38,10 +42,11 @@ from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.migrate import upgrade
+from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.writer import ConversationWriter
@@ -89,21 +94,25 @@ class Chat:
             )
         )
         manager: EngineManager | None = self._doorbell
-        self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings))
+        options = EngineOptions(max_message=MAX_BYTES)
+        self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)
         sockets = EngineSockets(self.engine)
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()
-        history = History()
-        changes = BatchLog(self._database, history)
+        guard = EpochGuard()
+        changes = BatchLog(self._database, guard)
         self._fanout = Fanout(sockets, roster, reader, changes, doorbell)
         self._typing = Typing(sockets, doorbell)
-        self._connections = Connections(sockets, roster, self._fanout, self._typing, authenticator)
+        self._presence = PresenceWatch(sockets, roster, reader, self._presences(redis_url), doorbell)
+        self._connections = Connections(
+            sockets, roster, self._fanout, self._typing, self._presence, authenticator
+        )
         self._poll = Poll(changes, self._fanout, self._connections.start_anew)
         self._writer = ConversationWriter(
             write_engine(self._url),
             self._fanout,
             limits,
-            history,
+            guard,
             queue_max=settings.writer_queue_max,
             batch_rows=settings.writer_batch_max_rows,
             batch_bytes=settings.writer_batch_max_bytes,
@@ -117,7 +126,8 @@ class Chat:
             cursors=cursors,
             sockets=sockets,
             typing=self._typing,
-            refreshed=self._connections.watch,
+            presence=self._presence,
+            refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table())
         self.engine.set_dispatcher(self._dispatcher)
@@ -152,6 +162,9 @@ class Chat:
             )
         )
         self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
+        self._relay: RedisRelay | None = None
+        if self._doorbell is not None:
+            self._relay = self.engine.eio.relay = RedisRelay(self._doorbell, self.engine.eio, self._asgi)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -162,9 +175,11 @@ class Chat:
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
         self._writer.start()
-        if self._doorbell is not None:
+        if self._doorbell is not None and self._relay is not None:
             self._doorbell.start()
+            self._relay.start()
         self._poll.start()
+        self._presence.start()
         log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
 
     async def drain(self) -> None:
@@ -179,8 +194,10 @@ class Chat:
         await self._dispatcher.drain(FINISH_S)
         await self._writer.stop()
         self._poll.close()
+        await self._presence.close()
         self._fanout.close()
-        if self._doorbell is not None:
+        if self._doorbell is not None and self._relay is not None:
+            self._relay.close()
             await self._doorbell.close()
         await self._logins.close()
         await self._database.close()
@@ -189,12 +206,24 @@ class Chat:
     async def _disconnect(self, sid: str, reason: str) -> None:
         await self._connections.disconnect(sid, self.engine.rooms(sid))
 
+    def _presences(self, redis_url: str | None) -> Presences:
+        if redis_url is None or self._doorbell is None:
+            return MemoryPresences("here")
+        prefix = _redis_prefix(self._settings.redis_prefix, redis_url)
+        return RedisPresences(redis_url, prefix, self._doorbell.process)
+
     def _heard_anew(self) -> None:
         self._poll.hurry()
+        self._presence.renew()
+        if self._relay is not None:
+            self._relay.reset()
 
     def _heard(self, ring: Ring) -> None:
         self._fanout.heard(ring)
         self._typing.heard(ring)
+        self._presence.heard(ring)
+        if self._relay is not None:
+            self._relay.heard(ring)
 
 
 class Parts:

@@ -1,8 +1,8 @@
 """Install what tests need and Python's locks do not bring: `services.py test|all`, inside .venv.
 
 MariaDB, Redis, Chromium and Java come from Debian's packages, if this is Debian and root; Node from a wheel,
-if there is none; the official JavaScript client from npm, as locked. Does nothing if all is there. What is
-missing in the end fails with CI=true; else the tests that need it are skipped and say so.
+if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is
+there. What is missing in the end fails with CI=true; else the tests that need it are skipped and say so.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.services.programs import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 JS = ROOT / "tests" / "js"
+JAVA = ROOT / "tests" / "java"
 BIN = Path(sys.executable).parent
 
 SERVERS = (programs.MARIADB, programs.MARIADB_SETUP, programs.REDIS)
@@ -35,6 +36,8 @@ def main() -> None:
     install_debian(sorted(set(" ".join(missing).split())))
     problems = [f"{program.name} (Debian: {program.packages})" for program in needed if not program.find()]
     problems += install_javascript_client()
+    if programs.MAVEN in needed:
+        problems += install_java_client()
     if problems:
         print(
             "\n".join(["", "=" * 70, "MISSING; the tests that need it do not run:", *problems, "=" * 70, ""])
@@ -71,6 +74,20 @@ def install_javascript_client() -> list[str]:
     if not _run([*npm, "ci", "--silent"], cwd=JS):
         return ["the official JavaScript client (npm ci in tests/js)"]
     stamp.write_text(lock)
+    return []
+
+
+def install_java_client() -> list[str]:
+    """Compile tests/java, with what its pom.xml names; return what went wrong. No network once it has all."""
+    sources = [JAVA / "pom.xml", *sorted((JAVA / "src").rglob("*.java"))]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    stamp = JAVA / "target" / "gochat-stamp"
+    if stamp.exists() and stamp.read_text() == digest:
+        return []
+    maven = programs.MAVEN.find()
+    if maven is None or not _run([str(maven), "-q", "-B", "-ntp", "clean", "compile"], cwd=JAVA):
+        return ["the official Java client (mvn compile in tests/java)"]
+    stamp.write_text(digest)
     return []
 
 

@@ -5,6 +5,7 @@ from gochat.contract.ids import id_out, time_out, uuid_out
 from gochat.core.delta import Delta, MeChange, OwnConversation
 from gochat.core.errors import ChatError
 from gochat.core.model import Attachment, Conversation, Device, Member, Message, Session, User
+from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView, MeDelta
 from gochat.core.state import Receipt
 
@@ -129,6 +130,16 @@ def me_delta_out(me: MeDelta | MeChange) -> shapes.MeDelta:
     if isinstance(me, MeDelta) and me.gap:
         shape["gap"] = True
     return shape
+
+
+def presence_out(presence: Presence) -> shapes.Presence:
+    """Whether a user is online."""
+    seen = presence.last_seen_at
+    return {
+        "user_id": id_out(presence.user_id),
+        "online": presence.online,
+        "last_seen_at": None if seen is None else time_out(seen),
+    }
 
 
 def receipt_out(receipt: Receipt) -> shapes.ReceiptAnswer:

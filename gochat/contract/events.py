@@ -152,6 +152,12 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             "The user stopped typing. Sending a message and disconnecting say so too.",
             (errors.NotFound,),
         ),
+        "presence:watch": ClientEvent(
+            requests.Watch,
+            shapes.WatchAnswer,
+            "Hear whether these users are online, instead of those named before. Of someone with whom one"
+            " shares no conversation nothing is told: he looks offline.",
+        ),
         "sync": ClientEvent(
             requests.Sync,
             shapes.SyncAnswer,
@@ -188,6 +194,7 @@ SERVER_EVENTS: Final[Mapping[str, ServerEvent]] = MappingProxyType(
             "Something changed that only this user sees; it goes to all his devices.",
         ),
         "typing:changed": ServerEvent(shapes.TypingChanged, "Who types in a conversation on screen."),
+        "presence:changed": ServerEvent(shapes.Presence, "A watched user came or went."),
         "auth:expiring": ServerEvent(
             shapes.AuthExpiring,
             "The connection's token ends, or has ended: answer with `auth:refresh`.",

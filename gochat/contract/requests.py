@@ -12,6 +12,8 @@ from gochat.core.model import ConversationId
 
 MAX_INTEGER = 2**53 - 1
 """What every JSON library reads exactly (RFC 8259, section 6)."""
+MAX_BYTES = 512 * 1024
+"""Of one request. The largest is a sync that names all the conversations that a user can have."""
 
 
 class _AsId:
@@ -129,6 +131,12 @@ class Join(Request):
 
     conversation_id: Id
     revision: Revision | None = None
+
+
+class Watch(Request):
+    """`presence:watch`: of these users, and of no others."""
+
+    user_ids: Annotated[list[Id], Field(max_length=100)]
 
 
 class InConversation(Request):

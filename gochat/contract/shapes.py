@@ -277,6 +277,20 @@ class TypingChanged(TypedDict):
     expires_in_ms: Count
 
 
+class Presence(TypedDict):
+    """Whether a user is online, on any device. `last_seen_at`: when he went; null: online, or not known."""
+
+    user_id: Id
+    online: bool
+    last_seen_at: Time | None
+
+
+class WatchAnswer(TypedDict):
+    """All that was asked for, in that order."""
+
+    presences: list[Presence]
+
+
 class AuthExpiring(TypedDict):
     """The access token's end; send `auth:refresh` before it, or soon after."""
 

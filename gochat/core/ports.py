@@ -3,13 +3,14 @@
 All are safe to call from the event loop, and only from there; none blocks it.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.commands import Command, Position
 from gochat.core.delta import Committed, Delta
 from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
+from gochat.core.presence import Sighting
 from gochat.core.queries import (
     Batch,
     ConversationPage,
@@ -153,6 +154,10 @@ class Reader(Protocol):
         """What changed in a user's own log after `since`."""
         ...
 
+    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Those of the others who are in a conversation with him now, himself too."""
+        ...
+
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
         ...
@@ -192,6 +197,34 @@ class ChangeLog(Protocol):
         ...
 
 
+class Presences(Protocol):
+    """Which users have sockets at which processes. Nothing durable; every method may raise `Unavailable`."""
+
+    async def announce(self, user_ids: Iterable[UserId]) -> None:
+        """These have sockets at this process; to be said again within two hours."""
+        ...
+
+    async def withdraw(self, user_ids: Iterable[UserId], now: Millis) -> None:
+        """These have none any more."""
+        ...
+
+    async def beat(self, now: Millis) -> None:
+        """This process lives."""
+        ...
+
+    async def sightings(self, user_ids: Collection[UserId]) -> Mapping[UserId, Sighting]:
+        """What is known of these users, of each of them."""
+        ...
+
+    async def beats(self, processes: Collection[str]) -> Mapping[str, Millis]:
+        """When those processes that are known were last heard of."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user as logging in needs him. `password_hash` is an argon2id PHC string."""
@@ -222,6 +255,10 @@ class Accounts(Protocol):
 
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
+        ...
+
+    async def search(self, prefix: str) -> tuple[User, ...]:
+        """The first 20 users whose normalised username begins so, by username."""
         ...
 
     async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:

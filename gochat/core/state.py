@@ -102,6 +102,9 @@ class State:
             self.me[user_id] += 1
         for user_id in decision.joined:
             self.users[user_id] += 1
+        for user_id in decision.left:
+            if user_id in self.users:
+                self.users[user_id] -= 1
 
     def changes(self) -> Iterator[Change]:
         """What to publish after the commit: in order within each conversation, runs of one kind as one."""

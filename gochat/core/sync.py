@@ -157,8 +157,9 @@ class Agenda:
         ]
         ahead = sorted(filter(self._is_ahead, lacking), key=_at, reverse=True)
         once = {candidate.outline.conversation_id for candidate in ahead}
+        # One that the phone still does not name may have been told since: only a gap makes it discard that.
         again = [
-            candidate._replace(moved=True) for candidate in lacking if self._has_moved(candidate.outline)
+            it._replace(moved=True, known=it.known or -1) for it in lacking if self._has_moved(it.outline)
         ]
         return ahead + sorted(it for it in again if it.outline.conversation_id not in once)
 

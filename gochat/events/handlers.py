@@ -8,7 +8,7 @@ from typing import Any
 from gochat.contract import requests
 from gochat.contract.commands import create_command, send_command
 from gochat.contract.cursor import Cursors
-from gochat.contract.encode import delta_out, message_out, receipt_out, view_out
+from gochat.contract.encode import delta_out, message_out, presence_out, receipt_out, view_out
 from gochat.contract.ids import time_out, uuid_in
 from gochat.contract.sync import sync_in, sync_out
 from gochat.core.commands import (
@@ -22,13 +22,14 @@ from gochat.core.commands import (
     UpdateConversation,
 )
 from gochat.core.delta import Delta
-from gochat.core.errors import NotFound, TokenInvalid
+from gochat.core.errors import ChatError, NotFound, TokenInvalid
 from gochat.core.model import Conversation, ConversationId, Message, Role
 from gochat.core.ports import Authenticator, Identity, Reader, Receipts, Writer
 from gochat.core.queries import ConversationView
 from gochat.core.state import Receipt, Result, Sent
 from gochat.events.connection import Connection
 from gochat.events.dispatch import Handler
+from gochat.events.presence import PresenceWatch
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 from gochat.events.typing import Typing
 from gochat.ids import new_id
@@ -47,6 +48,7 @@ class Handlers:
     cursors: Cursors
     sockets: Sockets
     typing: Typing
+    presence: PresenceWatch
     refreshed: Callable[[Connection], None]
     """Told when a connection has a fresh token."""
 
@@ -68,6 +70,7 @@ class Handlers:
             "receipt:read": Handler(self._read, receipt_out),
             "typing:start": Handler(self._start_typing, _as_is),
             "typing:stop": Handler(self._stop_typing, _as_is),
+            "presence:watch": Handler(self._watch, _as_is),
             "sync": Handler(self._sync, _as_is),
             "auth:refresh": Handler(self._refresh, _as_is),
         }
@@ -76,7 +79,7 @@ class Handlers:
 
     def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Result]:
         sent = self.writer.submit(send_command(request, connection.user_id))
-        self.typing.stop(request.conversation_id, connection.user_id)
+        self._typed(connection, request.conversation_id)
         return sent
 
     def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Result]:
@@ -100,12 +103,20 @@ class Handlers:
     def _create(self, connection: Connection, request: requests.Create) -> Awaitable[ConversationView | None]:
         return self._then_view(connection, create_command(request, connection.user_id, new_id()))
 
-    async def _join(self, connection: Connection, request: requests.Join) -> Delta:
+    def _join(self, connection: Connection, request: requests.Join) -> Awaitable[Delta]:
+        connection.screens.add(request.conversation_id)
+        return self._show(connection, request)
+
+    async def _show(self, connection: Connection, request: requests.Join) -> Delta:
+        """Put it on screen, unless it was left while it was read."""
         cid = request.conversation_id
         await connection.wait_ready()
-        delta = await self.reader.changes(connection.user_id, cid, request.revision)
-        if connection.sid in self.sockets.members(conversation_room(cid)):
-            connection.screens.add(cid)
+        try:
+            delta = await self.reader.changes(connection.user_id, cid, request.revision)
+        except NotFound:
+            connection.screens.discard(cid)
+            raise
+        if cid in connection.screens and connection.sid in self.sockets.members(conversation_room(cid)):
             self.sockets.enter(connection.sid, screen_room(cid))
         return delta
 
@@ -113,7 +124,7 @@ class Handlers:
         cid = request.conversation_id
         connection.screens.discard(cid)
         self.sockets.leave(connection.sid, screen_room(cid))
-        self.typing.stop(cid, connection.user_id)
+        self._typed(connection, cid)
         return {}
 
     def _update(self, connection: Connection, request: requests.Update) -> Awaitable[ConversationView | None]:
@@ -162,22 +173,45 @@ class Handlers:
         position = Position(request.seq, request.seq, request.private)
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
-    async def _start_typing(self, connection: Connection, request: requests.InConversation) -> Shape:
-        await self._require_member(connection, request.conversation_id)
-        self.typing.start(request.conversation_id, connection.user_id)
+    def _start_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
+        connection.typing.add(request.conversation_id)
+        return self._type(connection, request.conversation_id)
+
+    async def _type(self, connection: Connection, cid: ConversationId) -> Shape:
+        """Tell that he types, unless he stopped before it was known that he may."""
+        try:
+            await self._require_member(connection, cid)
+        except ChatError:
+            connection.typing.discard(cid)
+            raise
+        if cid in connection.typing:
+            self.typing.start(cid, connection.user_id)
         return {}
 
-    async def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Shape:
-        await self._require_member(connection, request.conversation_id)
-        self.typing.stop(request.conversation_id, connection.user_id)
+    def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
+        self._typed(connection, request.conversation_id)
+        return self._stopped(connection, request.conversation_id)
+
+    async def _stopped(self, connection: Connection, cid: ConversationId) -> Shape:
+        await self._require_member(connection, cid)
         return {}
+
+    def _typed(self, connection: Connection, cid: ConversationId) -> None:
+        """He types no more, if he did on this socket."""
+        if cid in connection.typing:
+            connection.typing.discard(cid)
+            self.typing.stop(cid, connection.user_id)
 
     async def _require_member(self, connection: Connection, cid: ConversationId) -> None:
         await connection.wait_ready()
         if connection.sid not in self.sockets.members(conversation_room(cid)):
             raise NotFound("There is no such conversation.", field="conversation_id")
 
-    # ---- sync and auth
+    # ---- presence, sync and auth
+
+    async def _watch(self, connection: Connection, request: requests.Watch) -> Shape:
+        found = await self.presence.watch(connection, request.user_ids)
+        return {"presences": [presence_out(one) for one in found]}
 
     async def _sync(self, connection: Connection, request: requests.Sync) -> Shape:
         await connection.wait_ready()

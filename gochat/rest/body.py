@@ -6,9 +6,9 @@ import orjson
 from starlette.requests import Request
 
 from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
+from gochat.contract.requests import MAX_BYTES
 from gochat.core.errors import InvalidPayload
 
-MAX_BYTES = 256 * 1024
 TIMEOUT_S = 15.0
 
 

@@ -12,6 +12,7 @@ from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.state import Receipt, Result, State
 from gochat.storage import rows
+from gochat.storage.dialects import Row
 from gochat.storage.load import Loaded, Transaction, load
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,7 @@ def run(
     answers = [_decide(state, command, loaded.now, limits) for command in commands]
     changed = bool(state.changed or state.changed_members)
     if changed:
-        _write(transaction, loaded)
-        changes = rows.changes_out(state)
-        transaction.run(transaction.sql.insert_batch, process_id, n, changes, loaded.now)
+        _write(transaction, loaded, process_id, n)
     totals = _total_unread(transaction, answers)
     return Outcome(
         tuple(_with_totals(answer, totals) for answer in answers) if totals else tuple(answers),
@@ -62,27 +61,25 @@ def _decide(state: State, command: Command, now: Millis, limits: Limits) -> Answ
     return decision.result
 
 
-def _write(transaction: Transaction, loaded: Loaded) -> None:
+def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) -> None:
     sql, state = transaction.sql, loaded.state
-    write = transaction.write
-    write(sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())])
-    write(sql.insert_messages, [rows.message_row(it) for it in state.created.values()])
-    write(sql.update_messages, [rows.message_row(it) for it in state.updated.values()])
-    _write_conversations(transaction, state)
-    _skip(transaction, state.unreadable)
-    write(sql.write_members, [rows.member_row(it) for it in state.changed_members.values()])
-    write(sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since])
-
-
-def _write_conversations(transaction: Transaction, state: State) -> None:
-    """Those that are new and had nothing reserved are inserted: they must not take another's place."""
-    new: list[list[object]] = []
-    old: list[list[object]] = []
+    # Of conversations, those that are new and had nothing reserved must not take another's place.
+    new: list[Row] = []
+    old: list[Row] = []
     for cid, (since, _) in state.spans().items():
         it = state.changed[cid]
         (new if since == 0 and it.unique_key is None else old).append(rows.conversation_row(it))
-    transaction.write(transaction.sql.insert_conversations, new)
-    transaction.write(transaction.sql.update_conversations, old)
+    _skip(transaction, state.unreadable)
+    transaction.write(
+        (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
+        (sql.insert_messages, [rows.message_row(it) for it in state.created.values()]),
+        (sql.update_messages, [rows.message_row(it) for it in state.updated.values()]),
+        (sql.insert_conversations, new),
+        (sql.update_conversations, old),
+        (sql.write_members, [rows.member_row(it) for it in state.changed_members.values()]),
+        (sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since]),
+        (sql.insert_batch, [(process_id, n, rows.changes_out(state), loaded.now)]),
+    )
 
 
 def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, int]]) -> None:

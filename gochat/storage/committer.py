@@ -20,7 +20,7 @@ from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
 from gochat.storage.batch import Outcome, run
 from gochat.storage.dialects import MySQL, SQLite
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, fault_of, summary
 from gochat.storage.load import Transaction
 from gochat.storage.statements import statements
@@ -51,10 +51,10 @@ class NotStoredError(Exception):
 class Committer:
     """All is called by one thread."""
 
-    def __init__(self, engine: Engine, limits: Limits, history: History) -> None:
+    def __init__(self, engine: Engine, limits: Limits, guard: EpochGuard) -> None:
         self._engine = engine
         self._limits = limits
-        self._history = history
+        self._guard = guard
         self._sql = statements(SQLite() if engine.dialect.name == "sqlite" else MySQL())
         self._process_id = secrets.randbits(62) + 1
         self._n = 0
@@ -135,7 +135,7 @@ class Committer:
             transaction.commit()
             self._undecided = None
             self._n += 1
-            self._history.committed(self._process_id, self._n)
+            self._guard.committed(self._process_id, self._n)
         answer(outcome)
 
     def _settle(self) -> bool:
@@ -148,7 +148,7 @@ class Committer:
         log.info("An undecided batch is %s.", "committed" if found else "not committed")
         if found:
             self._n += 1
-            self._history.committed(self._process_id, self._n)
+            self._guard.committed(self._process_id, self._n)
             answer(outcome)
         return bool(found)
 
@@ -158,12 +158,12 @@ class Committer:
             self._connection = self._open()
         if self._sql.dialect.begin is not None:
             self._connection.exec_driver_sql(self._sql.dialect.begin)
-        return Transaction(self._connection, self._sql)
+        return Transaction(self._connection.connection.driver_connection, self._sql)
 
     def _open(self) -> Connection:
         connection = self._engine.connect()
         try:
-            self._history.check(connection)
+            self._guard.check(connection)
             self._sql.dialect.prepare(connection)
             if self._sql.dialect.connection_id is not None:
                 self._connection_id = connection.exec_driver_sql(self._sql.dialect.connection_id).scalar_one()

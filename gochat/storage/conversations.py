@@ -42,6 +42,12 @@ SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
 FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
 """
+# From the others' side: most have fewer conversations than members of a large group would be looked at.
+_ACQUAINTED = """
+SELECT DISTINCT other.user_id
+FROM members other JOIN members me ON me.conversation_id = other.conversation_id AND me.active = 1
+WHERE other.user_id IN ({}) AND other.active = 1 AND me.user_id = ?
+"""
 _MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
 _MEMBERS = f"""
@@ -55,6 +61,14 @@ def memberships(connection: Connection, user_id: UserId) -> Memberships:
     values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
     ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
     return Memberships(me_revision or 0, tuple(Membership(*row) for row in parse_list(found)))
+
+
+def acquainted(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+    """See `core.ports.Reader.acquainted`."""
+    if not others:
+        return frozenset()
+    found = fetch(connection, _ACQUAINTED.format(marks(others)), *others, user_id)
+    return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
 
 
 def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:

@@ -8,14 +8,19 @@ that order and by the index named, since no optimiser can tell how many keys are
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import closing
+from typing import Any, TypeAlias
 
 import orjson
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection
 
 from gochat.storage.rows import Table, Type, columns
 
 Row = Sequence[object]
+Driver: TypeAlias = Any
+"""A connection of the driver (PEP 249)."""
+Asked = tuple[str, Sequence[Row]]
+"""A statement and its keys, or its rows."""
 
 
 class Dialect(ABC):
@@ -69,21 +74,23 @@ class Dialect(ABC):
 
     @abstractmethod
     def packed(self, table: Table, alias: str, *more: str) -> str:
-        """The columns of a table, and more, for a SELECT list that `find_packed` reads: short rows only."""
+        """The columns of a table, and more, for a SELECT list whose rows `unpack` reads."""
 
     @abstractmethod
-    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
-        """Run a statement that reads the rows of some keys."""
+    def gathered(self, table: Table, alias: str) -> str:
+        """The same with all rows as one: for short ones, since MariaDB puts others into a file on the way."""
 
     @abstractmethod
-    def find_packed(
-        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
-    ) -> Sequence[Any]:
-        """The same for a SELECT list of `packed`."""
+    def unpack(self, found: Sequence[Any], table: Table) -> Sequence[Any]:
+        """The rows of a statement with `packed` or `gathered`."""
 
     @abstractmethod
-    def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
-        """Run a statement that writes rows."""
+    def find(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+        """Run statements that read the rows of some keys, one after the other; the rows of each."""
+
+    @abstractmethod
+    def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
+        """Run statements that write rows, one after the other."""
 
 
 class MySQL(Dialect):
@@ -159,30 +166,40 @@ class MySQL(Dialect):
         return f"{self.insert(table)} ON DUPLICATE KEY UPDATE {key} = {table.name}.{key}"
 
     def packed(self, table: Table, alias: str, *more: str) -> str:
-        values = [
+        values = (
             f"HEX({alias}.{name})" if type_ is Type.HEX else f"{alias}.{name}"
             for name, type_ in table.columns.items()
-        ]
-        return f"JSON_ARRAYAGG(JSON_ARRAY({', '.join([*values, *more])}))"
+        )
+        return f"JSON_ARRAY({', '.join((*values, *more))})"
 
-    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
-        return self._run(connection, statement, keys).fetchall()
+    def gathered(self, table: Table, alias: str) -> str:
+        return f"GROUP_CONCAT({self.packed(table, alias)})"
 
-    def find_packed(
-        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
-    ) -> Sequence[Any]:
-        found: list[list[Any]] = orjson.loads(self._run(connection, statement, keys).scalar() or "[]")
+    def unpack(self, found: Sequence[Any], table: Table) -> Sequence[Any]:
+        packed = ",".join([value for (value,) in found if value is not None])
+        unpacked: list[list[Any]] = orjson.loads(f"[{packed}]")
         for n in (n for n, type_ in enumerate(table.columns.values()) if type_ is Type.HEX):
-            for row in found:
+            for row in unpacked:
                 row[n] = bytes.fromhex(row[n])
+        return unpacked
+
+    def find(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+        return self._run(connection, asked)
+
+    def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
+        self._run(connection, writes)
+
+    def _run(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+        """All in one round trip. A statement that fails ends it: those after it are not run."""
+        script = ";".join(
+            [statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'" for statement, given in asked]
+        )
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(script)
+            found = [cursor.fetchall()]
+            while cursor.nextset():
+                found.append(cursor.fetchall())
         return found
-
-    def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
-        self._run(connection, statement, values)
-
-    def _run(self, connection: Connection, statement: str, given: Sequence[Row]) -> CursorResult[Any]:
-        literal = f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
-        return connection.exec_driver_sql(statement % literal, execution_options={"no_parameters": True})
 
     def _given(self, columns: Mapping[str, Type]) -> str:
         fields = (
@@ -241,13 +258,18 @@ class SQLite(Dialect):
     def packed(self, table: Table, alias: str, *more: str) -> str:
         return ", ".join((columns(table, alias), *more))
 
-    def find_packed(
-        self, connection: Connection, statement: str, keys: Sequence[Row], table: Table
-    ) -> Sequence[Any]:
-        return self.find(connection, statement, keys)
+    def gathered(self, table: Table, alias: str) -> str:
+        return self.packed(table, alias)
 
-    def find(self, connection: Connection, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
-        return connection.exec_driver_sql(statement, (orjson.dumps(keys).decode(),)).fetchall()
+    def unpack(self, found: Sequence[Any], table: Table) -> Sequence[Any]:
+        return found
 
-    def write(self, connection: Connection, statement: str, values: Sequence[Row]) -> None:
-        connection.exec_driver_sql(statement, [tuple(row) for row in values])
+    def find(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+        return [
+            connection.execute(statement, (orjson.dumps(keys).decode(),)).fetchall()
+            for statement, keys in asked
+        ]
+
+    def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
+        for statement, values in writes:
+            connection.executemany(statement, values)

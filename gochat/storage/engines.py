@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pymysql.constants import CLIENT
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
@@ -34,9 +35,10 @@ def read_engine(url: str, size: int) -> Engine:
 def write_engine(url: str) -> Engine:
     """A new connection at each `connect()`: for the writer's pinned one.
 
-    On MySQL at READ COMMITTED: what is read after the locks is what the last holder committed.
+    On MySQL at READ COMMITTED: what is read after the locks is what the last holder committed. It takes
+    several statements in one round trip.
     """
-    return _engine(url, NullPool, "READ COMMITTED")
+    return _engine(url, NullPool, "READ COMMITTED", client_flag=CLIENT.MULTI_STATEMENTS)
 
 
 def migration_engine(url: str, patience: int) -> Engine:
@@ -80,7 +82,13 @@ def _roll_back(connection: Connection) -> None:
 
 
 def _engine(
-    url: str, pool: type[Pool], isolation: str, patience: int | None = None, **options: Any
+    url: str,
+    pool: type[Pool],
+    isolation: str,
+    *,
+    patience: int | None = None,
+    client_flag: int = 0,
+    **options: Any,
 ) -> Engine:
     target = make_url(url)
     sqlite = target.get_backend_name() == "sqlite"
@@ -90,7 +98,7 @@ def _engine(
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
-        connect_args=_sqlite_arguments(patience) if sqlite else _mysql_arguments(patience),
+        connect_args=_sqlite_arguments(patience) if sqlite else _mysql_arguments(patience, client_flag),
         **options,
     )
     settings = _sqlite_session() if sqlite else _mysql_session(isolation)
@@ -109,9 +117,14 @@ def _with_charset(url: URL) -> URL:
     return url.update_query_dict({"charset": "utf8mb4"})
 
 
-def _mysql_arguments(patience: int | None) -> dict[str, Any]:
+def _mysql_arguments(patience: int | None, client_flag: int) -> dict[str, Any]:
     timeout = patience or SOCKET_TIMEOUT
-    return {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": timeout, "write_timeout": timeout}
+    return {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": timeout,
+        "write_timeout": timeout,
+        "client_flag": client_flag,
+    }
 
 
 def _mysql_session(isolation: str) -> tuple[str, ...]:

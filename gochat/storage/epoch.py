@@ -22,7 +22,7 @@ _HEADS = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
 _RENEW = "UPDATE epochs SET epoch = ?, created_at = {clock} WHERE id = 1 AND epoch = ?"
 
 
-class History:
+class EpochGuard:
     """One per process. Its methods may be called by any thread."""
 
     def __init__(self) -> None:

@@ -3,10 +3,12 @@
 Numbers are those of MySQL's and MariaDB's error references (from 1000), and SQLite's primary result codes.
 """
 
+import sqlite3
 from enum import Enum, auto
 
 import orjson
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, SQLAlchemyError
+import pymysql
+from sqlalchemy.exc import DBAPIError
 
 _AGAIN = {
     5,  # SQLite: busy
@@ -62,32 +64,40 @@ class Fault(Enum):
 
 
 def fault_of(error: Exception) -> Fault:
-    """What kind of fault an exception is that came from running statements, or from preparing them."""
-    if isinstance(error, UnicodeEncodeError | orjson.JSONEncodeError):
+    """What kind of fault an exception is that came from running statements, or from preparing them.
+
+    Raised by SQLAlchemy, or by the driver itself.
+    """
+    cause = _driver_error(error)
+    if isinstance(cause, UnicodeEncodeError | orjson.JSONEncodeError):
         return Fault.DATA
-    if not isinstance(error, SQLAlchemyError):
-        return Fault.LOST if isinstance(error, OSError) else Fault.UNKNOWN
-    if not isinstance(error, DBAPIError):
+    if isinstance(cause, OSError):
+        return Fault.LOST
+    if not isinstance(cause, pymysql.Error | sqlite3.Error):
         return Fault.UNKNOWN
     number = number_of(error)
-    if error.connection_invalidated or isinstance(error, InterfaceError) or number in _LOST:
+    if number in _LOST or isinstance(cause, pymysql.InterfaceError | sqlite3.InterfaceError):
         return Fault.LOST
-    if isinstance(error, DataError) or number in _DATA:
+    if number in _DATA or isinstance(cause, pymysql.DataError | sqlite3.DataError):
         return Fault.DATA
     return Fault.AGAIN if number in _AGAIN else Fault.UNKNOWN
 
 
-def number_of(error: DBAPIError) -> int:
+def number_of(error: Exception) -> int:
     """The database's own number of an error; -1 if it has none."""
-    orig = error.orig
-    code = getattr(orig, "sqlite_errorcode", None)
+    cause = _driver_error(error)
+    code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF
-    number = orig.args[0] if orig is not None and orig.args else None
+    number = cause.args[0] if isinstance(cause, pymysql.Error) and cause.args else None
     return number if isinstance(number, int) else -1
 
 
 def summary(error: Exception) -> str:
     """An error for the log: never its text, which may hold what users wrote."""
-    name = type(error).__name__
-    return f"{name} {number_of(error)}" if isinstance(error, DBAPIError) else name
+    name, number = type(error).__name__, number_of(error)
+    return name if number == -1 else f"{name} {number}"
+
+
+def _driver_error(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error

@@ -1,54 +1,58 @@
 """Loads what a batch needs, inside its transaction: first of all the locks, then rows as they are now."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
-
-from sqlalchemy import Connection
 
 from gochat.core.commands import Command, CreateConversation, Needs
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
 from gochat.core.state import State
 from gochat.storage import rows
-from gochat.storage.dialects import Row
+from gochat.storage.dialects import Asked, Driver, Row
 from gochat.storage.statements import Statements
 
 
 class Transaction:
-    """A transaction under way on a connection."""
+    """A transaction under way on a connection: the driver's, without SQLAlchemy's share of each statement."""
 
-    def __init__(self, connection: Connection, sql: Statements) -> None:
-        self.connection = connection
+    def __init__(self, connection: Driver, sql: Statements) -> None:
+        self._connection = connection
         self.sql = sql
 
     def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
         """The rows of some keys."""
-        return self.sql.dialect.find(self.connection, statement, keys)
+        (found,) = self.find_each((statement, keys))
+        return found
 
-    def find_packed(self, statement: str, keys: Sequence[Row], table: rows.Table) -> Sequence[Any]:
-        """The same, of a statement that packs the rows of a table."""
-        return self.sql.dialect.find_packed(self.connection, statement, keys, table)
+    def find_each(self, *asked: Asked) -> list[Sequence[Any]]:
+        """The rows of each statement, in one round trip, read one after the other. No keys find no rows."""
+        found = iter(self.sql.dialect.find(self._connection, [it for it in asked if it[1]]))
+        return [next(found) if keys else () for _, keys in asked]
 
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
         """What a SELECT finds."""
-        return self.connection.exec_driver_sql(statement, parameters).fetchall()
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, parameters)
+            found: Sequence[Any] = cursor.fetchall()
+            return found
 
-    def write(self, statement: str, values: Sequence[Row]) -> None:
-        """Write rows, if there are any."""
-        if values:
-            self.sql.dialect.write(self.connection, statement, values)
+    def write(self, *writes: Asked) -> None:
+        """Write the rows of each statement, in one round trip and in that order. No rows write nothing."""
+        self.sql.dialect.write(self._connection, [it for it in writes if it[1]])
 
     def run(self, statement: str, *parameters: object) -> None:
         """Run a statement that finds nothing."""
-        self.connection.exec_driver_sql(statement, parameters)
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, parameters)
 
     def commit(self) -> None:
         """Make it durable. Without an answer it may be or not."""
-        self.connection.exec_driver_sql("COMMIT")
+        self._connection.commit()
 
     def rollback(self) -> None:
         """Let go of its locks; nothing of it is left."""
-        self.connection.exec_driver_sql("ROLLBACK")
+        self._connection.rollback()
 
 
 @dataclass(slots=True)
@@ -73,19 +77,10 @@ def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
     loaded = Loaded(State(), 0)
     if needs.unique_keys:
         _reserve(transaction, commands, loaded)
-    _lock(transaction, needs, loaded)
+    _read(transaction, needs, loaded)
     state = loaded.state
-    _read_sent(transaction, needs, state)
-    _read_members(transaction, needs, state)
     for cid in needs.successors:
         _read_successors(transaction, cid, len(commands), state)
-    _read_messages(transaction, needs, state)
-    if needs.users:
-        users = [(user_id,) for user_id in sorted(needs.users)]
-        state.users.update(tuple(row) for row in transaction.find(transaction.sql.users, users))
-    if needs.me:
-        users = [(user_id,) for user_id in sorted(needs.me)]
-        state.me.update(tuple(row) for row in transaction.find(transaction.sql.lock_users, users))
     if needs.deleted_after:
         _count_deleted(transaction, needs, state)
     return loaded
@@ -104,7 +99,7 @@ def _reserve(transaction: Transaction, commands: Sequence[Command], loaded: Load
     missing = [key for key in keys if key not in by_key]
     if missing:
         places = [rows.conversation_row(_place(new[key], key)) for key in missing]
-        transaction.write(sql.reserve, places)
+        transaction.write((sql.reserve, places))
         found = transaction.find(sql.find_keys, [[key] for key in missing])
         by_key.update(tuple(row) for row in found)
         loaded.reserved = {new[key] for key in missing if by_key[key] == new[key]}
@@ -116,33 +111,47 @@ def _place(conversation_id: ConversationId, key: str) -> Conversation:
     )
 
 
-def _lock(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
+def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
+    """Lock, then read, all at once."""
     sql, state = transaction.sql, loaded.state
-    ids = sorted(needs.conversations.union(state.by_key.values()))
-    if ids:
-        keys = [(cid,) for cid in ids]
-        for row in transaction.find_packed(sql.lock_conversations, keys, rows.CONVERSATIONS):
-            state.conversations[row[0]] = rows.conversation(row)
-            loaded.now = row[-1]
+    conversations, users, sent, members, messages, existing = transaction.find_each(
+        (sql.lock_conversations, _singles(needs.conversations.union(state.by_key.values()))),
+        (sql.lock_users, _singles(needs.me)),
+        (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
+        (sql.members, list(needs.members)),
+        (sql.messages, list(needs.messages)),
+        (sql.users, _singles(needs.users)),
+    )
+    for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
+        state.conversations[row[0]] = rows.conversation(row)
+        loaded.now = row[-1]
     if not loaded.now:
         loaded.now = transaction.rows(sql.clock)[0][0]
+    state.me.update(tuple(row) for row in users)
+    _take_members(members, transaction, state)
+    _take_sent(sent, transaction, needs, state)
+    for row in sql.dialect.unpack(messages, rows.MESSAGES):
+        state.messages[(row[0], row[1])] = rows.message(row)
+    state.users.update(tuple(row) for row in existing)
 
 
-def _read_sent(transaction: Transaction, needs: Needs, state: State) -> None:
-    if not needs.sent:
-        return
-    keys = [(sender_id, key.hex()) for sender_id, key in needs.sent]
-    for row in transaction.find(transaction.sql.sent, keys):
-        message = rows.message(row)
+def _singles(ids: Set[int]) -> list[Row]:
+    return [(id_,) for id_ in sorted(ids)]
+
+
+def _take_members(found: Sequence[Any], transaction: Transaction, state: State) -> None:
+    for row in transaction.sql.dialect.unpack(found, rows.MEMBERS):
+        state.members[(row[0], row[1])] = rows.member(row)
+
+
+def _take_sent(found: Sequence[Any], transaction: Transaction, needs: Needs, state: State) -> None:
+    """Messages sent before; where one is not of the conversation that is named now, its sender's row too."""
+    elsewhere = set()
+    for message in map(rows.message, transaction.sql.dialect.unpack(found, rows.MESSAGES)):
         state.sent[(message.sender_id, message.client_message_id)] = message
-        needs.members.add((message.conversation_id, message.sender_id))
-
-
-def _read_members(transaction: Transaction, needs: Needs, state: State) -> None:
-    if needs.members:
-        keys = list(needs.members)
-        for row in transaction.find_packed(transaction.sql.members, keys, rows.MEMBERS):
-            state.members[(row[0], row[1])] = rows.member(row)
+        elsewhere.add((message.conversation_id, message.sender_id))
+    if missing := elsewhere - needs.members:
+        _take_members(transaction.find(transaction.sql.members, list(missing)), transaction, state)
 
 
 def _read_successors(transaction: Transaction, cid: ConversationId, count: int, state: State) -> None:
@@ -150,12 +159,6 @@ def _read_successors(transaction: Transaction, cid: ConversationId, count: int, 
     if any(key[0] == cid and member.role is Role.OWNER for key, member in state.members.items()):
         for row in transaction.rows(transaction.sql.successors, cid, count + 1):
             state.members[(cid, row[1])] = rows.member(row)
-
-
-def _read_messages(transaction: Transaction, needs: Needs, state: State) -> None:
-    if needs.messages:
-        for row in transaction.find(transaction.sql.messages, list(needs.messages)):
-            state.messages[(row[0], row[1])] = rows.message(row)
 
 
 def _count_deleted(transaction: Transaction, needs: Needs, state: State) -> None:

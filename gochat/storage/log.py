@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from gochat.core.model import ConversationId, Millis, SessionId, UserId
 from gochat.core.queries import Batch, Heads
 from gochat.storage.database import Database
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.fetch import fetch, marks
 from gochat.storage.rows import changes_in
 
@@ -25,13 +25,13 @@ _CHUNK = 1_000
 class BatchLog:
     """Implements `core.ports.ChangeLog`, which documents the methods."""
 
-    def __init__(self, database: Database, history: History) -> None:
+    def __init__(self, database: Database, guard: EpochGuard) -> None:
         self._database = database
-        self._history = history
+        self._guard = guard
 
     async def heads(self) -> Heads:
         """How far the log is."""
-        return await self._database.read(self._history.check)
+        return await self._database.read(self._guard.check)
 
     async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
         """The batches after those known."""
@@ -43,7 +43,7 @@ class BatchLog:
 
     async def renew_epoch(self) -> None:
         """History was lost."""
-        await self._database.read(self._history.renew)
+        await self._database.read(self._guard.renew)
 
     async def me_revisions(self, user_ids: Iterable[UserId]) -> Mapping[UserId, int]:
         """How far users' own logs are."""

@@ -87,6 +87,10 @@ class ConversationReader:
         """What changed in a user's own log."""
         return await self._database.read(sync.me, user_id, since)
 
+    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Who shares a conversation."""
+        return await self._database.read(conversations.acquainted, user_id, tuple(others))
+
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks."""
         return await self._database.read(sync.sync, user_id, request, self._limits)

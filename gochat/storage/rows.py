@@ -109,6 +109,11 @@ MESSAGES = Table(
     },
     key=("conversation_id", "seq"),
 )
+BATCHES = Table(
+    "batches",
+    {"process_id": Type.NUMBER, "n": Type.NUMBER, "changes": Type.TEXT, "created_at": Type.NUMBER},
+    key=("process_id", "n"),
+)
 
 
 def columns(table: Table, alias: str) -> str:

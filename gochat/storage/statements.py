@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from gochat.storage.dialects import Dialect
-from gochat.storage.rows import CONVERSATIONS, MEMBERS, MESSAGES, columns
+from gochat.storage.rows import BATCHES, CONVERSATIONS, MEMBERS, MESSAGES, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Statements:
     find_keys: str
     """[unique_key] -> unique_key, id"""
     sent: str
-    """[sender_id, client_message_id] -> messages"""
+    """[sender_id, client_message_id] -> messages, packed"""
     members: str
     """[conversation_id, user_id] -> members, packed"""
     messages: str
-    """[conversation_id, seq] -> messages"""
+    """[conversation_id, seq] -> messages, packed"""
     users: str
     """[id] -> id, number of active memberships"""
     lock_users: str
@@ -48,7 +48,6 @@ class Statements:
     write_users: str
     """[id, me_revision]"""
     insert_batch: str
-    """Four parameters: process_id, n, changes, created_at."""
     purge_batches: str
     """Two parameters: created before, and a limit."""
 
@@ -81,17 +80,17 @@ def statements(d: Dialect) -> Statements:
             " ON c.unique_key = given.unique_key"
         ),
         sent=(
-            f"{d.select} {columns(MESSAGES, 'm')} FROM {d.given('sender_id', 'client_message_id')}"
+            f"{d.select} {d.packed(MESSAGES, 'm')} FROM {d.given('sender_id', 'client_message_id')}"
             f" {d.join} messages m{d.by('uq_messages_retry')} ON m.sender_id = given.sender_id"
             " AND m.client_message_id = UNHEX(given.client_message_id)"
         ),
         members=(
-            f"{d.select} {d.packed(MEMBERS, 'm')} FROM {d.given('conversation_id', 'user_id')}"
+            f"{d.select} {d.gathered(MEMBERS, 'm')} FROM {d.given('conversation_id', 'user_id')}"
             f" {d.join} members m{d.by('PRIMARY')}"
             " ON m.user_id = given.user_id AND m.conversation_id = given.conversation_id"
         ),
         messages=(
-            f"{d.select} {columns(MESSAGES, 'm')} FROM {d.given('conversation_id', 'seq')}"
+            f"{d.select} {d.packed(MESSAGES, 'm')} FROM {d.given('conversation_id', 'seq')}"
             f" {d.join} messages m{d.by('PRIMARY')}"
             " ON m.conversation_id = given.conversation_id AND m.seq = given.seq"
         ),
@@ -133,8 +132,6 @@ def statements(d: Dialect) -> Statements:
         update_conversations=d.upsert(CONVERSATIONS),
         write_members=d.upsert(MEMBERS),
         write_users=d.write_users,
-        insert_batch=(
-            f"INSERT INTO batches (process_id, n, changes, created_at) VALUES ({at}, {at}, {at}, {at})"
-        ),
+        insert_batch=d.insert(BATCHES),
         purge_batches=d.purge_batches,
     )

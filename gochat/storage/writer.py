@@ -20,13 +20,16 @@ from gochat.core.ports import Publisher
 from gochat.core.state import Result
 from gochat.storage.batch import Answer, Outcome
 from gochat.storage.committer import Committer, NotStoredError
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
 
 log = logging.getLogger(__name__)
 
 TEND_SECONDS = 1.0
 """A connection is closed by the server after 3 s of silence."""
+DELIVERY_SECONDS = 0.01
+"""How long a small batch waits for the answers of a larger one to be delivered: what they set free comes in
+one batch with it, not in the next."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +44,7 @@ class ConversationWriter:
 
     Args:
         engine: of `engines.write_engine`.
-        history: the process's own; checked on each new connection, before anything is decided.
+        guard: the process's own; checked on each new connection, before anything is decided.
         queue_max: how many commands may wait to be taken into a batch.
         batch_rows, batch_bytes: the bounds of one batch, in commands and in their sizes; the bytes stay well
             below the database's `max_allowed_packet`. One larger command makes a batch of its own.
@@ -52,19 +55,22 @@ class ConversationWriter:
         engine: Engine,
         publisher: Publisher,
         limits: Limits,
-        history: History,
+        guard: EpochGuard,
         *,
         queue_max: int = 4096,
         batch_rows: int = 256,
         batch_bytes: int = 1 << 20,
     ) -> None:
         self._publisher = publisher
-        self._committer = Committer(engine, limits, history)
+        self._committer = Committer(engine, limits, guard)
         self._queue_max = queue_max
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._queue: deque[_Entry] = deque()
         self._work = threading.Event()
+        self._delivered = threading.Event()
+        self._last = 0
+        """The size of the last batch."""
         self._singly = 0
         """How many of the next commands are taken alone: a batch of them failed."""
         self._stopping = False
@@ -99,7 +105,10 @@ class ConversationWriter:
         """The thread."""
         while True:
             self._work.clear()
+            if len(self._queue) < self._last:
+                self._delivered.wait(DELIVERY_SECONDS)
             entries = self._take()
+            self._last = len(entries)
             if entries:
                 self._commit(entries)
             elif self._stopping:
@@ -140,9 +149,13 @@ class ConversationWriter:
                 _log_refusal(commands[0], error)
                 fault = error.fault
                 self._refuse(entries, lambda: _refusal(fault))
+        except Exception:
+            log.exception("The writer has a fault.")
+            self._refuse(entries, Internal)
 
     def _answer(self, entries: Sequence[_Entry], outcome: Outcome) -> None:
         assert self._loop is not None
+        self._delivered.clear()
         self._loop.call_soon_threadsafe(self._deliver, entries, outcome)
 
     def _refuse(self, entries: Sequence[_Entry], refusal: Callable[[], ChatError]) -> None:
@@ -150,6 +163,7 @@ class ConversationWriter:
 
     def _deliver(self, entries: Sequence[_Entry], outcome: Outcome) -> None:
         """Publish, then answer; on the event loop."""
+        assert self._loop is not None
         if outcome.committed is not None:
             try:
                 self._publisher.publish(outcome.committed)
@@ -157,6 +171,8 @@ class ConversationWriter:
                 log.exception("A committed batch could not be published.")
         for entry, answer in zip(entries, outcome.answers, strict=True):
             _resolve(entry.future, answer)
+        # Once those who were answered have run.
+        self._loop.call_soon(self._delivered.set)
 
 
 def _creates(entry: _Entry) -> bool:

@@ -10,7 +10,7 @@ from gochat.core.commands import AdvanceReceipts, Position
 from gochat.core.queries import Batch
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
 from tests.reading.world import NOBODY, send_many
 from tests.services import mysql
@@ -21,7 +21,7 @@ from tests.writing.world import direct, group, prepare, send, writing
 async def log_of(url: str) -> AsyncIterator[BatchLog]:
     database = Database(url, pool_size=2)
     try:
-        yield BatchLog(database, History())
+        yield BatchLog(database, EpochGuard())
     finally:
         await database.close()
 

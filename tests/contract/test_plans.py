@@ -12,7 +12,7 @@ from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.engines import transaction, write_engine
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
 from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow, UserRow
@@ -32,6 +32,7 @@ LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2)
 Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
 HOT: dict[str, Ask] = {
     "memberships": lambda reader, log, accounts: reader.memberships(ME),
+    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(2, 12)),
     "member_ids": lambda reader, log, accounts: reader.member_ids(LONG),
     "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
@@ -59,6 +60,7 @@ HOT: dict[str, Ask] = {
     "by_username": lambda reader, log, accounts: accounts.by_username("user7"),
     "by_phone": lambda reader, log, accounts: accounts.by_phone("+49301234567"),
     "users": lambda reader, log, accounts: accounts.users([3, 5]),
+    "search": lambda reader, log, accounts: accounts.search("user7"),
     "session": lambda reader, log, accounts: accounts.session(1),
 }
 
@@ -165,7 +167,7 @@ def explain(url: str, ask: Ask, look: Callable[[Connection, str, Any], list[str]
         database = Database(url, pool_size=1)
         try:
             reader = ConversationReader(database, LIMITS)
-            log, accounts = BatchLog(database, History()), StoredAccounts(database)
+            log, accounts = BatchLog(database, EpochGuard()), StoredAccounts(database)
             await ask(reader, log, accounts)
             with statements() as seen:
                 await ask(reader, log, accounts)

@@ -12,6 +12,7 @@ from gochat.contract import CONTRACT_VERSION, openapi
 from gochat.contract.cursor import Cursors
 from gochat.contract.errors import STATUS, status_of
 from gochat.contract.ids import id_out
+from gochat.contract.requests import MAX_BYTES
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import Overloaded, TokenMissing, Unavailable
 from gochat.core.ports import Identity
@@ -259,12 +260,12 @@ async def in_chunks(size: int) -> AsyncIterator[bytes]:
 
 async def test_a_body_is_read_only_so_far(rest: Rest) -> None:
     headers = {"content-type": "application/json"}
-    large = body.MAX_BYTES + 1_024
+    large = MAX_BYTES + 1_024
     for content in (b" " * large, in_chunks(large)):
         answer = await rest.ask("POST", "/auth/refresh", content=content, headers=headers)
         assert (answer.status, answer.code) == (413, "payload_too_large")
-        assert answer.body["details"] == {"limit": body.MAX_BYTES}
-    answer = await rest.ask("POST", "/auth/refresh", content=in_chunks(body.MAX_BYTES), headers=headers)
+        assert answer.body["details"] == {"limit": MAX_BYTES}
+    answer = await rest.ask("POST", "/auth/refresh", content=in_chunks(MAX_BYTES), headers=headers)
     assert answer.code == "invalid_payload"
 
 
@@ -333,6 +334,9 @@ async def test_names_of_unknown_fields_are_told_in_short(rest: Rest) -> None:
         ("/users?ids=", "ids.0"),
         ("/users?ids=" + ",".join(["1"] * 101), "ids"),
         ("/users?ids=1,,2", "ids.1"),
+        (f"/users?ids={id_out(1)}&prefix=a", "ids"),
+        ("/users?prefix=", "prefix"),
+        ("/users?prefix=%25", "prefix"),
         ("/conversations?limit=1000", "limit"),
         ("/conversations?cursor=", "cursor"),
     ],

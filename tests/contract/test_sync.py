@@ -389,7 +389,7 @@ class TestSync:
                 asked = asking(known, epoch=first.epoch, position=first.position, limit=2)
                 while True:
                     page = await reader.sync(ben, asked)
-                    told |= {it.conversation_id: it.gap for it in page.conversations}
+                    told = {it.conversation_id: it.gap for it in page.conversations} | told
                     if page.position is None:
                         break
                     asked = asking(known, epoch=page.epoch, position=page.position, limit=2)

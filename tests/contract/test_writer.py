@@ -31,6 +31,7 @@ from gochat.core.errors import (
 from gochat.core.limits import Limits
 from gochat.core.model import Attachment, Conversation, Message, Role
 from gochat.core.state import Receipt, Result, Sent
+from gochat.storage import committer
 from tests.services.mariadb import MariaDB
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, new_key, prepare, send, writing
@@ -156,14 +157,14 @@ def test_a_text_that_no_column_holds_is_refused_alone(mariadb_url: str) -> None:
     anna, ben = prepare(mariadb_url, 2)
 
     async def scenario() -> None:
-        async with writing(mariadb_url, Limits(title=1 << 20)) as it:
+        async with writing(mariadb_url, Limits(title=1 << 20), batch_rows=8) as it:
             cid = await it.create(group(anna, ben))
-            commands: list[Command] = [send(cid, anna, f"{n}") for n in range(20)]
+            commands: list[Command] = [send(cid, anna, f"{n}") for n in range(40)]
             commands.insert(15, UpdateConversation(cid, anna, "x" * 201))
             answers = await it.submit_all(commands)
             assert isinstance(answers.pop(15), InvalidPayload)
-            assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 21)]
-            assert it.seqs_published() == [*range(1, 21)]
+            assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 41)]
+            assert it.seqs_published() == [*range(1, 41)]
 
     asyncio.run(scenario())
     check(read(mariadb_url))
@@ -393,3 +394,20 @@ def test_a_batch_is_bounded_in_bytes(database_url: str) -> None:
 
     asyncio.run(scenario())
     check(read(database_url))
+
+
+def test_old_batches_are_purged(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "PURGE_EVERY_SECONDS", 0)
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            for _ in range(3):
+                await it.send(send(cid, anna))
+            assert len(read(database_url).batches) == 4
+            monkeypatch.setattr(committer, "KEEP_BATCHES_MS", -60_000)
+            await it.send(send(cid, anna))
+
+    asyncio.run(scenario())
+    assert not read(database_url).batches

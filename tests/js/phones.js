@@ -2,6 +2,7 @@
 //   {connect: [{name, url, path, token, transports}]}            -> {connected: [names]}
 //   {send: [{phone, conversations, count, window}]}              -> {acks: {name: [[conversation, key, seq, dup]]}}
 //   {emit: {phone, event, payload}}                              -> {ack}
+//   {try: {phone, event, payload}}                               -> {ack or null}
 //   {report: {samples}}                                          -> {heard: {name: [[event, payload]]}, transports}
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -61,6 +62,9 @@ const actions = {
   },
   async emit({ phone, event, payload }) {
     return { ack: await phones.get(phone).emit(event, payload) };
+  },
+  async try({ phone, event, payload }) {
+    return { ack: await phones.get(phone).socket.timeout(3_000).emitWithAck(event, payload).catch(() => null) };
   },
   async report() {
     const all = [...phones.values()];

@@ -99,8 +99,9 @@ class Phone:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.add(answer)
         try:
-            await client.emit(event, payload, callback=lambda ack: _resolve(answer, ack))
-            ack = await asyncio.wait_for(answer, ACK_TIMEOUT_S)
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                await client.emit(event, payload, callback=lambda ack: _resolve(answer, ack))
+                ack = await answer
         except (TimeoutError, socketio.exceptions.SocketIOError) as error:
             raise LostError from error
         finally:

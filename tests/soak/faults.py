@@ -16,10 +16,6 @@ class Fault(ABC):
     """One fault of one kind. Its choices are made with `rng` alone."""
 
     seconds = (0.2, 2.0)
-    unheard = False
-    """A doorbell may have been lost, with nothing to make up for it but the conversation's next change."""
-    deaf = False
-    """A process hears nothing any more and does not notice."""
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self.cluster = cluster
@@ -44,8 +40,6 @@ class Fault(ABC):
 
 class WorkerKilled(Fault):
     """kill -9 of a server process."""
-
-    unheard = True
 
     async def inject(self) -> None:
         await asyncio.to_thread(self.server.kill)
@@ -76,7 +70,6 @@ class WorkerFrozen(Fault):
     """SIGSTOP for longer than a session may be silent while it holds locks."""
 
     seconds = (1.0, 6.0)
-    unheard = True
 
     async def inject(self) -> None:
         self.server.process.signal(signal.SIGSTOP)
@@ -88,8 +81,6 @@ class WorkerFrozen(Fault):
 class RedisRestarted(Fault):
     """It comes back empty."""
 
-    unheard = True
-
     async def inject(self) -> None:
         await asyncio.to_thread(self.cluster.redis.restart)
 
@@ -98,7 +89,6 @@ class RedisDown(Fault):
     """Gone for ten seconds."""
 
     seconds = (10.0, 10.0)
-    unheard = True
 
     async def inject(self) -> None:
         await asyncio.to_thread(self.cluster.redis.kill)
@@ -110,8 +100,6 @@ class RedisDown(Fault):
 class RedisPubSubKilled(Fault):
     """The server ends all subscriptions."""
 
-    unheard = True
-
     async def inject(self) -> None:
         def kill() -> None:
             with self.cluster.redis.client() as client:
@@ -122,9 +110,6 @@ class RedisPubSubKilled(Fault):
 
 class RedisSilentlyDead(Fault):
     """One process's connections to Redis are dead, and neither end is told."""
-
-    unheard = True
-    deaf = True
 
     async def inject(self) -> None:
         self.cluster.to_redis[self.n].abandon()

@@ -8,7 +8,7 @@ from gochat.contract import shapes
 from tests.phone.outbox import Draft
 
 SHOWN = 20
-"""Violations of one kind that are kept word for word."""
+"""Violations of one kind that are told in words."""
 
 
 @dataclass
@@ -36,17 +36,27 @@ class Journal:
     def __init__(self) -> None:
         self.sendings: dict[str, Sending] = {}
         self.acked = 0
+        self.acked_at = time.monotonic()
+        """When a message was acked for the first time, the last time."""
         self.repeats = 0
         self.deltas = 0
         self.violations: dict[str, list[str]] = defaultdict(list)
         self.heard: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         """By conversation and user: revision, and the oldest message's seq or 0, of every delta."""
+        self._news: list[str] = []
         self._receipts: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._places: dict[tuple[str, str], int] = defaultdict(int)
 
     def violation(self, kind: str, text: str) -> None:
         """A promise was broken."""
-        self.violations[kind].append(text if len(self.violations[kind]) < SHOWN else "")
+        self.violations[kind].append(text)
+        if len(self.violations[kind]) <= SHOWN:
+            self._news.append(f"{kind}: {text}"[:1_000])
+
+    def news(self) -> list[str]:
+        """Violations since the last call; of each kind only the first ones."""
+        news, self._news = self._news, []
+        return news
 
     def writes(self, draft: Draft, user_id: str, *, in_order: bool) -> Sending:
         """A user pressed send."""
@@ -70,7 +80,7 @@ class Journal:
             self.violation("ack", f"{key}: the ack is of another message: {message}")
         if sending.seq is None:
             sending.seq, sending.acked_at = seq, time.monotonic()
-            self.acked += 1
+            self.acked, self.acked_at = self.acked + 1, sending.acked_at
             return
         self.repeats += 1
         if sending.seq != seq:
@@ -108,7 +118,7 @@ class Journal:
 
 
 class Chain:
-    """The live deltas of one connection: each conversation's in order, each once, without holes."""
+    """The live deltas of one connection: each conversation's in order, with something new each, no holes."""
 
     def __init__(self, journal: Journal, user_id: str) -> None:
         self._journal = journal
@@ -125,7 +135,7 @@ class Chain:
         if since == 0:
             self._revisions[cid] = max(revision, last or 0)
             return
-        if last is not None and since != last:
+        if last is not None and not since <= last < revision:
             self._journal.violation(
                 "chain", f"{cid}: {self._user_id} has heard up to {last}, then {since} to {revision}"
             )

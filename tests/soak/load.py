@@ -105,18 +105,15 @@ class User:
                     self._journal.violation("refusal", f"{deed.__name__}: {refusal.error}")
         await self._http.aclose()
 
-    async def speak(self, conversation_id: str) -> None:
-        """Write one message now."""
-        self._put(conversation_id)
-
     # ---- messages
 
     async def _write(self, held: Conversation) -> None:
         if len(self.phone.outbox) < OUTBOX_MAX:
             for _ in range(self._rng.choice((1, 1, 1, 4))):
-                self._put(held.id)
+                self.speak(held.id)
 
-    def _put(self, conversation_id: str) -> None:
+    def speak(self, conversation_id: str) -> None:
+        """Write one message now."""
         draft = self._draft(conversation_id)
         self._mine.append(self._journal.writes(draft, self._id, in_order=self.phone.in_order))
         self.phone.send(draft)

@@ -33,7 +33,9 @@ def ack_before_commit() -> None:
         if outcome.committed is None:
             transaction.rollback()
         else:
+            self._undecided = outcome, lambda outcome: None
             transaction.commit()
+            self._undecided = None
             self._n += 1
 
     _patch(Committer, "_run", lambda _: hasty)
@@ -74,7 +76,7 @@ def no_retry_lookup() -> None:
     """A retry is a new message."""
     from gochat.storage import load
 
-    _patch(load, "_read_sent", lambda _: lambda transaction, needs, state: None)
+    _patch(load, "_take_sent", lambda _: lambda found, transaction, needs, state: None)
 
 
 def seq_by_max() -> None:
@@ -93,9 +95,9 @@ def room_leak() -> None:
 
 def no_gap_repair() -> None:
     """What is missing is never read back."""
-    from gochat.events.fanout import Fanout
+    from gochat.events.gates import Gates
 
-    _patch(Fanout, "_start_repair", lambda _: lambda self, cid: None)
+    _patch(Gates, "_mend", lambda _: lambda self, key, gate: None)
 
 
 def receipts_go_back() -> None:
@@ -148,20 +150,9 @@ def unread_forgets_deletes() -> None:
 
 def newcomers_hear_the_past() -> None:
     """An edit of an old message reaches whoever joined after it."""
-    from gochat.events.fanout import Fanout
+    from gochat.events.visibility import Visibility
 
-    _patch(Fanout, "_without_old_messages", lambda _: lambda self, notice: [])
-
-
-def forgets_undecided_batches() -> None:
-    """A COMMIT without an answer is taken for none."""
-    from gochat.storage.committer import Committer
-
-    def settle(self: Any) -> bool:
-        self._undecided = None
-        return False
-
-    _patch(Committer, "_settle", lambda _: settle)
+    _patch(Visibility, "without_old_messages", lambda _: lambda self, notice: [])
 
 
 FLAWS = {
@@ -176,7 +167,6 @@ FLAWS = {
     "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
     "unread_forgets_deletes": Flaw(unread_forgets_deletes),
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past),
-    "forgets_undecided_batches": Flaw(forgets_undecided_batches, ("CommitsCut",) * 3),
 }
 
 

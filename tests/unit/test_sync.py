@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gochat.core.delta import Delta
@@ -286,6 +286,16 @@ def happen(server: Server, changes: list[tuple[str, int, int]]) -> None:
     lost=st.booleans(),
     counts=st.booleans(),
     foreign=st.dictionaries(st.integers(1, 8), st.integers(-2, 40), max_size=3),
+)
+@example(  # Two messages come after the page on which a conversation was told to a phone that forgets.
+    past=[],
+    away=[("send", 1, 0), ("send", 2, 1)],
+    meanwhile=[[("send", 1, 0), ("send", 1, 0)]],
+    limit=1,
+    forgetful=True,
+    lost=False,
+    counts=False,
+    foreign={},
 )
 def test_no_page_passes_anything_over(
     past: list[tuple[str, int, int]],

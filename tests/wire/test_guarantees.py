@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.wire.account import API, Account
-from tests.wire.phone import message
+from tests.wire.phone import Phone, message
 from tests.wire.place import Place
 
 SENDS = 20
@@ -217,8 +217,7 @@ class TestChanges:
                 await a.expect_event("member:removed", lambda delta: delta["revision"] == revision)
                 await d.expect_event("member:removed", lambda delta: delta["revision"] == revision)
                 for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 12), (d, 0, revision)):
-                    found = [span(payload) for _, payload in phone.heard if "revision" in payload]
-                    spans = [it for it in found if it is not None]
+                    spans = [span for _, payload in phone.heard for span in spans_of(payload)]
                     assert all(one[1] == other[0] for one, other in pairwise(spans)), (phone.name, spans)
                     assert (spans[0][0], spans[-1][1]) == (first, last), phone.name
 
@@ -257,9 +256,9 @@ class TestChanges:
         asyncio.run(scene())
 
 
-def span(payload: dict[str, Any]) -> tuple[int, int] | None:
-    """What a delta of a conversation covers; None: it is none."""
-    return (payload["since"], payload["revision"]) if "conversation_id" in payload else None
+def spans_of(payload: dict[str, Any]) -> list[tuple[int, int]]:
+    """What a delta of a conversation covers; nothing, if it is none."""
+    return [(payload["since"], payload["revision"])] if {"conversation_id", "since"} <= payload.keys() else []
 
 
 class TestStrangers:
@@ -402,5 +401,209 @@ class TestStrangers:
                             )
                             members = {m["user_id"]: m for m in payload.get("members", ())}
                             assert ben.id not in members or members[ben.id]["read_seq"] == 0
+
+        asyncio.run(scene())
+
+
+class TestReceipts:
+    def test_two_devices_on_two_processes_have_the_same_numbers(self, place: Place) -> None:
+        ann, ben = place.users("ann", "ben")
+        cid, other = direct(ann, ben), group(ann, ben)
+        at = {"conversation_id": cid}
+        for n in range(5):
+            ann.post("/messages", message(cid, f"{n}"))
+        ann.post("/messages", message(other, "and one"))
+
+        async def scene() -> None:
+            async with place.phones(ben, ben) as (phone, tablet):
+                read = await phone.expect_ok("receipt:read", {**at, "seq": 2})
+                assert read == {"delivered_seq": 2, "read_seq": 2, "unread": 3, "total_unread": 4}
+                told = await tablet.expect_event("me:changed")
+                assert told["conversations"] == [{**at, **without(read, "total_unread")}]
+                assert told["total_unread"] == 4
+                await asyncio.to_thread(delete, ann, cid, 4)
+                await tablet.expect_event("message:deleted")
+                back = await tablet.expect_ok("receipt:read", {**at, "seq": 1})
+                assert back == {"delivered_seq": 2, "read_seq": 2, "unread": 2, "total_unread": 3}
+                for device in (phone, tablet):
+                    synced = await device.expect_ok("sync", {})
+                    mine = {it["conversation_id"]: it["unread"] for it in synced["me"]["conversations"]}
+                    assert mine == {cid: 2, other: 1}
+                    assert synced["me"]["total_unread"] == 3
+                    whole = {
+                        it["conversation_id"]: it["conversation"]["me"] for it in synced["conversations"]
+                    }
+                    assert (whole[cid]["unread"], whole[other]["unread"]) == (2, 1)
+                sent = await tablet.expect_ok("message:send", message(cid, "read all"))
+                now = await phone.expect_ok("receipt:delivered", {**at, "seq": 1})
+                assert now == {
+                    "delivered_seq": sent["message"]["seq"],
+                    "read_seq": sent["message"]["seq"],
+                    "unread": 0,
+                    "total_unread": 1,
+                }
+
+        asyncio.run(scene())
+
+    def test_they_never_go_back_nor_beyond_and_only_for_oneself(self, place: Place) -> None:
+        ann, ben = place.users("ann", "ben")
+        cid = direct(ann, ben)
+        at = {"conversation_id": cid}
+        for n in range(3):
+            ann.post("/messages", message(cid, f"{n}"))
+
+        async def scene() -> None:
+            async with place.phones(ann, ben, ben) as (a, here, there):
+                jobs = [
+                    phone.expect_ok(event, {**at, "seq": seq})
+                    for phone in (here, there)
+                    for event in ("receipt:read", "receipt:delivered")
+                    for seq in (2, 0, 1, 10**12)
+                ]
+                answers = await asyncio.gather(*jobs)
+                assert {it["read_seq"] for it in answers} <= {0, 2, 3}
+                last = await here.expect_ok("receipt:read", {**at, "seq": 1})
+                assert last == {"delivered_seq": 3, "read_seq": 3, "unread": 0, "total_unread": 0}
+                await a.expect_event("receipt:advanced", lambda d: d["members"][0]["read_seq"] == 3)
+                shown = [d["members"][0] for d in a.payloads("receipt:advanced")]
+                assert all(it["user_id"] == ben.id for it in shown)
+                for name in ("read_seq", "delivered_seq"):
+                    assert [it[name] for it in shown] == sorted(it[name] for it in shown)
+
+        asyncio.run(scene())
+        members = {it["user_id"]: it for it in ann.get(f"/conversations/{cid}/members")["members"]}
+        assert (members[ben.id]["read_seq"], members[ann.id]["read_seq"]) == (3, 0)
+
+    def test_an_ex_member_has_none(self, place: Place) -> None:
+        ann, ben = place.users("ann", "ben")
+        cid = group(ann, ben)
+        ann.post("/messages", message(cid, "one"))
+
+        async def scene() -> None:
+            async with place.phones(ann, ben) as (a, b):
+                await a.expect_ok("member:remove", {"conversation_id": cid, "user_id": ben.id})
+                await b.expect_error("receipt:read", {"conversation_id": cid, "seq": 1}, "not_found")
+                synced = await b.expect_ok("sync", {})
+                assert synced["me"] == {**synced["me"], "conversations": [], "total_unread": 0}
+
+        asyncio.run(scene())
+        assert code(ben, f"/conversations/{cid}/receipts", {"read_seq": 1}) == "not_found"
+
+
+def without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+def delete(account: Account, cid: str, seq: int) -> None:
+    """By a socket of its own: REST has no such route."""
+
+    async def run() -> None:
+        phone = Phone(account.name)
+        await phone.connect(str(account.http.base_url), account.token)
+        await phone.expect_ok("message:delete", {"conversation_id": cid, "seq": seq})
+        await phone.close()
+
+    asyncio.run(run())
+
+
+class TestHostileSync:
+    def test_revisions_that_are_not_true_are_answered_whole_or_removed(self, place: Place) -> None:
+        ann, ben, eve = place.users("ann", "ben", "eve")
+        cid, foreign = direct(ann, ben), direct(ben, eve)
+        at, nowhere = {"conversation_id": cid}, "0" * 15 + "7"
+        ann.post("/messages", message(cid, "one"))
+
+        async def scene() -> None:
+            async with place.phones(ann) as (a,):
+                for known in (3, 99, 2**53 - 1):
+                    (told,) = (await a.expect_ok("sync", {"known": {cid: known}}))["conversations"]
+                    assert (told["since"], told["revision"], told["gap"]) == (0, 2, True)
+                    whole = await a.expect_ok("conversation:join", {**at, "revision": known})
+                    assert (whole["since"], whole["revision"], whole["gap"]) == (0, 2, True)
+                (told,) = (await a.expect_ok("sync", {"known": {cid: 0}}))["conversations"]
+                assert (told["since"], "gap" in told) == (0, False)
+                asked = {cid: 2, foreign: 1, nowhere: 5, "not an id": 3}
+                answer = await a.expect_ok("sync", {"known": asked})
+                told = {it["conversation_id"]: it for it in answer["conversations"]}
+                assert told.keys() == {foreign, nowhere}
+                for other, known in ((foreign, 1), (nowhere, 5)):
+                    removed = {"since": known, "revision": known + 1, "removed": True}
+                    assert told[other] == {"conversation_id": other, **removed}
+                await a.expect_error("sync", {"known": {cid: -1}}, "invalid_payload")
+                await a.expect_error("sync", {"known": {cid: 2**53}}, "invalid_payload")
+                for me in (99, 2**53 - 1):
+                    mine = (await a.expect_ok("sync", {"known": {cid: 2}, "me": me}))["me"]
+                    assert (mine["since"], mine["gap"]) == (0, True)
+                await a.expect_error("sync", {"me": -1}, "invalid_payload")
+                lost = await a.expect_ok("sync", {"known": {cid: 2}, "epoch": "another"})
+                assert lost["conversations"][0]["gap"] is True
+
+        asyncio.run(scene())
+
+    def test_ten_thousand_conversations_are_known_and_one_more_is_refused(self, place: Place) -> None:
+        (ann,) = place.users("ann")
+        known = {f"{n:016x}": 1_000_000 for n in range(1, 10_001)}
+
+        async def scene() -> None:
+            async with place.phones(ann, ann) as phones:
+                for phone in phones:
+                    answer = await phone.expect_ok("sync", {"known": known})
+                    assert len(answer["conversations"]) == 10_000
+                    refused = await phone.expect_error(
+                        "sync", {"known": known | {"f" * 16: 1}}, "invalid_payload"
+                    )
+                    assert refused["field"] == "known"
+
+        asyncio.run(scene())
+        assert len(ann.post("/sync", {"known": known})["conversations"]) == 10_000
+        assert code(ann, "/sync", {"known": known | {"f" * 16: 1}}) == "invalid_payload"
+
+    def test_a_cursor_is_its_users_alone_and_bears_no_change(self, place: Place) -> None:
+        ann, ben = place.users("ann", "ben")
+        for other in place.users("cat", "dan", "eli"):
+            for user in (ann, ben):
+                user.post("/messages", message(direct(user, other), "hi"))
+
+        async def scene() -> None:
+            async with place.phones(ann, ben) as (a, b):
+                first = await a.expect_ok("sync", {"limit": 1})
+                cursor = first["cursor"]
+                assert first["more"] is True
+                for bad in (
+                    cursor[:-1],
+                    cursor[1:],
+                    cursor + "A",
+                    cursor[::-1],
+                    f"{cursor[:-2]}__",
+                    "0" * 500,
+                ):
+                    await a.expect_error("sync", {"cursor": bad}, "cursor_invalid")
+                await b.expect_error("sync", {"cursor": cursor}, "cursor_invalid")
+                assert code(place.at_there(ben), "/sync", {"cursor": cursor}) == "cursor_invalid"
+                listed = await asyncio.to_thread(place.at_there(ann).get, "/conversations", limit=1)
+                await a.expect_error("sync", {"cursor": listed["cursor"]}, "cursor_invalid")
+
+        asyncio.run(scene())
+
+    def test_an_old_cursor_with_other_known_revisions_tells_true_things(self, place: Place) -> None:
+        ann, *others = place.users("ann", "ben", "cat", "dan")
+        cids = [direct(ann, other) for other in others]
+        for cid in cids:
+            ann.post("/messages", message(cid, "hi"))
+
+        async def scene() -> None:
+            async with place.phones(ann) as (a,):
+                cursor = (await a.expect_ok("sync", {"limit": 1}))["cursor"]
+                for known in ({}, dict.fromkeys(cids, 1), dict.fromkeys(cids, 2), dict.fromkeys(cids, 99)):
+                    asked: dict[str, Any] = {"known": known, "cursor": cursor, "limit": 1}
+                    for _ in range(10):
+                        page = await a.expect_ok("sync", asked)
+                        for delta in page["conversations"]:
+                            held = 0 if delta.get("gap") else known.get(delta["conversation_id"], 0)
+                            assert (delta["since"], delta["revision"]) == (held, 2)
+                        if not page["more"]:
+                            break
+                        asked["cursor"] = page["cursor"]
+                    assert not page["more"]
 
         asyncio.run(scene())

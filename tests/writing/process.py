@@ -15,7 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gochat.core.commands import AdvanceReceipts, Command, DeleteMessage, EditMessage, Position, SendMessage
+from gochat.core.commands import (
+    AdvanceReceipts,
+    Command,
+    DeleteMessage,
+    EditMessage,
+    Position,
+    SendMessage,
+    UpdateConversation,
+)
 from gochat.core.errors import ChatError
 from gochat.core.model import Conversation, ConversationId, UserId
 from gochat.core.state import Result, Sent
@@ -34,6 +42,8 @@ class Orders:
     conversations: Sequence[tuple[ConversationId, Sequence[UserId]]] = ()
     pairs: Sequence[tuple[UserId, UserId]] = ()
     """Direct conversations to create, all at once."""
+    edits: bool = False
+    """The senders send nothing; they change the first messages of the conversations."""
     receipts: Sequence[tuple[ConversationId, UserId, int]] = ()
     """Read positions to tell, one after the other."""
 
@@ -95,11 +105,16 @@ async def _insist(it: Writing, command: Command) -> Result | None:
 
 
 def _message(orders: Orders, choice: random.Random) -> SendMessage:
-    """A message of one's own, or one that every process sends: its number says all of it."""
+    """A message of one's own, or one that every process sends: its number says all of it.
+
+    But every seventh of those goes to another conversation from each process: one of them is refused.
+    """
     number = choice.randrange(1 << 60)
+    place = number
     if orders.shared_keys and choice.random() < 0.3:
         number = choice.randrange(orders.shared_keys)
-    cid, users = orders.conversations[number % len(orders.conversations)]
+        place = number if number % 7 else number + orders.seed
+    cid, users = orders.conversations[place % len(orders.conversations)]
     return SendMessage(cid, users[number % len(users)], number.to_bytes(16, "big"), f"No. {number} 👍")
 
 
@@ -120,6 +135,15 @@ async def _send(it: Writing, orders: Orders, seed: int, stopping: asyncio.Event)
                 await _insist(it, DeleteMessage(cid, user_id, seq))
             case 2:
                 await _insist(it, AdvanceReceipts(cid, {user_id: Position(read_seq=seq)}))
+
+
+async def _edit(it: Writing, orders: Orders, seed: int, stopping: asyncio.Event) -> None:
+    choice = random.Random(seed)
+    while not stopping.is_set():
+        cid, users = choice.choice(orders.conversations)
+        await _insist(it, EditMessage(cid, users[0], 1, f"edited {choice.random()}"))
+        await _insist(it, UpdateConversation(cid, users[0], f"renamed {choice.random()}"))
+        _say("edited")
 
 
 async def _create(it: Writing, one: UserId, other: UserId) -> None:
@@ -145,8 +169,9 @@ async def _main(orders: Orders) -> None:
                 tasks.create_task(_create(it, one, other))
             tasks.create_task(_read_on(it, orders))
             if orders.conversations:
+                run = _edit if orders.edits else _send
                 for n in range(orders.senders):
-                    tasks.create_task(_send(it, orders, orders.seed * 1000 + n, stopping))
+                    tasks.create_task(run(it, orders, orders.seed * 1000 + n, stopping))
         await stopping.wait()
     changes = [change.delta for committed in it.recorder.published for change in committed.changes]
     _say("published", [[delta.conversation_id, delta.since, delta.revision] for delta in changes])

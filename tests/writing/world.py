@@ -17,7 +17,7 @@ from gochat.core.model import Conversation, ConversationId, Kind, UserId
 from gochat.core.state import Result, Sent
 from gochat.storage import migrate
 from gochat.storage.engines import write_engine
-from gochat.storage.epoch import History
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.tables import UserRow
 from gochat.storage.writer import ConversationWriter
 
@@ -134,7 +134,7 @@ async def writing(url: str, limits: Limits = LIMITS, **options: int) -> AsyncIte
     """A writer on a database, stopped at the end."""
     engine = write_engine(url)
     recorder = Recorder()
-    writer = ConversationWriter(engine, recorder, limits, History(), **options)
+    writer = ConversationWriter(engine, recorder, limits, EpochGuard(), **options)
     writer.start()
     try:
         yield Writing(writer, recorder)

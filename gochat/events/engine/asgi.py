@@ -13,6 +13,7 @@ from .errors import ProtocolError, Refused
 from .frames import MESSAGE_TOO_BIG, POLICY_VIOLATION
 from .handshake import Request, parse_query
 from .polling import Polling
+from .relay import Relay
 from .session import Session
 
 Scope = dict[str, Any]
@@ -100,6 +101,9 @@ class EngineApp:
             if request.method != "GET":
                 raise Refused(400, 2, "Bad handshake method")
             return self._engine.open(request, Polling, ["websocket"])
+        owner = self._engine.owner(query)
+        if self._engine.relay is not None and owner is not None:
+            return await self._relayed(self._engine.relay, owner, request, receive)
         session, polling = self._engine.find_polling(query)
         if request.method == "GET":
             return await _poll(session, polling, receive)
@@ -107,16 +111,54 @@ class EngineApp:
             return await self._post(request, session, polling, receive)
         raise Refused(400, 3, "Bad request")
 
+    async def answer(self, request: Request, body: bytes, gone: asyncio.Event) -> bytes:
+        """Answer a polling request that came to another process; `gone` is set when its client leaves.
+
+        Raises Refused.
+        """
+        unread = [{"type": "http.request", "body": body}]
+
+        async def receive() -> dict[str, Any]:
+            if unread:
+                return unread.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        try:
+            return await self._answer(request, receive)
+        except ClientGone:
+            raise Refused(400, 3, "Bad request") from None
+
+    async def _relayed(self, relay: Relay, owner: str, request: Request, receive: Receive) -> bytes:
+        """Have a request answered by the process that has its session. Raises Refused, ClientGone."""
+        try:
+            body = await self._read(request, receive) if request.method == "POST" else b""
+        except TimeoutError:
+            raise Refused(408, 3, "Request timeout") from None
+        asking = asyncio.ensure_future(relay.request(owner, request, body))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise ClientGone
+            return asking.result()
+        finally:
+            leaving.cancel()
+            asking.cancel()
+
+    async def _read(self, request: Request, receive: Receive) -> bytes:
+        """Return the body of a POST. Raises Refused, TimeoutError, ClientGone."""
+        limit = self._engine.options.max_message
+        length = request.header(b"content-length") or b"0"
+        if not length.isdigit() or int(length) > limit:
+            raise Refused(413, 3, "Payload too large")
+        async with asyncio.timeout(self._engine.options.request_timeout):
+            return await _body(receive, limit)
+
     async def _post(self, request: Request, session: Session, polling: Polling, receive: Receive) -> bytes:
         polling.begin_post()
         try:
-            limit = self._engine.options.max_message
-            length = request.header(b"content-length") or b"0"
-            if not length.isdigit() or int(length) > limit:
-                raise Refused(413, 3, "Payload too large")
-            async with asyncio.timeout(self._engine.options.request_timeout):
-                body = await _body(receive, limit)
-            await polling.post(body)
+            await polling.post(await self._read(request, receive))
         except ProtocolError as error:
             session.fail(error)
             raise Refused(400, 3, "Bad request") from None
@@ -163,9 +205,14 @@ async def _poll(session: Session, polling: Polling, receive: Receive) -> bytes:
 
 
 async def _close_when_gone(session: Session, receive: Receive) -> None:
+    await _gone(receive)
+    session.close("transport close")
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client leaves."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    session.close("transport close")
 
 
 def _cors(origin: str) -> Headers:

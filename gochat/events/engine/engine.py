@@ -16,6 +16,7 @@ from .heartbeat import Timed, Wheel
 from .options import EngineOptions
 from .payloads import open_packet
 from .polling import Polling
+from .relay import Relay
 from .session import Application, Session
 from .transports import SocketTransport, Transport
 from .upgrade import Surplus, Upgrade
@@ -43,6 +44,8 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005))
         self.draining = False
+        self.relay: Relay | None = None
+        """Reaches the sessions of other processes, where requests come without sticky sessions."""
         self._accept = accept
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -82,12 +85,20 @@ class Engine:
                 return websocket
 
             return self.open(request, carry, [])
+        owner = self.owner(query)
+        if self.relay is not None and owner is not None:
+            self.relay.attach(owner, request, websocket)
+            return None
         session = self.find(query)
         if isinstance(session.transport, Polling) and session.upgrade is None:
             Upgrade(session, session.transport, websocket)
         else:
             Surplus(session, websocket)
         return None
+
+    def owner(self, query: Query) -> str | None:
+        """Return the other process that has the session which a request names."""
+        return None if self.relay is None or query.sid is None else self.relay.owner(query.sid)
 
     def find(self, query: Query) -> Session:
         """Return the session that a request names. Raises Refused."""
@@ -187,7 +198,8 @@ class Engine:
 
     def generate_id(self) -> str:
         """Return a new id that cannot be guessed."""
-        return secrets.token_urlsafe(15)
+        prefix = "" if self.relay is None else self.relay.prefix
+        return prefix + secrets.token_urlsafe(15)
 
     def transport(self, sid: str) -> str:
         """Return the name of a session's transport. Raises KeyError."""

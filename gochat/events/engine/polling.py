@@ -10,6 +10,9 @@ from .errors import ProtocolError, Refused
 from .payloads import CLOSE_FRAME, NOOP_FRAME, decode_payload, take_payload
 from .session import Session
 
+PATIENCE_S = 0.1
+"""How long a poll is held while the client upgrades; it may send one after it was told not to."""
+
 
 class Polling:
     """One session's polls (GET) and posts (POST), at most one of each at a time."""
@@ -75,11 +78,7 @@ class Polling:
             self._session.fail(ProtocolError("overlapping polls"))
             raise Refused(400, 3, "Bad request")
         if not self._queue and not self._noop_due and self._session.open:
-            self._waiting = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiting
-            finally:
-                self._waiting = None
+            await self._wait()
         noop, self._noop_due = self._noop_due, False
         if not self._queue:
             if not self._session.open:
@@ -88,6 +87,19 @@ class Polling:
         payload, taken = take_payload(self._queue)
         self._backlog = max(self._backlog - taken, 0)
         return payload
+
+    async def _wait(self) -> None:
+        """Wait until there is something to say; a client that upgrades waits for its last poll to end."""
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        upgrade = self._session.upgrade
+        timer = loop.call_later(PATIENCE_S, self.release) if upgrade and upgrade.probed else None
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+            if timer is not None:
+                timer.cancel()
 
     async def post(self, body: bytes) -> None:
         """Hand over the packets of a POST, waiting while the session is paused. Raises ProtocolError."""

@@ -43,7 +43,7 @@ class Surplus:
 class Upgrade:
     """A websocket that is about to take a polling session over; it hears `2probe`, then `5`."""
 
-    __slots__ = ("_polling", "_probed", "bucket", "paused", "session", "transport")
+    __slots__ = ("_polling", "bucket", "paused", "probed", "session", "transport")
 
     def __init__(self, session: Session, polling: Polling, transport: SocketTransport) -> None:
         self.session = session
@@ -52,17 +52,17 @@ class Upgrade:
         transport.inlet = self
         self.bucket = 0
         self.paused = False
-        self._probed = False
+        self.probed = False
         session.upgrade = self
         session.engine.set_timer(self, session.engine.now() + session.engine.options.upgrade_timeout)
 
     def receive(self, packet: str | bytes) -> None:
         """Take the next packet of the upgrade. Raises ProtocolError."""
-        if packet == "2probe" and not self._probed:
-            self._probed = True
+        if packet == "2probe" and not self.probed:
+            self.probed = True
             self.transport.write(PROBE_FRAME)
             self._polling.release()
-        elif packet == "5" and self._probed:
+        elif packet == "5" and self.probed:
             self.session.engine.wheel.cancel(self)
             self.session.move(self.transport, self._polling.hand_over())
         else:

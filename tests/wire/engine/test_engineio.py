@@ -261,7 +261,7 @@ def test_silence_closes(quick: Server) -> None:
     poller = Poller(quick.port).connect()
     with Ws(quick.port, silent=True).connect() as ws:
         ws.expect("2")
-        ws.expect_closed()
+        assert ws.expect_closed() == 1013
     assert poller.poll()[0] == 400
 
 
@@ -287,6 +287,18 @@ def test_next_poll_is_released_too(server: Server) -> None:
         ws.send("2probe")
         ws.expect("3probe")
         assert poller.poll() == (200, "6")
+
+
+def test_every_poll_is_released_until_the_upgrade_is_done(server: Server) -> None:
+    """NOOP and the probe's answer come on two connections: the client may poll again in between."""
+    poller = Poller(server.port).connect()
+    with Ws(server.port, UPGRADE + poller.sid) as ws:
+        ws.send("2probe")
+        ws.expect("3probe")
+        for _ in range(3):
+            assert poller.poll() == (200, "6")
+        ws.send("5")
+        ws.expect_alive()
 
 
 def test_what_was_queued_for_polling_comes_first(server: Server) -> None:

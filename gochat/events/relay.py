@@ -1,0 +1,231 @@
+"""Sessions without sticky balancers: what comes here for another process's session is taken there, by Redis.
+
+The id of a session begins with the process that has it. A poll or post is asked of that process, and its
+answer given to the client. A websocket that is to take a session over stays here and hands its packets on;
+over there it looks like any other. Whatever is lost on the way ends the session or the websocket: the client
+library connects again, and the phone asks for what it lacks.
+"""
+
+import asyncio
+import itertools
+import re
+from collections.abc import Collection
+from typing import Any
+
+import structlog
+
+from gochat.events.doorbell import RedisDoorbell, Ring
+from gochat.events.engine.asgi import EngineApp
+from gochat.events.engine.engine import Engine
+from gochat.events.engine.errors import Refused
+from gochat.events.engine.handshake import Request
+from gochat.events.engine.transports import SocketTransport
+from gochat.events.relayed import FarSocket, NearSocket
+
+log = structlog.get_logger(__name__)
+
+TOPIC = "engine"
+CHECK_S = 5.0
+"""How often it is asked whether the processes that are waited for are still there."""
+MAX_ASKED = 10_000
+"""Requests that may wait for other processes."""
+
+_PROCESS = re.compile(r"[0-9a-f]{16}")
+
+
+class RedisRelay:
+    """Implements `engine.relay.Relay`. One per process."""
+
+    def __init__(self, doorbell: RedisDoorbell, engine: Engine, app: EngineApp) -> None:
+        self._doorbell = doorbell
+        self._process: str = doorbell.process
+        self._engine = engine
+        self._app = app
+        self._ids = itertools.count(1)
+        self._asked: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
+        self._answering: dict[tuple[str, int], asyncio.Event] = {}
+        self._near: dict[int, NearSocket] = {}
+        self._far: dict[tuple[str, int], FarSocket] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Be there for the others."""
+        self._doorbell.listen(_room(self.prefix))
+        self._spawn(self._check())
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        for task in self._tasks:
+            task.cancel()
+
+    def reset(self) -> None:
+        """Redis was away: nobody knows what was lost."""
+        self._fail_all(self._owners())
+        for far in list(self._far.values()):
+            far.lost()
+
+    # ---- for the engine
+
+    @property
+    def prefix(self) -> str:
+        """How the ids of this process's sessions begin."""
+        return self._process
+
+    def owner(self, sid: str) -> str | None:
+        """The other process that has a session."""
+        process = sid[:16]
+        return process if process != self.prefix and _PROCESS.fullmatch(process) else None
+
+    async def request(self, owner: str, request: Request, body: bytes) -> bytes:
+        """Have a polling request answered by the owner."""
+        if len(self._asked) >= MAX_ASKED:
+            raise _unknown()
+        number = next(self._ids)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._asked[number] = owner, answer
+        options = self._engine.options
+        try:
+            async with asyncio.timeout(options.ping_interval + options.ping_timeout):
+                await self._send(owner, "request", number, body, **_request_out(request))
+                return await answer
+        except (ConnectionError, TimeoutError):
+            raise _unknown() from None
+        except asyncio.CancelledError:
+            self._tell(owner, "gone", number)
+            raise
+        finally:
+            del self._asked[number]
+
+    def attach(self, owner: str, request: Request, websocket: SocketTransport) -> None:
+        """Give the owner a websocket."""
+        number = next(self._ids)
+
+        def tell(kind: str, payload: bytes, **header: Any) -> None:
+            self._tell(owner, kind, number, payload, **header)
+
+        near = NearSocket(owner, websocket, tell, lambda: self._near.pop(number, None))
+        self._near[number] = near
+        tell("attach", b"", **_request_out(request))
+
+    # ---- from other processes
+
+    def heard(self, ring: Ring) -> None:
+        """What another process rang; other topics are not for here."""
+        if ring.topic != TOPIC:
+            return
+        header = ring.header
+        kind, sender, number = header["kind"], header["from"], header["id"]
+        match kind:
+            case "request":
+                self._spawn(self._answer(sender, number, _request_in(header), ring.payload))
+            case "answer":
+                self._answered(number, header, ring.payload)
+            case "gone":
+                gone = self._answering.get((sender, number))
+                if gone is not None:
+                    gone.set()
+            case "attach":
+                self._attach(sender, number, _request_in(header))
+            case "packet" | "lost":
+                far = self._far.get((sender, number))
+                if far is not None:
+                    far.heard(kind, header, ring.payload)
+            case "write" | "close" | "pause" | "resume":
+                near = self._near.get(number)
+                if near is not None and near.owner == sender:
+                    near.heard(kind, header, ring.payload)
+
+    def _answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
+        _, answer = self._asked.get(number, (None, None))
+        if answer is None or answer.done():
+            return
+        if header["status"] == 200:
+            answer.set_result(body)
+        else:
+            answer.set_exception(Refused(header["status"], header["code"], header["message"]))
+
+    async def _answer(self, sender: str, number: int, request: Request, body: bytes) -> None:
+        gone = self._answering[sender, number] = asyncio.Event()
+        try:
+            answer = await self._app.answer(request, body, gone)
+        except Refused as refused:
+            refusal = {"status": refused.status, "code": refused.code, "message": refused.message}
+            self._tell(sender, "answer", number, b"", **refusal)
+        except Exception:
+            log.exception("relay_failed")
+            self._tell(sender, "answer", number, b"", status=500, code=3, message="Internal server error")
+        else:
+            self._tell(sender, "answer", number, answer, status=200)
+        finally:
+            del self._answering[sender, number]
+
+    def _attach(self, sender: str, number: int, request: Request) -> None:
+        def tell(kind: str, payload: bytes, **header: Any) -> None:
+            self._tell(sender, kind, number, payload, **header)
+
+        far = FarSocket(self._engine, tell, lambda: self._far.pop((sender, number), None))
+        self._far[sender, number] = far
+        try:
+            self._engine.attach(request, far)
+        except Refused as refused:
+            far.refuse(refused.message)
+
+    # ---- whether they are still there
+
+    async def _check(self) -> None:
+        """Give up what waits for a process that has gone."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            for owner in self._owners():
+                try:
+                    await self._send(owner, "alive", 0)
+                except ConnectionError:
+                    log.info("relay_owner_gone", owner=owner)
+                    self._fail_all({owner})
+
+    def _owners(self) -> set[str]:
+        """The processes that anything here waits for."""
+        return {owner for owner, _ in self._asked.values()} | {it.owner for it in self._near.values()}
+
+    def _fail_all(self, owners: Collection[str]) -> None:
+        for owner, answer in self._asked.values():
+            if owner in owners and not answer.done():
+                answer.set_exception(_unknown())
+        for near in list(self._near.values()):
+            if near.owner in owners:
+                near.drain()
+
+    # ---- messages
+
+    async def _send(self, process: str, kind: str, number: int, payload: bytes = b"", **header: Any) -> None:
+        """Raises ConnectionError: it has not been heard."""
+        if not await self._doorbell.send(_room(process), self._ring(kind, number, payload, header)):
+            raise ConnectionError("the process has gone")
+
+    def _tell(self, process: str, kind: str, number: int, payload: bytes = b"", **header: Any) -> None:
+        self._doorbell.ring(_room(process), self._ring(kind, number, payload, header))
+
+    def _ring(self, kind: str, number: int, payload: bytes, header: dict[str, Any]) -> Ring:
+        return Ring(TOPIC, {"kind": kind, "from": self.prefix, "id": number, **header}, payload)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _room(process: str) -> str:
+    return f"p:{process}"
+
+
+def _unknown() -> Refused:
+    """As the protocol says it of a session that is not there: the client connects again."""
+    return Refused(400, 1, "Session ID unknown")
+
+
+def _request_out(request: Request) -> dict[str, str]:
+    return {"method": request.method, "query": request.query.decode("latin-1"), "client": request.client}
+
+
+def _request_in(header: dict[str, Any]) -> Request:
+    return Request(header["method"], "", header["query"].encode("latin-1"), [], header["client"])

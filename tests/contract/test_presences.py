@@ -1,0 +1,74 @@
+"""Where presence is kept: in memory and on Redis alike."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gochat.core.errors import Unavailable
+from gochat.core.ports import Presences
+from gochat.core.presence import Sighting
+from gochat.storage.presence import MemoryPresences, RedisPresences
+from tests.services.process import free_port
+
+ANN, BEN, EVE = 1, 2, 3
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def presences(request: pytest.FixtureRequest) -> AsyncIterator[Presences]:
+    store: Presences
+    if request.param == "memory":
+        store = MemoryPresences("here")
+    else:
+        store = RedisPresences(request.getfixturevalue("redis_url"), "test:0", "here")
+    yield store
+    await store.close()
+
+
+async def test_who_is_here_and_who_went(presences: Presences) -> None:
+    await presences.announce([ANN, BEN])
+    await presences.withdraw([BEN], 1_234)
+    assert await presences.sightings([ANN, BEN, EVE]) == {
+        ANN: Sighting(frozenset({"here"})),
+        BEN: Sighting(frozenset(), 1_234),
+        EVE: Sighting(),
+    }
+
+
+async def test_saying_it_twice_changes_nothing(presences: Presences) -> None:
+    await presences.announce([ANN])
+    await presences.announce([ANN])
+    await presences.withdraw([ANN], 1)
+    await presences.withdraw([ANN], 2)
+    assert await presences.sightings([ANN]) == {ANN: Sighting(frozenset(), 2)}
+
+
+async def test_beats(presences: Presences) -> None:
+    await presences.beat(5)
+    await presences.beat(7)
+    assert await presences.beats(["here", "elsewhere"]) == {"here": 7}
+    assert await presences.beats([]) == {}
+    assert await presences.sightings([]) == {}
+
+
+async def test_many_at_once(presences: Presences) -> None:
+    await presences.announce(range(2_000))
+    found = await presences.sightings(range(2_000))
+    assert set(found.values()) == {Sighting(frozenset({"here"}))}
+
+
+async def test_two_processes(redis_url: str) -> None:
+    one, other = (RedisPresences(redis_url, "test:0", name) for name in ("one", "other"))
+    await one.announce([ANN])
+    await other.announce([ANN])
+    assert await one.sightings([ANN]) == {ANN: Sighting(frozenset({"one", "other"}))}
+    await one.withdraw([ANN], 3)
+    assert await other.sightings([ANN]) == {ANN: Sighting(frozenset({"other"}), 3)}
+    await one.close()
+    await other.close()
+
+
+async def test_redis_that_is_away_is_unavailable() -> None:
+    store = RedisPresences(f"redis://127.0.0.1:{free_port()}/0", "test:0", "here")
+    with pytest.raises(Unavailable):
+        await store.announce([ANN])
+    await store.close()

@@ -1,0 +1,56 @@
+"""A TCP balancer as hosts without sticky sessions have it: each connection goes to the next server."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+CHUNK = 65_536
+
+
+@asynccontextmanager
+async def balancer(ports: Sequence[int]) -> AsyncIterator[int]:
+    """Balance over ports of 127.0.0.1; yields its own port."""
+    turn = itertools.cycle(ports)
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            await _connect(reader, writer, next(turn))
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            connections.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tuple(connections):
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    theirs, ours = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        done = {asyncio.create_task(_pump(reader, ours)), asyncio.create_task(_pump(theirs, writer))}
+        await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.cancel()
+        await asyncio.gather(*done, return_exceptions=True)
+    finally:
+        ours.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(CHUNK):
+            writer.write(data)
+            await writer.drain()
