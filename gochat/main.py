@@ -128,7 +128,7 @@ class Chat:
             sockets=sockets,
             typing=self._typing,
             presence=self._presence,
-            refreshed=self._connections.watch,
+            refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table())
         self.engine.set_dispatcher(self._dispatcher)

@@ -131,10 +131,14 @@ class Fanout:
         nothing falls between.
         """
         user_id = connection.user_id
+        if self._roster.get(connection.sid) is not connection:
+            return
         self._sockets.enter(connection.sid, user_room(user_id))
         self._doorbell.listen(user_room(user_id))
         await self._doorbell.confirmed()
         memberships = await self._reader.memberships(user_id)
+        if self._roster.get(connection.sid) is not connection:
+            return
         if user_id not in self._own:
             self._own.open(user_id, memberships.me_revision)
         opened = self._enter(connection, memberships.conversations)
@@ -171,7 +175,7 @@ class Fanout:
         """A notice of any process: through the gate, if anyone here is concerned."""
         cid = notice.conversation_id
         if cid not in self._conversations:
-            if not self._roster.of(notice.joined):
+            if not self._admitted(notice.joined):
                 return
             self._open(cid, notice.since)
             self._spawn(self._catch_up([cid]))
@@ -205,8 +209,8 @@ class Fanout:
         opened = []
         for membership in memberships:
             cid = membership.conversation_id
-            if cid in connection.left:  # while they were read
-                continue
+            if cid in connection.left or connection.sid in self._sockets.members(conversation_room(cid)):
+                continue  # he left, or came again, while they were read
             self._sockets.enter(connection.sid, conversation_room(cid))
             self._visibility.show_from(cid, connection.sid, membership.visible_from_seq)
             if cid not in self._conversations:
@@ -230,7 +234,7 @@ class Fanout:
         """Who joined enters. If the conversation was there before him he gets it whole, not this delta."""
         cid = notice.conversation_id
         told: list[str] = []
-        for connection in self._roster.of(notice.joined):
+        for connection in self._admitted(notice.joined):
             connection.left.discard(cid)
             self._sockets.enter(connection.sid, conversation_room(cid))
             if notice.since > 0 or notice.apart:
@@ -270,7 +274,7 @@ class Fanout:
                 "removed": True,
             }
         )
-        for connection in self._roster.of(notice.left):
+        for connection in self._admitted(notice.left):
             if not connection.ready.is_set():
                 connection.left.add(cid)
             self._sockets.leave(connection.sid, conversation_room(cid))
@@ -299,7 +303,7 @@ class Fanout:
     def _receive_own(self, notice: OwnNotice) -> None:
         user_id = notice.user_id
         if user_id not in self._own:
-            if not self._roster.of((user_id,)):
+            if not self._admitted((user_id,)):
                 return
             self._own.open(user_id, notice.since)
         self._own.offer(user_id, notice)
@@ -311,6 +315,9 @@ class Fanout:
     async def _read_own(self, user_id: UserId, since: int) -> OwnNotice:
         me = await self._reader.me(user_id, since)
         return OwnNotice(user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
+
+    def _admitted(self, user_ids: Iterable[UserId]) -> list[Connection]:
+        return [connection for connection in self._roster.of(user_ids) if connection.admitted]
 
     def _dismiss(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         for connection in self._roster.of((user_id,)):
