@@ -1,8 +1,8 @@
 """Install what tests need and Python's locks do not bring: `services.py test|all`, inside .venv.
 
 MariaDB, Redis, Chromium and Java come from Debian's packages, if this is Debian and root; Node from a wheel,
-if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is there. What is
-missing in the end fails with CI=true; else the tests that need it are skipped and say so.
+if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is
+there. What is missing in the end fails with CI=true; else the tests that need it are skipped and say so.
 """
 
 from __future__ import annotations

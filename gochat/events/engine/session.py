@@ -190,7 +190,7 @@ class Session:
     def close(self, reason: str, *, code: int = frames.NORMAL_CLOSURE, flush: bool = False) -> None:
         """End the session; with `flush` after what was written has gone out.
 
-        While a client changes over to a websocket it may not hear what it is sent last: a flush waits for that.
+        A client that is changing over to a websocket may miss what is sent last: a flush waits for that.
         """
         if not self.open:
             return
