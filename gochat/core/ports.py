@@ -251,6 +251,10 @@ class Accounts(Protocol):
         """Those of the users that exist."""
         ...
 
+    async def search(self, prefix: str) -> tuple[User, ...]:
+        """The first 20 users whose normalised username begins so, by username."""
+        ...
+
     async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
         """Store a login, with the hash of its first refresh token."""
         ...

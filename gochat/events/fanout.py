@@ -134,6 +134,8 @@ class Fanout:
         nothing falls between.
         """
         user_id = connection.user_id
+        if self._roster.get(connection.sid) is not connection:
+            return
         self._sockets.enter(connection.sid, user_room(user_id))
         self._doorbell.listen(user_room(user_id))
         await self._doorbell.confirmed()
