@@ -33,7 +33,6 @@ Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaita
 HOT: dict[str, Ask] = {
     "memberships": lambda reader, log, accounts: reader.memberships(ME),
     "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(2, 12)),
-    "member_ids": lambda reader, log, accounts: reader.member_ids(LONG),
     "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
     "conversations, more": lambda reader, log, accounts: reader.conversations(ME, (500, 2), 50),
