@@ -148,8 +148,8 @@ class Session:
         elif self._beat > soon:
             self._set_timer()
         elif self._pinged:
-            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for the
-            # codes that its library takes for a fault, and would wait for a heartbeat before it returns.
+            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for
+            # the codes that its library takes for a fault, and would wait for a heartbeat before it returns.
             self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         else:
             self._pinged = True
