@@ -13,6 +13,7 @@ from gochat.core.delta import Committed
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.storage.engines import write_engine
+from gochat.storage.epoch import EpochGuard
 from gochat.storage.writer import ConversationWriter
 from tests.services.mariadb import MariaDB
 from tests.writing.world import group, new_key, prepare
@@ -83,7 +84,7 @@ class Unheard:
 async def writer(url: str) -> AsyncIterator[ConversationWriter]:
     """Our writer, as a server has it."""
     engine = write_engine(url)
-    ours = ConversationWriter(engine, Unheard(), Limits())
+    ours = ConversationWriter(engine, Unheard(), Limits(), EpochGuard())
     ours.start()
     try:
         yield ours

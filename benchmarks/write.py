@@ -1,16 +1,19 @@
 """Messages written to MariaDB: by GoChat's writer, and by SQLModel with a transaction for each."""
 
 import asyncio
+import time
 from itertools import islice
 
 import uvloop
 
 from benchmarks import stage
 from benchmarks.load import Load, Send, nothing
-from benchmarks.measure import Clock, Cost
+from benchmarks.measure import Cost, clock
 from benchmarks.naive import TransactionEach
 from benchmarks.report import Page, circumstances, mariadb_version
 from benchmarks.stage import Stage
+from gochat.core.commands import SendMessage
+from tests.services.mariadb import MariaDB
 
 COUNTS = {1: (400, 200), 16: (4_000, 400), 256: (16_000, 600), 1024: (24_000, 1_100)}
 """By senders, how many messages ours sends, and how many the other one."""
@@ -39,14 +42,14 @@ def run(*, quick: bool) -> Page:
     return page
 
 
-async def _measure(page: Page, server: stage.MariaDB, built: Stage, *, quick: bool) -> None:
-    database = Clock(server.process.pid).read
+async def _measure(page: Page, server: MariaDB, built: Stage, *, quick: bool) -> None:
+    database = clock(server.process.pid)
     naive = TransactionEach(built.url)
     repeats = 1 if quick else 3
     async with stage.writer(built.url) as ours:
 
-        def load(send: Send) -> Load:
-            return Load(send, database, lambda: stage.commits(server))
+        def load(send: Send[SendMessage]) -> Load[SendMessage]:
+            return Load(send, time.process_time, database, lambda: stage.commits(server))
 
         await closed_loop(page, built, load(ours.submit), load(naive.submit), repeats)
         await _offered(page, built, load(ours.submit), repeats)
@@ -54,7 +57,9 @@ async def _measure(page: Page, server: stage.MariaDB, built: Stage, *, quick: bo
     await floor(page, built)
 
 
-async def closed_loop(page: Page, built: Stage, ours: Load, naive: Load, repeats: int) -> None:
+async def closed_loop(
+    page: Page, built: Stage, ours: Load[SendMessage], naive: Load[SendMessage], repeats: int
+) -> None:
     """Both side by side, over and over; the median of each."""
     rows = []
     for hot in (False, True):
@@ -98,7 +103,7 @@ def _compared(where: str, senders: int, mine: Cost, other: Cost) -> tuple[object
     )
 
 
-async def _offered(page: Page, built: Stage, ours: Load, repeats: int) -> None:
+async def _offered(page: Page, built: Stage, ours: Load[SendMessage], repeats: int) -> None:
     rows = []
     for hot in (False, True):
         for rate in RATES:
@@ -134,7 +139,7 @@ async def floor(page: Page, built: Stage) -> None:
         loop.call_soon(future.set_result, None)
         return future
 
-    cost = await Load(answer, nothing, nothing).closed(
+    cost = await Load(answer, time.process_time, nothing, nothing).closed(
         list(islice(built.sends(hot=False, seed=0), FLOOR)), 256
     )
     page.say(f"The load by itself, with nothing behind it, takes {cost.cpu:.1f} µs of the process's time.")

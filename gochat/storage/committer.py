@@ -158,7 +158,7 @@ class Committer:
             self._connection = self._open()
         if self._sql.dialect.begin is not None:
             self._connection.exec_driver_sql(self._sql.dialect.begin)
-        return Transaction(self._connection, self._sql)
+        return Transaction(self._connection.connection.driver_connection, self._sql)
 
     def _open(self) -> Connection:
         connection = self._engine.connect()

@@ -47,7 +47,6 @@ SELECT DISTINCT other.user_id
 FROM members me JOIN members other ON other.conversation_id = me.conversation_id AND other.active = 1
 WHERE me.user_id = ? AND me.active = 1 AND other.user_id IN ({})
 """
-_MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
 _MEMBERS = f"""
 SELECT {rows.columns(rows.MEMBERS, "m")} FROM members m
@@ -68,11 +67,6 @@ def acquainted(connection: Connection, user_id: UserId, others: Sequence[UserId]
         return frozenset()
     found = fetch(connection, _ACQUAINTED.format(marks(others)), user_id, *others)
     return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
-
-
-def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:
-    """See `core.ports.Reader.member_ids`."""
-    return tuple(user_id for (user_id,) in fetch(connection, _MEMBER_IDS, conversation_id))
 
 
 def conversation(

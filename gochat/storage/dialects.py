@@ -9,7 +9,7 @@ that order and by the index named, since no optimiser can tell how many keys are
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 from sqlalchemy import Connection
@@ -17,6 +17,8 @@ from sqlalchemy import Connection
 from gochat.storage.rows import Table, Type, columns
 
 Row = Sequence[object]
+Driver: TypeAlias = Any
+"""A connection of the driver (PEP 249)."""
 Asked = tuple[str, Sequence[Row]]
 """A statement and its keys, or its rows."""
 
@@ -83,11 +85,11 @@ class Dialect(ABC):
         """The rows of a statement with `packed` or `gathered`."""
 
     @abstractmethod
-    def find(self, connection: Connection, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+    def find(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
         """Run statements that read the rows of some keys, one after the other; the rows of each."""
 
     @abstractmethod
-    def write(self, connection: Connection, writes: Sequence[Asked]) -> None:
+    def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         """Run statements that write rows, one after the other."""
 
 
@@ -181,18 +183,18 @@ class MySQL(Dialect):
                 row[n] = bytes.fromhex(row[n])
         return unpacked
 
-    def find(self, connection: Connection, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+    def find(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
         return self._run(connection, asked)
 
-    def write(self, connection: Connection, writes: Sequence[Asked]) -> None:
+    def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         self._run(connection, writes)
 
-    def _run(self, connection: Connection, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+    def _run(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
         """All in one round trip. A statement that fails ends it: those after it are not run."""
         script = ";".join(
             [statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'" for statement, given in asked]
         )
-        with closing(connection.connection.cursor()) as cursor:
+        with closing(connection.cursor()) as cursor:
             cursor.execute(script)
             found = [cursor.fetchall()]
             while cursor.nextset():
@@ -262,12 +264,12 @@ class SQLite(Dialect):
     def unpack(self, found: Sequence[Any], table: Table) -> Sequence[Any]:
         return found
 
-    def find(self, connection: Connection, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+    def find(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
         return [
-            connection.exec_driver_sql(statement, (orjson.dumps(keys).decode(),)).fetchall()
+            connection.execute(statement, (orjson.dumps(keys).decode(),)).fetchall()
             for statement, keys in asked
         ]
 
-    def write(self, connection: Connection, writes: Sequence[Asked]) -> None:
+    def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         for statement, values in writes:
-            connection.exec_driver_sql(statement, [tuple(row) for row in values])
+            connection.executemany(statement, values)

@@ -3,11 +3,12 @@
 Numbers are those of MySQL's and MariaDB's error references (from 1000), and SQLite's primary result codes.
 """
 
+import sqlite3
 from enum import Enum, auto
 
 import orjson
 import pymysql
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError
 
 _AGAIN = {
     5,  # SQLite: busy
@@ -65,33 +66,38 @@ class Fault(Enum):
 def fault_of(error: Exception) -> Fault:
     """What kind of fault an exception is that came from running statements, or from preparing them.
 
-    It may be the driver's own: what a connection's cursor raises, SQLAlchemy does not see.
+    Raised by SQLAlchemy, or by the driver itself.
     """
-    if isinstance(error, UnicodeEncodeError | orjson.JSONEncodeError):
+    cause = _driver_error(error)
+    if isinstance(cause, UnicodeEncodeError | orjson.JSONEncodeError):
         return Fault.DATA
-    if isinstance(error, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    if isinstance(cause, OSError):
         return Fault.LOST
-    if not isinstance(error, DBAPIError | pymysql.Error):
+    if not isinstance(cause, pymysql.Error | sqlite3.Error):
         return Fault.UNKNOWN
     number = number_of(error)
-    if number in _LOST or isinstance(error, InterfaceError | pymysql.InterfaceError):
+    if number in _LOST or isinstance(cause, pymysql.InterfaceError | sqlite3.InterfaceError):
         return Fault.LOST
-    if number in _DATA or isinstance(error, DataError | pymysql.DataError):
+    if number in _DATA or isinstance(cause, pymysql.DataError | sqlite3.DataError):
         return Fault.DATA
     return Fault.AGAIN if number in _AGAIN else Fault.UNKNOWN
 
 
-def number_of(error: DBAPIError | pymysql.Error) -> int:
+def number_of(error: Exception) -> int:
     """The database's own number of an error; -1 if it has none."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
+    cause = _driver_error(error)
     code = getattr(cause, "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF
-    number = cause.args[0] if cause is not None and cause.args else None
+    number = cause.args[0] if isinstance(cause, pymysql.Error) and cause.args else None
     return number if isinstance(number, int) else -1
 
 
 def summary(error: Exception) -> str:
     """An error for the log: never its text, which may hold what users wrote."""
-    name = type(error).__name__
-    return f"{name} {number_of(error)}" if isinstance(error, DBAPIError | pymysql.Error) else name
+    name, number = type(error).__name__, number_of(error)
+    return name if number == -1 else f"{name} {number}"
+
+
+def _driver_error(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error

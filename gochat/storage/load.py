@@ -1,24 +1,23 @@
 """Loads what a batch needs, inside its transaction: first of all the locks, then rows as they are now."""
 
 from collections.abc import Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
-
-from sqlalchemy import Connection
 
 from gochat.core.commands import Command, CreateConversation, Needs
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
 from gochat.core.state import State
 from gochat.storage import rows
-from gochat.storage.dialects import Asked, Row
+from gochat.storage.dialects import Asked, Driver, Row
 from gochat.storage.statements import Statements
 
 
 class Transaction:
-    """A transaction under way on a connection."""
+    """A transaction under way on a connection: the driver's, without SQLAlchemy's share of each statement."""
 
-    def __init__(self, connection: Connection, sql: Statements) -> None:
-        self.connection = connection
+    def __init__(self, connection: Driver, sql: Statements) -> None:
+        self._connection = connection
         self.sql = sql
 
     def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
@@ -28,28 +27,32 @@ class Transaction:
 
     def find_each(self, *asked: Asked) -> list[Sequence[Any]]:
         """The rows of each statement, in one round trip, read one after the other. No keys find no rows."""
-        found = iter(self.sql.dialect.find(self.connection, [it for it in asked if it[1]]))
+        found = iter(self.sql.dialect.find(self._connection, [it for it in asked if it[1]]))
         return [next(found) if keys else () for _, keys in asked]
 
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
         """What a SELECT finds."""
-        return self.connection.exec_driver_sql(statement, parameters).fetchall()
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, parameters)
+            found: Sequence[Any] = cursor.fetchall()
+            return found
 
     def write(self, *writes: Asked) -> None:
         """Write the rows of each statement, in one round trip and in that order. No rows write nothing."""
-        self.sql.dialect.write(self.connection, [it for it in writes if it[1]])
+        self.sql.dialect.write(self._connection, [it for it in writes if it[1]])
 
     def run(self, statement: str, *parameters: object) -> None:
         """Run a statement that finds nothing."""
-        self.connection.exec_driver_sql(statement, parameters)
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(statement, parameters)
 
     def commit(self) -> None:
         """Make it durable. Without an answer it may be or not."""
-        self.connection.exec_driver_sql("COMMIT")
+        self._connection.commit()
 
     def rollback(self) -> None:
         """Let go of its locks; nothing of it is left."""
-        self.connection.exec_driver_sql("ROLLBACK")
+        self._connection.rollback()
 
 
 @dataclass(slots=True)
@@ -127,7 +130,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     state.me.update(tuple(row) for row in users)
     _take_members(members, transaction, state)
     _take_sent(sent, transaction, needs, state)
-    for row in messages:
+    for row in sql.dialect.unpack(messages, rows.MESSAGES):
         state.messages[(row[0], row[1])] = rows.message(row)
     state.users.update(tuple(row) for row in existing)
 
@@ -144,7 +147,7 @@ def _take_members(found: Sequence[Any], transaction: Transaction, state: State) 
 def _take_sent(found: Sequence[Any], transaction: Transaction, needs: Needs, state: State) -> None:
     """Messages sent before; where one is not of the conversation that is named now, its sender's row too."""
     elsewhere = set()
-    for message in map(rows.message, found):
+    for message in map(rows.message, transaction.sql.dialect.unpack(found, rows.MESSAGES)):
         state.sent[(message.sender_id, message.client_message_id)] = message
         elsewhere.add((message.conversation_id, message.sender_id))
     if missing := elsewhere - needs.members:

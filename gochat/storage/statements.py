@@ -19,11 +19,11 @@ class Statements:
     find_keys: str
     """[unique_key] -> unique_key, id"""
     sent: str
-    """[sender_id, client_message_id] -> messages"""
+    """[sender_id, client_message_id] -> messages, packed"""
     members: str
     """[conversation_id, user_id] -> members, packed"""
     messages: str
-    """[conversation_id, seq] -> messages"""
+    """[conversation_id, seq] -> messages, packed"""
     users: str
     """[id] -> id, number of active memberships"""
     lock_users: str
@@ -80,7 +80,7 @@ def statements(d: Dialect) -> Statements:
             " ON c.unique_key = given.unique_key"
         ),
         sent=(
-            f"{d.select} {columns(MESSAGES, 'm')} FROM {d.given('sender_id', 'client_message_id')}"
+            f"{d.select} {d.packed(MESSAGES, 'm')} FROM {d.given('sender_id', 'client_message_id')}"
             f" {d.join} messages m{d.by('uq_messages_retry')} ON m.sender_id = given.sender_id"
             " AND m.client_message_id = UNHEX(given.client_message_id)"
         ),
@@ -90,7 +90,7 @@ def statements(d: Dialect) -> Statements:
             " ON m.user_id = given.user_id AND m.conversation_id = given.conversation_id"
         ),
         messages=(
-            f"{d.select} {columns(MESSAGES, 'm')} FROM {d.given('conversation_id', 'seq')}"
+            f"{d.select} {d.packed(MESSAGES, 'm')} FROM {d.given('conversation_id', 'seq')}"
             f" {d.join} messages m{d.by('PRIMARY')}"
             " ON m.conversation_id = given.conversation_id AND m.seq = given.seq"
         ),
