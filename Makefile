@@ -11,6 +11,7 @@ help: ## show what can be made
 
 run: ## start the server on SQLite, or on what the environment names
 	@$(PYTHON) scripts/bootstrap.py run
+	@$(BIN)/python scripts/web.py || true
 	@exec $(BIN)/gochat serve --migrate
 
 test: ## unit, contract and wire tests, on real services

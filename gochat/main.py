@@ -6,8 +6,9 @@
 import asyncio
 import contextlib
 import hashlib
+import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ from gochat.events.relay import RedisRelay
 from gochat.events.server import Connections, EngineSockets
 from gochat.events.typing import Typing
 from gochat.logs import configure
-from gochat.rest.app import create_rest_app
+from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
@@ -127,7 +128,7 @@ class Chat:
             sockets=sockets,
             typing=self._typing,
             presence=self._presence,
-            refreshed=self._connections.watch,
+            refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table())
         self.engine.set_dispatcher(self._dispatcher)
@@ -267,9 +268,20 @@ def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:
     return rest
 
 
-def _origins(settings: Settings) -> list[str] | str:
-    """Browsers' origins for the engine; native apps send none, and are let in."""
-    return "*" if "*" in settings.allowed_origins else list(settings.allowed_origins)
+def _origins(settings: Settings) -> list[str] | str | Callable[[str, dict[str, Any]], bool]:
+    """Browsers' origins for the engine; native apps send none, and are let in.
+
+    In development the page that this server gives out comes in as well, whatever the server is called.
+    """
+    if "*" in settings.allowed_origins:
+        return "*"
+    if settings.is_production:
+        return list(settings.allowed_origins)
+    return lambda origin, environ: (
+        origin in settings.allowed_origins
+        or re.fullmatch(LOCALHOST, origin) is not None
+        or urlsplit(origin).netloc == environ.get("HTTP_HOST")
+    )
 
 
 def _redis_prefix(name: str, url: str) -> str:

@@ -37,9 +37,10 @@ class Page(Query):
 
 
 class Users(Query):
-    """`GET users`: up to 100 ids, separated by commas."""
+    """`GET users`: up to 100 ids, separated by commas; or how a username begins, in any case."""
 
-    ids: Annotated[list[Id], BeforeValidator(_split), Field(min_length=1, max_length=100)]
+    ids: Annotated[list[Id], BeforeValidator(_split), Field(min_length=1, max_length=100)] | None = None
+    prefix: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.]+$")] | None = None
 
 
 class History(Query):

@@ -99,7 +99,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/users",
         "users",
-        "Those of the users that exist.",
+        "Those of the users that exist, or the first whose username begins so.",
         shapes.UserList,
         query=queries.Users,
     ),

@@ -4,9 +4,10 @@ A delta says: whoever has this conversation as of `since` has it, after applying
 It is state, not an event: applying it twice is harmless.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, Member, Message, UserId
 
 
@@ -57,6 +58,8 @@ class Change:
     """Who became a member by it: their sockets enter, and get the conversation whole."""
     left: tuple[UserId, ...] = ()
     """Who is a member no more: their sockets get `removed` and leave."""
+    own: tuple[UserId, ...] = ()
+    """Whose own row changed where rows are not shown to all: each is told his by himself, not this delta."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,26 @@ class Committed:
 
     changes: tuple[Change, ...] = ()
     me: tuple[MeChange, ...] = ()
+
+
+def published(
+    why: Why,
+    delta: Delta,
+    conversation: Conversation,
+    limits: Limits,
+    joined: tuple[UserId, ...] = (),
+    left: tuple[UserId, ...] = (),
+) -> Change:
+    """A delta for all members, with or without the rows of those that changed: as many as there may be."""
+    if conversation.member_count <= limits.shown_members:
+        return Change(why, delta, joined, left)
+    newcomers = joined if delta.since else ()
+    own = tuple(it.user_id for it in delta.members if it.active and it.user_id not in newcomers)
+    return Change(why, replace(delta, members=()), joined, left, own)
+
+
+def repaired(delta: Delta, conversation: Conversation, limits: Limits) -> Change:
+    """A delta that a process missed, with the rows of all who changed: they tell who came and who went."""
+    joined = tuple(it.user_id for it in delta.members if it.active and it.joined_revision > delta.since)
+    left = tuple(it.user_id for it in delta.members if not it.active)
+    return published(Why.CHANGES, delta, conversation, limits, joined, left)

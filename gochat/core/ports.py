@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.commands import Command, Position
-from gochat.core.delta import Committed, Delta
+from gochat.core.delta import Change, Committed, Delta
 from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
 from gochat.core.presence import Sighting
 from gochat.core.queries import (
@@ -78,10 +78,6 @@ class Reader(Protocol):
         """All active memberships."""
         ...
 
-    async def member_ids(self, conversation_id: ConversationId) -> tuple[UserId, ...]:
-        """The active members of a conversation."""
-        ...
-
     async def conversation(self, user_id: UserId, conversation_id: ConversationId) -> ConversationView:
         """One conversation.
 
@@ -138,12 +134,10 @@ class Reader(Protocol):
         """
         ...
 
-    async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
+    async def repair(self, conversation_id: ConversationId, since: int) -> Change:
         """What all members see that changed after `since`: for a process that missed a delta.
 
-        It has `conversation`, and of the members those who changed, however many there are: who joined, and
-        who left. With much to tell it is the first part of that; from 0 it is whole, and of a large group
-        without members.
+        Its delta has `conversation`. With much to tell it is the first part of that; from 0 it is whole.
 
         Raises:
             NotFound: not there.
@@ -255,6 +249,10 @@ class Accounts(Protocol):
 
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
+        ...
+
+    async def search(self, prefix: str) -> tuple[User, ...]:
+        """The first 20 users whose normalised username begins so, by username."""
         ...
 
     async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from gochat.core.delta import Change, Delta, Why
+from gochat.core.delta import Change, Delta, Why, published
 from gochat.core.errors import ChatError
+from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, Member, Message, UserId
 
 
@@ -106,16 +107,16 @@ class State:
             if user_id in self.users:
                 self.users[user_id] -= 1
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self, limits: Limits) -> Iterator[Change]:
         """What to publish after the commit: in order within each conversation, runs of one kind as one."""
         for decisions in self.decisions.values():
             run: list[Decision] = []
             for decision in decisions:
                 if run and not _together(run[-1], decision):
-                    yield _change(run)
+                    yield _change(run, limits)
                     run = []
                 run.append(decision)
-            yield _change(run)
+            yield _change(run, limits)
 
     def spans(self) -> dict[ConversationId, tuple[int, int]]:
         """The revision of each changed conversation before the batch, and after it."""
@@ -154,7 +155,7 @@ def _together(before: Decision, after: Decision) -> bool:
     return before.why is after.why and not whole
 
 
-def _change(run: list[Decision]) -> Change:
+def _change(run: list[Decision], limits: Limits) -> Change:
     """One delta out of decisions that took revisions one after the other."""
     conversation = run[-1].conversation
     assert conversation is not None
@@ -176,4 +177,4 @@ def _change(run: list[Decision]) -> Change:
         members=tuple(members.values()),
         messages=tuple(messages.values()),
     )
-    return Change(run[-1].why, delta, joined=run[-1].joined, left=run[-1].left)
+    return published(run[-1].why, delta, conversation, limits, run[-1].joined, run[-1].left)

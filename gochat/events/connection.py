@@ -17,10 +17,15 @@ class Connection:
 
     sid: str
     identity: Identity
+    admitted: bool = False
+    """Whether it ever had a token that had not expired: then it hears what its user may hear."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     timer: asyncio.TimerHandle | None = None
     """What happens next to its token: a warning, or the end."""
     screens: set[ConversationId] = field(default_factory=set)
+    """Conversations that are on screen, as it said last."""
+    typing: set[ConversationId] = field(default_factory=set)
+    """Conversations in which its user types, as it said last."""
     """Conversations that are on screen."""
     watched: set[UserId] = field(default_factory=set)
     """Users whose presence it hears of."""
@@ -32,13 +37,17 @@ class Connection:
         """Whose socket it is."""
         return self.identity.user_id
 
+    def has_expired(self, now: Millis) -> bool:
+        """Whether its token's time has passed."""
+        return now >= self.identity.expires_at
+
     def require_token(self, now: Millis) -> None:
         """Refuse what needs a valid token.
 
         Raises:
             TokenExpired: `auth:refresh` with a fresh one helps.
         """
-        if now >= self.identity.expires_at:
+        if self.has_expired(now):
             raise TokenExpired("The token of this connection has expired; send auth:refresh.")
 
     async def wait_ready(self) -> None:

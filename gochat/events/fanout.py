@@ -27,6 +27,8 @@ from gochat.events.visibility import NEWER_THAN_ALL, Visibility
 
 log = structlog.get_logger(__name__)
 
+TELLING = 8
+"""Sockets for which it is read at the same time what each is told by itself."""
 MAX_ROOMS = 16
 """Of more who come or go at once not each is told in his own room, but all processes."""
 
@@ -45,6 +47,7 @@ class Fanout:
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation)
         self._own = Gates("user", self._hand_on_own, self._read_own)
         self._visibility = Visibility(sockets)
+        self._telling = asyncio.Semaphore(TELLING)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- from the writer of this process, from the doorbell of the others, from the log of all
@@ -131,10 +134,14 @@ class Fanout:
         nothing falls between.
         """
         user_id = connection.user_id
+        if self._roster.get(connection.sid) is not connection:
+            return
         self._sockets.enter(connection.sid, user_room(user_id))
         self._doorbell.listen(user_room(user_id))
         await self._doorbell.confirmed()
         memberships = await self._reader.memberships(user_id)
+        if self._roster.get(connection.sid) is not connection:
+            return
         if user_id not in self._own:
             self._own.open(user_id, memberships.me_revision)
         opened = self._enter(connection, memberships.conversations)
@@ -171,7 +178,7 @@ class Fanout:
         """A notice of any process: through the gate, if anyone here is concerned."""
         cid = notice.conversation_id
         if cid not in self._conversations:
-            if not self._roster.of(notice.joined):
+            if not self._admitted(notice.joined):
                 return
             self._open(cid, notice.since)
             self._spawn(self._catch_up([cid]))
@@ -205,8 +212,8 @@ class Fanout:
         opened = []
         for membership in memberships:
             cid = membership.conversation_id
-            if cid in connection.left:  # while they were read
-                continue
+            if cid in connection.left or connection.sid in self._sockets.members(conversation_room(cid)):
+                continue  # he left, or came again, while they were read
             self._sockets.enter(connection.sid, conversation_room(cid))
             self._visibility.show_from(cid, connection.sid, membership.visible_from_seq)
             if cid not in self._conversations:
@@ -219,6 +226,8 @@ class Fanout:
         skip = self._visibility.without_old_messages(notice)
         if notice.joined:
             skip += self._welcome(notice)
+        if notice.own:
+            skip += self._tell_own(notice, skip)
         if notice.left:
             self._farewell(notice)
         room = conversation_room(notice.conversation_id)
@@ -230,34 +239,43 @@ class Fanout:
         """Who joined enters. If the conversation was there before him he gets it whole, not this delta."""
         cid = notice.conversation_id
         told: list[str] = []
-        for connection in self._roster.of(notice.joined):
+        for connection in self._admitted(notice.joined):
             connection.left.discard(cid)
             self._sockets.enter(connection.sid, conversation_room(cid))
             if notice.since > 0 or notice.apart:
                 told.append(connection.sid)
                 self._visibility.show_from(cid, connection.sid, NEWER_THAN_ALL)
-                self._spawn(self._tell_whole(connection, notice))
+                self._spawn(self._tell(connection, notice, None))
         return told
 
-    async def _tell_whole(self, connection: Connection, notice: Notice) -> None:
-        """The conversation from 0, as a newcomer may see it; `gap`, for what his phone kept from before.
+    def _tell_own(self, notice: Notice, told: Collection[str]) -> list[str]:
+        """Those whose own row is shown to no other, but to those who are told by themselves already."""
+        connections = [it for it in self._admitted(notice.own) if it.sid not in told]
+        for connection in connections:
+            self._spawn(self._tell(connection, notice, notice.since))
+        return [connection.sid for connection in connections]
 
-        He is in the room already: a delta that overtakes it makes the phone ask again, and none is missed.
+    async def _tell(self, connection: Connection, notice: Notice, since: int | None) -> None:
+        """One socket by itself: what its user may see, after `since`.
+
+        None: the conversation from 0, to a newcomer; with `gap`, for what his phone kept from before. He is
+        in the room already: a delta that overtakes it makes the phone ask again, and none is missed.
         """
         cid = notice.conversation_id
         while self._roster.get(connection.sid) is connection:
             try:
-                delta = await self._reader.changes(connection.user_id, cid, None)
+                async with self._telling:
+                    delta = await self._reader.changes(connection.user_id, cid, since)
             except NotFound:
                 return
             except ChatError as error:
-                log.warning("welcome_failed", conversation=cid, code=error.code)
+                log.warning("telling_failed", conversation=cid, code=error.code)
                 await asyncio.sleep(RETRY_S)
                 continue
             assert delta.me is not None  # an answer for one user has it
             self._visibility.show_from(cid, connection.sid, delta.me.visible_from_seq)
-            whole = orjson.dumps(delta_out(replace(delta, gap=True)))
-            self._sockets.broadcast(notice.event, whole, connection.sid)
+            told = orjson.dumps(delta_out(replace(delta, gap=delta.gap or since is None)))
+            self._sockets.broadcast(notice.event, told, connection.sid)
             return
 
     def _farewell(self, notice: Notice) -> None:
@@ -270,7 +288,7 @@ class Fanout:
                 "removed": True,
             }
         )
-        for connection in self._roster.of(notice.left):
+        for connection in self._admitted(notice.left):
             if not connection.ready.is_set():
                 connection.left.add(cid)
             self._sockets.leave(connection.sid, conversation_room(cid))
@@ -281,13 +299,7 @@ class Fanout:
 
     async def _read_conversation(self, cid: ConversationId, since: int) -> Notice:
         """What was missed of a conversation, as one notice; who joined meanwhile is told apart."""
-        delta = await self._reader.repair(cid, since)
-        joined = tuple(m.user_id for m in delta.members if m.active and m.joined_revision > delta.since)
-        if delta.since == 0:
-            joined = await self._reader.member_ids(cid)
-        left = tuple(m.user_id for m in delta.members if not m.active)
-        payload = orjson.dumps(delta_out(delta))
-        return Notice(Why.CHANGES, cid, delta.since, delta.revision, payload, joined, left, apart=True)
+        return replace(_notice(await self._reader.repair(cid, since)), apart=True)
 
     def _forget_if_empty(self, cid: ConversationId) -> None:
         if not self._sockets.members(conversation_room(cid)) and self._conversations.close(cid):
@@ -299,7 +311,7 @@ class Fanout:
     def _receive_own(self, notice: OwnNotice) -> None:
         user_id = notice.user_id
         if user_id not in self._own:
-            if not self._roster.of((user_id,)):
+            if not self._admitted((user_id,)):
                 return
             self._own.open(user_id, notice.since)
         self._own.offer(user_id, notice)
@@ -311,6 +323,9 @@ class Fanout:
     async def _read_own(self, user_id: UserId, since: int) -> OwnNotice:
         me = await self._reader.me(user_id, since)
         return OwnNotice(user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
+
+    def _admitted(self, user_ids: Iterable[UserId]) -> list[Connection]:
+        return [connection for connection in self._roster.of(user_ids) if connection.admitted]
 
     def _dismiss(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         for connection in self._roster.of((user_id,)):
@@ -328,7 +343,14 @@ def _notice(change: Change) -> Notice:
     delta = change.delta
     payload = orjson.dumps(delta_out(delta))
     return Notice(
-        change.why, delta.conversation_id, delta.since, delta.revision, payload, change.joined, change.left
+        change.why,
+        delta.conversation_id,
+        delta.since,
+        delta.revision,
+        payload,
+        change.joined,
+        change.left,
+        change.own,
     )
 
 
@@ -351,6 +373,7 @@ def _ring(notice: Notice) -> Ring:
         "revision": notice.revision,
         "joined": notice.joined,
         "left": notice.left,
+        "own": notice.own,
     }
     payload = notice.payload or b""
     return Ring("delta", header, payload if len(payload) <= MAX_PAYLOAD else b"")
@@ -366,4 +389,5 @@ def _heard(ring: Ring) -> Notice:
         ring.payload or None,
         tuple(header["joined"]),
         tuple(header["left"]),
+        tuple(header["own"]),
     )

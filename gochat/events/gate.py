@@ -39,6 +39,7 @@ class Notice:
     payload: bytes | None
     joined: tuple[UserId, ...] = ()
     left: tuple[UserId, ...] = ()
+    own: tuple[UserId, ...] = ()
     apart: bool = False
 
 

@@ -22,7 +22,7 @@ from gochat.core.commands import (
     UpdateConversation,
 )
 from gochat.core.delta import Delta
-from gochat.core.errors import NotFound, TokenInvalid
+from gochat.core.errors import ChatError, NotFound, TokenInvalid
 from gochat.core.model import Conversation, ConversationId, Message, Role
 from gochat.core.ports import Authenticator, Identity, Reader, Receipts, Writer
 from gochat.core.queries import ConversationView
@@ -79,7 +79,7 @@ class Handlers:
 
     def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Result]:
         sent = self.writer.submit(send_command(request, connection.user_id))
-        self.typing.stop(request.conversation_id, connection.user_id)
+        self._typed(connection, request.conversation_id)
         return sent
 
     def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Result]:
@@ -103,12 +103,20 @@ class Handlers:
     def _create(self, connection: Connection, request: requests.Create) -> Awaitable[ConversationView | None]:
         return self._then_view(connection, create_command(request, connection.user_id, new_id()))
 
-    async def _join(self, connection: Connection, request: requests.Join) -> Delta:
+    def _join(self, connection: Connection, request: requests.Join) -> Awaitable[Delta]:
+        connection.screens.add(request.conversation_id)
+        return self._show(connection, request)
+
+    async def _show(self, connection: Connection, request: requests.Join) -> Delta:
+        """Put it on screen, unless it was left while it was read."""
         cid = request.conversation_id
         await connection.wait_ready()
-        delta = await self.reader.changes(connection.user_id, cid, request.revision)
-        if connection.sid in self.sockets.members(conversation_room(cid)):
-            connection.screens.add(cid)
+        try:
+            delta = await self.reader.changes(connection.user_id, cid, request.revision)
+        except NotFound:
+            connection.screens.discard(cid)
+            raise
+        if cid in connection.screens and connection.sid in self.sockets.members(conversation_room(cid)):
             self.sockets.enter(connection.sid, screen_room(cid))
         return delta
 
@@ -116,7 +124,7 @@ class Handlers:
         cid = request.conversation_id
         connection.screens.discard(cid)
         self.sockets.leave(connection.sid, screen_room(cid))
-        self.typing.stop(cid, connection.user_id)
+        self._typed(connection, cid)
         return {}
 
     def _update(self, connection: Connection, request: requests.Update) -> Awaitable[ConversationView | None]:
@@ -165,15 +173,34 @@ class Handlers:
         position = Position(request.seq, request.seq, request.private)
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
-    async def _start_typing(self, connection: Connection, request: requests.InConversation) -> Shape:
-        await self._require_member(connection, request.conversation_id)
-        self.typing.start(request.conversation_id, connection.user_id)
+    def _start_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
+        connection.typing.add(request.conversation_id)
+        return self._type(connection, request.conversation_id)
+
+    async def _type(self, connection: Connection, cid: ConversationId) -> Shape:
+        """Tell that he types, unless he stopped before it was known that he may."""
+        try:
+            await self._require_member(connection, cid)
+        except ChatError:
+            connection.typing.discard(cid)
+            raise
+        if cid in connection.typing:
+            self.typing.start(cid, connection.user_id)
         return {}
 
-    async def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Shape:
-        await self._require_member(connection, request.conversation_id)
-        self.typing.stop(request.conversation_id, connection.user_id)
+    def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
+        self._typed(connection, request.conversation_id)
+        return self._stopped(connection, request.conversation_id)
+
+    async def _stopped(self, connection: Connection, cid: ConversationId) -> Shape:
+        await self._require_member(connection, cid)
         return {}
+
+    def _typed(self, connection: Connection, cid: ConversationId) -> None:
+        """He types no more, if he did on this socket."""
+        if cid in connection.typing:
+            connection.typing.discard(cid)
+            self.typing.stop(cid, connection.user_id)
 
     async def _require_member(self, connection: Connection, cid: ConversationId) -> None:
         await connection.wait_ready()

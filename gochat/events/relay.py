@@ -151,6 +151,9 @@ class RedisRelay:
         except Refused as refused:
             refusal = {"status": refused.status, "code": refused.code, "message": refused.message}
             self._tell(sender, "answer", number, b"", **refusal)
+        except Exception:
+            log.exception("relay_failed")
+            self._tell(sender, "answer", number, b"", status=500, code=3, message="Internal server error")
         else:
             self._tell(sender, "answer", number, answer, status=200)
         finally:

@@ -94,7 +94,7 @@ class Connections:
     async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         """Let a socket in, or refuse it with an error in `connect_error.data`.
 
-        A genuine but expired token comes in too: it may refresh itself (`watch`).
+        A genuine but expired token comes in too, but hears nothing until it is refreshed.
         """
         try:
             if self._draining:
@@ -108,9 +108,7 @@ class Connections:
             raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
-        self._presence.came(connection.user_id)
-        self.watch(connection)
-        self._spawn(self._attach(connection))
+        self.admit(connection)
 
     async def disconnect(self, sid: str, rooms: Iterable[str]) -> None:
         """A socket went; `rooms` are those it was in."""
@@ -120,14 +118,24 @@ class Connections:
         if connection.timer is not None:
             connection.timer.cancel()
         self._presence.went(connection)
-        for cid in connection.screens:
+        for cid in connection.typing:
             self._typing.stop(cid, connection.user_id)
         places = [conversation_of(room) for room in rooms]
         conversations = [cid for cid in places if cid is not None]
         # The server takes it out of its rooms when this returns.
         asyncio.get_running_loop().call_soon(self._fanout.detach, connection, conversations)
 
-    def watch(self, connection: Connection) -> None:
+    def admit(self, connection: Connection) -> None:
+        """It came, or has a fresh token: from when that has not expired, it hears what its user may hear."""
+        if self._roster.get(connection.sid) is not connection:
+            return
+        self._watch(connection)
+        if not connection.admitted and not connection.has_expired(int(time.time() * 1000)):
+            connection.admitted = True
+            self._presence.came(connection.user_id)
+            self._spawn(self._attach(connection))
+
+    def _watch(self, connection: Connection) -> None:
         """Wait for the end of its token: warn a minute before it, close half a minute after it."""
         if connection.timer is not None:
             connection.timer.cancel()

@@ -32,10 +32,9 @@ class Typing:
         self._ring(cid, user_id, True)
 
     def stop(self, cid: ConversationId, user_id: UserId) -> None:
-        """A user of this process stopped, if he typed at all."""
-        if user_id in self._until.get(cid, ()):
-            self._set(cid, user_id, False)
-            self._ring(cid, user_id, False)
+        """A user of this process stopped."""
+        self._set(cid, user_id, False)
+        self._ring(cid, user_id, False)
 
     def heard(self, ring: Ring) -> None:
         """What another process rang; other topics are not for here."""

@@ -2,11 +2,18 @@
 
 from gochat.contract import queries, shapes
 from gochat.contract.encode import user_out
+from gochat.core.errors import InvalidPayload
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
 
 async def users(deps: Deps, call: UserCall[queries.Users]) -> shapes.UserList:
-    """`GET users?ids=`."""
-    found = await deps.accounts.users(dict.fromkeys(call.request.ids))
+    """`GET users?ids=` or `GET users?prefix=`."""
+    ids, prefix = call.request.ids, call.request.prefix
+    if (ids is None) == (prefix is None):
+        raise InvalidPayload("One of ids and prefix has to be given.", field="ids")
+    if prefix is not None:
+        found = await deps.accounts.search(prefix.lower())
+    else:
+        found = await deps.accounts.users(dict.fromkeys(ids or ()))
     return {"users": [user_out(user) for user in found]}

@@ -33,6 +33,9 @@ INSERT INTO users ({_USER}, password_hash, phone, me_revision, created_at) VALUE
 _BY_USERNAME = f"SELECT {_USER}, password_hash, phone FROM users WHERE username = ?"
 _BY_PHONE = f"SELECT {_USER}, password_hash, phone FROM users WHERE phone = ?"
 _USERS = f"SELECT {_USER} FROM users WHERE id IN ({{}})"
+_BEGINNING = f"SELECT {_USER} FROM users WHERE username >= ? AND username < ? ORDER BY username LIMIT 20"
+_AFTER_ALL = "\x7f"
+"""Sorts after every character of a username."""
 _ADD_SESSION = f"""
 INSERT INTO sessions ({_SESSION}, refresh_hash, previous_hash, rotated_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)
@@ -69,6 +72,10 @@ class StoredAccounts:
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
         return await self._database.read(_users, tuple(user_ids))
+
+    async def search(self, prefix: str) -> tuple[User, ...]:
+        """By the beginning of the normalised username."""
+        return await self._database.read(_search, prefix)
 
     async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
         """Store a login."""
@@ -117,6 +124,10 @@ def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ..
     if not user_ids:
         return ()
     return tuple(User(*row) for row in fetch(connection, _USERS.format(marks(user_ids)), *user_ids))
+
+
+def _search(connection: Connection, prefix: str) -> tuple[User, ...]:
+    return tuple(User(*row) for row in fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL))
 
 
 def _add_session(connection: Connection, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:

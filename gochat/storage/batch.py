@@ -43,7 +43,7 @@ def run(
     totals = _total_unread(transaction, answers)
     return Outcome(
         tuple(_with_totals(answer, totals) for answer in answers) if totals else tuple(answers),
-        Committed(tuple(state.changes()), tuple(_me_changes(state, totals))) if changed else None,
+        Committed(tuple(state.changes(limits)), tuple(_me_changes(state, totals))) if changed else None,
     )
 
 

@@ -48,7 +48,6 @@ SELECT DISTINCT other.user_id
 FROM members other JOIN members me ON me.conversation_id = other.conversation_id AND me.active = 1
 WHERE other.user_id IN ({}) AND other.active = 1 AND me.user_id = ?
 """
-_MEMBER_IDS = "SELECT user_id FROM members WHERE conversation_id = ? AND active = 1"
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
 _MEMBERS = f"""
 SELECT {rows.columns(rows.MEMBERS, "m")} FROM members m
@@ -69,11 +68,6 @@ def acquainted(connection: Connection, user_id: UserId, others: Sequence[UserId]
         return frozenset()
     found = fetch(connection, _ACQUAINTED.format(marks(others)), *others, user_id)
     return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
-
-
-def member_ids(connection: Connection, conversation_id: ConversationId) -> tuple[UserId, ...]:
-    """See `core.ports.Reader.member_ids`."""
-    return tuple(user_id for (user_id,) in fetch(connection, _MEMBER_IDS, conversation_id))
 
 
 def conversation(

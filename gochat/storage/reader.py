@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from gochat.core.delta import Delta
+from gochat.core.delta import Change, Delta
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Message, Millis, UserId
 from gochat.core.queries import (
@@ -29,10 +29,6 @@ class ConversationReader:
     async def memberships(self, user_id: UserId) -> Memberships:
         """All active memberships."""
         return await self._database.read(conversations.memberships, user_id)
-
-    async def member_ids(self, conversation_id: ConversationId) -> tuple[UserId, ...]:
-        """The active members."""
-        return await self._database.read(conversations.member_ids, conversation_id)
 
     async def conversation(self, user_id: UserId, conversation_id: ConversationId) -> ConversationView:
         """One conversation."""
@@ -79,7 +75,7 @@ class ConversationReader:
         """What one member has to know."""
         return await self._database.read(sync.changes, user_id, conversation_id, since, self._limits)
 
-    async def repair(self, conversation_id: ConversationId, since: int) -> Delta:
+    async def repair(self, conversation_id: ConversationId, since: int) -> Change:
         """What all members have to know."""
         return await self._database.read(sync.repair, conversation_id, since, self._limits)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from gochat.core.delta import Delta, OwnConversation
+from gochat.core.delta import Change, Delta, OwnConversation, repaired
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, UserId
@@ -85,20 +85,21 @@ def changes(
         return _only(connection, item, limits)
 
 
-def repair(connection: Connection, conversation_id: ConversationId, since: int, limits: Limits) -> Delta:
+def repair(connection: Connection, conversation_id: ConversationId, since: int, limits: Limits) -> Change:
     """See `core.ports.Reader.repair`."""
     with snapshot(connection):
         found = fetch(connection, _CONVERSATION, conversation_id)
         if not found:
             raise NotFound("There is no such conversation.", field="conversation_id")
-        item = start(rows.conversation(found[0]), None, None, since)
+        current = rows.conversation(found[0])
+        item = start(current, None, None, since)
         changed = _count_changed(connection, (item,))[conversation_id]
         if changed > MAX_CHANGES and not item.whole:
             item = replace(item, messages=MAX_CHANGES, partial=True)
         else:
             item = settle(item, changed)
         (delta,) = _deltas(connection, (item,), limits)
-        return delta
+        return repaired(delta, current, limits)
 
 
 def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
@@ -239,11 +240,12 @@ def _members(
     for item in items:
         cid, me = item.conversation.id, item.me
         small = item.conversation.member_count <= limits.shown_members
-        if small and item.whole:
-            everyone.append((cid,))
-        elif (small or me is None) and not item.whole:
-            changed.append((cid, item.since, told[cid]))
-        elif me is not None and (item.whole or me.revision > item.since):
+        if small or me is None:
+            if item.whole:
+                everyone.append((cid,))
+            else:
+                changed.append((cid, item.since, told[cid]))
+        elif item.whole or me.revision > item.since:
             own.append(me)
     found = [*fetch_any(connection, _MEMBERS, _ALL_MEMBERS, everyone)]
     found += fetch_any(connection, _MEMBERS, _CHANGED_MEMBERS, changed)

@@ -64,6 +64,8 @@ def test_a_user_is_found_by_each_of_his_names(database_url: str) -> None:
             users = await accounts.users([8, 7, 9, 7, -1])
             assert sorted(users, key=lambda user: user.id) == [ANNA.user, BEN.user]
             assert await accounts.users([]) == ()
+            for prefix, found in {"anna": [ANNA], "b": [BEN], "c": [], "%": [], "anna_": []}.items():
+                assert await accounts.search(prefix) == tuple(account.user for account in found)
 
     asyncio.run(scenario())
 

@@ -32,8 +32,7 @@ LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2)
 Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
 HOT: dict[str, Ask] = {
     "memberships": lambda reader, log, accounts: reader.memberships(ME),
-    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(1, USERS)),
-    "member_ids": lambda reader, log, accounts: reader.member_ids(LONG),
+    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(2, 12)),
     "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
     "conversations, more": lambda reader, log, accounts: reader.conversations(ME, (500, 2), 50),
@@ -60,6 +59,7 @@ HOT: dict[str, Ask] = {
     "by_username": lambda reader, log, accounts: accounts.by_username("user7"),
     "by_phone": lambda reader, log, accounts: accounts.by_phone("+49301234567"),
     "users": lambda reader, log, accounts: accounts.users([3, 5]),
+    "search": lambda reader, log, accounts: accounts.search("user7"),
     "session": lambda reader, log, accounts: accounts.session(1),
 }
 

@@ -48,6 +48,8 @@ async def test_users(rest: Rest) -> None:
     users = (await ann.rest.ok("GET", f"/users?ids={ids}"))["users"]
     assert sorted(user["username"] for user in users) == ["ann", "bob"]
     assert (await ann.rest.ok("GET", f"/users?ids={id_out(7)}"))["users"] == []
+    found = (await ann.rest.ok("GET", "/users?prefix=B"))["users"]
+    assert [user["username"] for user in found] == ["bob"]
 
 
 # ---- conversations

@@ -212,16 +212,21 @@ class TestRepair:
                 cid = await it.create(newcomers_group(anna, ben))
                 await send_many(it, cid, anna, 3)
                 await it.writer.submit(AddMembers(cid, anna, (carl,)))
-                delta = await reader.repair(cid, 2)
+                change = await reader.repair(cid, 2)
+                delta = change.delta
                 assert (delta.since, delta.revision, delta.gap) == (2, 5, False)
                 assert seqs(delta) == [2, 3]
-                assert [it.user_id for it in delta.members] == [carl]
+                assert (change.joined, change.left, change.own) == ((carl,), (), ())
                 assert delta.conversation is not None
-                assert delta.conversation.member_count == 3
+                assert (delta.conversation.member_count, delta.members) == (3, ())
                 assert (delta.me, delta.last_message) == (None, None)
-                unknown = await reader.repair(cid, 6)
-                assert (unknown.since, unknown.revision, unknown.gap) == (0, 5, True)
-                assert seqs(unknown) == [1, 2, 3]
+                whole = await reader.repair(cid, 6)
+                assert (whole.delta.since, whole.delta.revision, whole.delta.gap) == (0, 5, True)
+                assert seqs(whole.delta) == [1, 2, 3]
+                assert (sorted(whole.joined), whole.left) == ([anna, ben, carl], ())
+                await it.writer.submit(RemoveMember(cid, anna, carl))
+                change = await reader.repair(cid, 5)
+                assert (change.left, [it.user_id for it in change.delta.members]) == ((carl,), [carl])
                 with pytest.raises(NotFound):
                     await reader.repair(NOBODY, 1)
 

@@ -157,14 +157,14 @@ def test_a_text_that_no_column_holds_is_refused_alone(mariadb_url: str) -> None:
     anna, ben = prepare(mariadb_url, 2)
 
     async def scenario() -> None:
-        async with writing(mariadb_url, Limits(title=1 << 20)) as it:
+        async with writing(mariadb_url, Limits(title=1 << 20), batch_rows=8) as it:
             cid = await it.create(group(anna, ben))
-            commands: list[Command] = [send(cid, anna, f"{n}") for n in range(20)]
+            commands: list[Command] = [send(cid, anna, f"{n}") for n in range(40)]
             commands.insert(15, UpdateConversation(cid, anna, "x" * 201))
             answers = await it.submit_all(commands)
             assert isinstance(answers.pop(15), InvalidPayload)
-            assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 21)]
-            assert it.seqs_published() == [*range(1, 21)]
+            assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 41)]
+            assert it.seqs_published() == [*range(1, 41)]
 
     asyncio.run(scenario())
     check(read(mariadb_url))

@@ -92,6 +92,25 @@ def test_processes_share_conversations_and_retry_keys(database_url: str, tmp_pat
     assert len(stored.messages) == len(reports[0].sent | reports[1].sent)
 
 
+def test_processes_change_the_same_messages(database_url: str, tmp_path: Path) -> None:
+    """No unique key would stop one of them from writing over what the other wrote: only the lock does."""
+    conversations = _groups(database_url, 2)
+
+    async def send_first() -> None:
+        async with writing(database_url) as it:
+            await it.submit_all([send(cid, users[0]) for cid, users in conversations])
+
+    asyncio.run(send_first())
+    orders = [Orders(database_url, seed, 8, conversations=conversations, edits=True) for seed in (1, 2)]
+    with _processes(orders, tmp_path) as processes:
+        _wait(processes, lambda: all(it.log.count('["edited"') > 200 for it in processes))
+        reports = _finish(processes)
+    stored = read(database_url)
+    check(stored)
+    edits = sum(revision - since for it in reports for _, since, revision in it.published)
+    assert edits == sum(it.revision - 2 for it in stored.conversations.values())
+
+
 def test_both_create_the_same_direct_conversations_at_once(database_url: str, tmp_path: Path) -> None:
     users = prepare(database_url, 16)
     pairs = list(itertools.permutations(users, 2))

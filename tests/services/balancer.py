@@ -21,7 +21,7 @@ async def balancer(ports: Sequence[int]) -> AsyncIterator[int]:
         connections.add(task)
         try:
             await _connect(reader, writer, next(turn))
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             connections.discard(task)

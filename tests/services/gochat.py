@@ -27,7 +27,7 @@ class GoChatServer(Server):
     ) -> None:
         super().__init__()
         self._command = command or (str(Path(sys.executable).parent / "gochat"), "serve")
-        self._directory = directory
+        self.directory = directory
         self._settings = dict(settings or {})
 
     @property
@@ -38,7 +38,7 @@ class GoChatServer(Server):
     def _launch(self, port: int) -> Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         env = inherited | self._settings | {"HOST": "127.0.0.1", "PORT": str(port)}
-        process = Process(self._command, self._directory / f"server-{port}.log", env, self._directory)
+        process = Process(self._command, self.directory / f"server-{port}.log", env, self.directory)
         process.wait_until(lambda: self._is_ready(port), timeout=30)
         return process
 

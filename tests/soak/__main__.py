@@ -24,11 +24,11 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=16)
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--pace", type=float, default=8.0, help="actions a second of each user")
-    parser.add_argument("--plant", metavar="FLAW", help=f"`all`, or one of: {', '.join(FLAWS)}")
+    parser.add_argument("--plant", metavar="FLAW", help=f"`all`, or some of: {', '.join(FLAWS)}")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server outlives it
     if arguments.plant:
-        flaws = list(FLAWS) if arguments.plant == "all" else [arguments.plant]
+        flaws = list(FLAWS) if arguments.plant == "all" else arguments.plant.split(",")
         found = [_is_found(flaw, arguments.seed[0]) for flaw in flaws]
         sys.exit(not all(found))
     reports = []
@@ -45,7 +45,7 @@ def main() -> None:
 def choose(faults: str, seed: int) -> Sequence[str]:
     """Kinds by name as they are; of a number each kind about as often, in random order."""
     if not faults.isdigit():
-        return faults.split(",")
+        return [kind for kind in faults.split(",") if kind]
     rng = random.Random(seed)
     kinds: list[str] = []
     while len(kinds) < int(faults):

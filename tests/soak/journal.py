@@ -36,6 +36,8 @@ class Journal:
     def __init__(self) -> None:
         self.sendings: dict[str, Sending] = {}
         self.acked = 0
+        self.acked_at = time.monotonic()
+        """When a message was acked for the first time, the last time."""
         self.repeats = 0
         self.deltas = 0
         self.violations: dict[str, list[str]] = defaultdict(list)
@@ -78,7 +80,7 @@ class Journal:
             self.violation("ack", f"{key}: the ack is of another message: {message}")
         if sending.seq is None:
             sending.seq, sending.acked_at = seq, time.monotonic()
-            self.acked += 1
+            self.acked, self.acked_at = self.acked + 1, sending.acked_at
             return
         self.repeats += 1
         if sending.seq != seq:

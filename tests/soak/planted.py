@@ -33,7 +33,9 @@ def ack_before_commit() -> None:
         if outcome.committed is None:
             transaction.rollback()
         else:
+            self._undecided = outcome, lambda outcome: None
             transaction.commit()
+            self._undecided = None
             self._n += 1
 
     _patch(Committer, "_run", lambda _: hasty)
@@ -153,17 +155,6 @@ def newcomers_hear_the_past() -> None:
     _patch(Visibility, "without_old_messages", lambda _: lambda self, notice: [])
 
 
-def forgets_undecided_batches() -> None:
-    """A COMMIT without an answer is taken for none."""
-    from gochat.storage.committer import Committer
-
-    def settle(self: Any) -> bool:
-        self._undecided = None
-        return False
-
-    _patch(Committer, "_settle", lambda _: settle)
-
-
 FLAWS = {
     "ack_before_commit": Flaw(ack_before_commit, ("CommitsCut",) * 4),
     "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
@@ -176,7 +167,6 @@ FLAWS = {
     "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
     "unread_forgets_deletes": Flaw(unread_forgets_deletes),
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past),
-    "forgets_undecided_batches": Flaw(forgets_undecided_batches, ("CommitsCut",) * 3),
 }
 
 

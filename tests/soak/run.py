@@ -21,7 +21,7 @@ HEAL_S = 10.0
 """Within this time of healing every member who is online has everything."""
 QUIET_S = 60.0
 STUCK_S = 20.0
-"""After so long without enough messages the next fault comes all the same."""
+"""After so long without enough messages it goes on all the same."""
 POLL_S = 0.05
 REGISTER_AT_ONCE = 8
 
@@ -130,9 +130,12 @@ async def _chat(
 ) -> None:
     journal = report.journal
     left = list(plan.faults)
-    living = [
-        asyncio.create_task(user.live(lambda: not left and journal.acked >= plan.messages)) for user in users
-    ]
+
+    def enough() -> bool:
+        stuck = time.monotonic() - journal.acked_at > STUCK_S
+        return not left and (stuck or journal.acked >= plan.messages)
+
+    living = [asyncio.create_task(user.live(enough)) for user in users]
     every = plan.messages / (len(plan.faults) + 1)
     while left:
         await _wait(lambda: journal.acked >= every * (report.injected.total() + 1), STUCK_S)

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -26,28 +26,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoChatServer]:
 @pytest.fixture(scope="session", params=["sqlite", "mariadb"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One process on SQLite; two on MariaDB and Redis."""
+    directory = tmp_path_factory.mktemp(request.param)
+    settings, url = SETTINGS, f"sqlite:///{directory / 'gochat.db'}"
+    if request.param == "mariadb":
+        mariadb: MariaDB = request.getfixturevalue("mariadb")
+        redis: Redis = request.getfixturevalue("redis")
+        url = mariadb.create_database()
+        upgrade(url)
+        settings = SETTINGS | {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
     with ExitStack() as stack:
-        if request.param == "sqlite":
-            here = there = request.getfixturevalue("server")
-        else:
-            here, there = stack.enter_context(two_servers(request, tmp_path_factory))
-        clients = [stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)]
-        yield Place(here, there, *clients)
-
-
-@contextmanager
-def two_servers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[GoChatServer]]:
-    mariadb: MariaDB = request.getfixturevalue("mariadb")
-    redis: Redis = request.getfixturevalue("redis")
-    url = mariadb.create_database()
-    upgrade(url)
-    settings = SETTINGS | {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
-    directory = tmp_path_factory.mktemp("servers")
-    with ExitStack() as stack:
-        yield [stack.enter_context(GoChatServer(directory, settings)) for _ in range(2)]
-    mariadb.drop_database(url)
+        here = there = stack.enter_context(GoChatServer(directory, settings))
+        if request.param == "mariadb":
+            there = stack.enter_context(GoChatServer(directory, settings))
+        http, http_there = (
+            stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)
+        )
+        yield Place(here, there, http, http_there, url)
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import httpx2
+from sqlalchemy import insert
 
+from gochat.contract.ids import id_out
+from gochat.ids import new_id
+from gochat.storage.engines import write_engine
+from gochat.storage.tables import UserRow
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
 from tests.wire.phone import Phone
@@ -23,6 +28,7 @@ class Place:
     there: GoChatServer
     http: httpx2.Client
     http_there: httpx2.Client
+    database_url: str
 
     def user(self, name: str) -> Account:
         """A new user, with a session that both know."""
@@ -35,6 +41,18 @@ class Place:
     def at_there(self, account: Account) -> Account:
         """The same user, asking the other process."""
         return replace(account, http=self.http_there)
+
+    def extras(self, count: int) -> list[str]:
+        """The ids of users who are never there."""
+        ids = [new_id() for _ in range(count)]
+        rows = [
+            {"id": it, "username": id_out(it), "display_name": "Extra", "password_hash": "none"} for it in ids
+        ]
+        engine = write_engine(self.database_url)
+        with engine.connect() as connection:
+            connection.execute(insert(UserRow), [{**row, "me_revision": 0, "created_at": 0} for row in rows])
+        engine.dispose()
+        return [id_out(it) for it in ids]
 
     @asynccontextmanager
     async def phones(self, *accounts: Account) -> AsyncIterator[list[Phone]]:

@@ -8,7 +8,7 @@ import socketio
 
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account
-from tests.wire.phone import Phone
+from tests.wire.phone import Phone, message
 from tests.wire.tokens import minted, session_of, tokens
 
 
@@ -65,6 +65,29 @@ def test_an_expired_token_may_only_refresh_itself(server: GoChatServer, ann: Acc
         await phone.expect_ok("auth:refresh", {"token": ann.token})
         await phone.expect_ok("sync", {})
         await phone.close()
+
+    asyncio.run(scene())
+
+
+def test_with_an_expired_token_nothing_is_heard_until_it_is_refreshed(
+    server: GoChatServer, ann: Account, ben: Account, direct: str
+) -> None:
+    async def scene() -> None:
+        phone, other = Phone("ann"), Phone("ben")
+        await phone.connect(server.url, minted(ann, seconds_ago=1_000))
+        await other.connect(server.url, ben.token)
+        await phone.expect_event("auth:expiring")
+        await phone.expect_error("sync", {}, "token_expired")
+        await other.expect_ok("message:send", message(direct, "for who is let in"))
+        await phone.expect_error("sync", {}, "token_expired")
+        assert [event for event, _ in phone.heard] == ["auth:expiring"]
+        await phone.expect_ok("auth:refresh", {"token": ann.token})
+        await phone.expect_ok("sync", {})
+        await other.expect_ok("message:send", message(direct, "now"))
+        delta = await phone.expect_event("message:created")
+        assert [m["body"] for m in delta["messages"]] == ["now"]
+        for one in (phone, other):
+            await one.close()
 
     asyncio.run(scene())
 

@@ -607,3 +607,65 @@ class TestHostileSync:
                     assert not page["more"]
 
         asyncio.run(scene())
+
+
+class TestLargeGroups:
+    """Above 256 members a delta brings no member but oneself."""
+
+    def test_a_delta_brings_ones_own_row_only(self, place: Place) -> None:
+        ann, ben, cat, dan, eli = place.users("ann", "ben", "cat", "dan", "eli")
+        first, second = place.extras(300), place.extras(300)
+
+        async def scene() -> None:
+            async with place.phones(ann, ben, cat, dan) as (a, b, c, d):
+                members = [ben.id, cat.id, eli.id, *first]
+                made = await a.expect_ok("conversation:create", {"kind": "group", "member_ids": members})
+                cid = made["conversation"]["id"]
+                at = {"conversation_id": cid}
+                for phone, user in ((a, ann), (b, ben), (c, cat)):
+                    await expect_own(phone, 1, user, "owner" if user is ann else "member")
+                await b.expect_ok("message:send", message(cid, "hello"))
+                for phone in (a, b, c):
+                    assert "members" not in await expect_revision(phone, 2)
+                read = await c.expect_ok("receipt:read", {**at, "seq": 1})
+                assert read == {"delivered_seq": 1, "read_seq": 1, "unread": 0, "total_unread": 0}
+                await a.expect_ok("member:role", {**at, "user_id": ben.id, "role": "admin"})
+                await expect_own(b, 3, ben, "admin")
+                for phone in (a, c):
+                    assert "members" not in await expect_revision(phone, 3)
+                await b.expect_ok("member:add", {**at, "user_ids": [dan.id, *second]})
+                await expect_own(d, 4, dan, "member")
+                for phone in (a, b, c):
+                    delta = await expect_revision(phone, 4)
+                    assert delta["conversation"]["member_count"] == 605
+                    assert "members" not in delta
+                await a.expect_ok("member:remove", {**at, "user_id": ann.id})
+                assert (await expect_revision(a, 5))["removed"] is True
+                await expect_own(b, 5, ben, "owner")
+                assert "members" not in await expect_revision(c, 5)
+                for phone in (a, b, c, d):
+                    assert all(len(str(payload)) < 4_000 for _, payload in phone.heard)
+                for phone in (b, c, d):
+                    synced = await phone.expect_ok("sync", {})
+                    assert len(synced["conversations"][0]["members"]) == 1
+                page = await asyncio.to_thread(ben.get, f"/conversations/{cid}/members", limit=100)
+                assert len(page["members"]) == 100
+
+        asyncio.run(scene())
+
+
+async def expect_revision(phone: Phone, revision: int) -> Any:
+    """The delta up to that revision, live."""
+    while True:
+        for _, payload in phone.heard:
+            if payload.get("revision") == revision and "since" in payload:
+                return payload
+        async with asyncio.timeout(10):
+            await phone.expect_news()
+
+
+async def expect_own(phone: Phone, revision: int, user: Account, role: str) -> None:
+    """A live delta with no member but oneself."""
+    delta = await expect_revision(phone, revision)
+    assert [(it["user_id"], it["role"]) for it in delta["members"]] == [(user.id, role)]
+    assert delta["conversation"]["me"]["role"] == role

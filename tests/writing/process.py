@@ -15,7 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gochat.core.commands import AdvanceReceipts, Command, DeleteMessage, EditMessage, Position, SendMessage
+from gochat.core.commands import (
+    AdvanceReceipts,
+    Command,
+    DeleteMessage,
+    EditMessage,
+    Position,
+    SendMessage,
+    UpdateConversation,
+)
 from gochat.core.errors import ChatError
 from gochat.core.model import Conversation, ConversationId, UserId
 from gochat.core.state import Result, Sent
@@ -34,6 +42,8 @@ class Orders:
     conversations: Sequence[tuple[ConversationId, Sequence[UserId]]] = ()
     pairs: Sequence[tuple[UserId, UserId]] = ()
     """Direct conversations to create, all at once."""
+    edits: bool = False
+    """The senders send nothing; they change the first messages of the conversations."""
     receipts: Sequence[tuple[ConversationId, UserId, int]] = ()
     """Read positions to tell, one after the other."""
 
@@ -127,6 +137,15 @@ async def _send(it: Writing, orders: Orders, seed: int, stopping: asyncio.Event)
                 await _insist(it, AdvanceReceipts(cid, {user_id: Position(read_seq=seq)}))
 
 
+async def _edit(it: Writing, orders: Orders, seed: int, stopping: asyncio.Event) -> None:
+    choice = random.Random(seed)
+    while not stopping.is_set():
+        cid, users = choice.choice(orders.conversations)
+        await _insist(it, EditMessage(cid, users[0], 1, f"edited {choice.random()}"))
+        await _insist(it, UpdateConversation(cid, users[0], f"renamed {choice.random()}"))
+        _say("edited")
+
+
 async def _create(it: Writing, one: UserId, other: UserId) -> None:
     answer = await _insist(it, direct(one, other))
     assert isinstance(answer, Conversation)
@@ -150,8 +169,9 @@ async def _main(orders: Orders) -> None:
                 tasks.create_task(_create(it, one, other))
             tasks.create_task(_read_on(it, orders))
             if orders.conversations:
+                run = _edit if orders.edits else _send
                 for n in range(orders.senders):
-                    tasks.create_task(_send(it, orders, orders.seed * 1000 + n, stopping))
+                    tasks.create_task(run(it, orders, orders.seed * 1000 + n, stopping))
         await stopping.wait()
     changes = [change.delta for committed in it.recorder.published for change in committed.changes]
     _say("published", [[delta.conversation_id, delta.since, delta.revision] for delta in changes])

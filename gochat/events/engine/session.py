@@ -148,8 +148,8 @@ class Session:
         elif self._beat > soon:
             self._set_timer()
         elif self._pinged:
-            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for the
-            # codes that its library takes for a fault, and would wait for a heartbeat before it returns.
+            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for
+            # the codes that its library takes for a fault, and would wait for a heartbeat before it returns.
             self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         else:
             self._pinged = True
@@ -190,7 +190,7 @@ class Session:
     def close(self, reason: str, *, code: int = frames.NORMAL_CLOSURE, flush: bool = False) -> None:
         """End the session; with `flush` after what was written has gone out.
 
-        While a client changes over to a websocket it may not hear what it is sent last: a flush waits for that.
+        A client that is changing over to a websocket may miss what is sent last: a flush waits for that.
         """
         if not self.open:
             return

@@ -30,6 +30,10 @@ class MemoryAccounts:
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         return tuple(self.accounts[i].user for i in user_ids if i in self.accounts)
 
+    async def search(self, prefix: str) -> tuple[User, ...]:
+        found = [a.user for a in self.accounts.values() if a.user.username.startswith(prefix)]
+        return tuple(sorted(found, key=lambda user: user.username)[:20])
+
     async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
         self.sessions[session.id] = session
         self.refresh_hashes[session.id] = refresh_hash

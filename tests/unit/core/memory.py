@@ -39,7 +39,7 @@ class Memory:
                 state.apply(decision)
                 answers.append(decision.result)
         self._write(state)
-        return answers, list(state.changes())
+        return answers, list(state.changes(self.limits))
 
     def copy(self) -> "Memory":
         """The same rows, apart."""

@@ -1,7 +1,7 @@
 """Whatever is asked, in whatever order and however it is batched, the rules keep what they promise."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hypothesis import settings
@@ -21,7 +21,7 @@ from gochat.core.commands import (
     SetRole,
     UpdateConversation,
 )
-from gochat.core.delta import Change, Delta
+from gochat.core.delta import Change
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId
@@ -72,7 +72,7 @@ creating = st.builds(
 
 
 class Follower:
-    """Somebody who holds what the deltas told him, and nothing else."""
+    """Somebody who holds what the deltas told him, and what they had told each by himself; nothing else."""
 
     def __init__(self) -> None:
         self.conversations: dict[ConversationId, Conversation] = {}
@@ -80,9 +80,12 @@ class Follower:
         self.members: dict[tuple[ConversationId, UserId], Member] = {}
         self.messages: dict[tuple[ConversationId, int], Message] = {}
 
-    def take(self, delta: Delta) -> None:
-        """It must follow on the last one."""
+    def take(self, change: Change, members: Mapping[tuple[ConversationId, UserId], Member]) -> None:
+        """It must follow on the last one. `members`: all rows as they are now."""
+        delta = change.delta
         cid = delta.conversation_id
+        apart = {*change.own, *change.joined, *change.left}
+        self.members.update(((cid, user_id), members[cid, user_id]) for user_id in apart)
         assert self.revisions.get(cid, 0) == delta.since < delta.revision
         self.revisions[cid] = delta.revision
         if delta.conversation is not None:
@@ -114,8 +117,10 @@ class Chatting(RuleBasedStateMachine):
 
     @rule(commands=st.lists(creating, min_size=1, max_size=3))
     def create(self, commands: list[CreateConversation]) -> None:
-        """A batch of creations."""
-        self._run([replace(command, new_id=next(self.new_ids)) for command in commands])
+        """A batch of creations. Those with one key have one id: which of theirs is used does not matter."""
+        ids = {n: next(self.new_ids) for n in range(len(commands))}
+        first = {it.unique_key or n: n for n, it in reversed(list(enumerate(commands)))}
+        self._run([replace(it, new_id=ids[first[it.unique_key or n]]) for n, it in enumerate(commands)])
 
     @rule(commands=st.lists(changing, min_size=1, max_size=6), later=st.integers(-50, 50))
     def change(self, commands: list[Command], later: int) -> None:
@@ -134,7 +139,7 @@ class Chatting(RuleBasedStateMachine):
         alone = [self.single.run([command], self.now)[0][0] for command in commands]
         assert [_comparable(answer) for answer in answers] == [_comparable(answer) for answer in alone]
         for change in self.changes:
-            self.follower.take(change.delta)
+            self.follower.take(change, self.batched.members)
         self._repeat(commands, answers)
 
     def _repeat(self, commands: Sequence[Command], answers: Sequence[Answer]) -> None:
