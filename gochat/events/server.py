@@ -152,6 +152,7 @@ class Connections:
         """
         self._draining = True
         connections = list(self._roster)
+        log.info("draining", sockets=len(connections), seconds=seconds)
         random.shuffle(connections)
         pause = seconds / max(1, len(connections))
         for place, connection in enumerate(connections):
