@@ -152,7 +152,7 @@ def newcomers_hear_the_past() -> None:
     """An edit of an old message reaches whoever joined after it."""
     from gochat.events.visibility import Visibility
 
-    _patch(Visibility, "without_old_messages", lambda _: lambda self, notice: [])
+    _patch(Visibility, "_filter", lambda _: lambda self, notice, hidden, held: [])
 
 
 FLAWS = {
