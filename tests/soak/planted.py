@@ -126,7 +126,7 @@ def double_delivery() -> None:
     def hand_on(original: Any) -> Any:
         def twice(self: Any, notice: Any) -> None:
             original(self, notice)
-            if notice.revision % 50 == 0:
+            if notice.revision % 20 == 0:
                 original(self, notice)
 
         return twice
