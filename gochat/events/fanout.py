@@ -23,7 +23,7 @@ from gochat.events.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
 from gochat.events.gate import Notice, OwnNotice
 from gochat.events.gates import RETRY_S, Gates
 from gochat.events.sockets import Sockets, conversation_room, screen_room, user_room
-from gochat.events.visibility import NEWER_THAN_ALL, Visibility
+from gochat.events.visibility import Visibility
 
 log = structlog.get_logger(__name__)
 
@@ -223,7 +223,7 @@ class Fanout:
 
     def _hand_on(self, notice: Notice) -> None:
         assert notice.payload is not None  # the gate passes no other
-        skip = self._visibility.without_old_messages(notice)
+        skip = self._visibility.tell_apart(notice)
         if notice.joined:
             skip += self._welcome(notice)
         if notice.own:
@@ -244,7 +244,7 @@ class Fanout:
             self._sockets.enter(connection.sid, conversation_room(cid))
             if notice.since > 0 or notice.apart:
                 told.append(connection.sid)
-                self._visibility.show_from(cid, connection.sid, NEWER_THAN_ALL)
+                self._visibility.hold(cid, connection.sid)
                 self._spawn(self._tell(connection, notice, None))
         return told
 
@@ -259,7 +259,7 @@ class Fanout:
         """One socket by itself: what its user may see, after `since`.
 
         None: the conversation from 0, to a newcomer; with `gap`, for what his phone kept from before. He is
-        in the room already: a delta that overtakes it makes the phone ask again, and none is missed.
+        in the room already: what comes meanwhile is held for him, so that none is missed.
         """
         cid = notice.conversation_id
         while self._roster.get(connection.sid) is connection:
@@ -272,10 +272,16 @@ class Fanout:
                 log.warning("telling_failed", conversation=cid, code=error.code)
                 await asyncio.sleep(RETRY_S)
                 continue
+            except Exception:
+                log.exception("telling_failed", conversation=cid)
+                self._sockets.evict(connection.sid)  # it comes back, and asks
+                return
             assert delta.me is not None  # an answer for one user has it
-            self._visibility.show_from(cid, connection.sid, delta.me.visible_from_seq)
             told = orjson.dumps(delta_out(replace(delta, gap=delta.gap or since is None)))
             self._sockets.broadcast(notice.event, told, connection.sid)
+            if since is None:
+                visible_from = delta.me.visible_from_seq
+                self._visibility.release(cid, connection.sid, visible_from, delta.revision)
             return
 
     def _farewell(self, notice: Notice) -> None:

@@ -1,4 +1,9 @@
-"""Who may not see all of a conversation: sockets of members to whom older messages are not shown."""
+"""Who may not hear all of a conversation: members to whom older messages are not shown, and newcomers, as
+long as it is being read what they may see.
+"""
+
+from collections.abc import Collection
+from typing import Any
 
 import orjson
 
@@ -6,8 +11,8 @@ from gochat.core.model import ConversationId
 from gochat.events.gate import Notice
 from gochat.events.sockets import Sockets
 
-NEWER_THAN_ALL = 1 << 62
-"""A seq that no message has."""
+MAX_HELD = 256
+"""Notices kept for one newcomer; of more his phone finds a hole, and asks."""
 
 
 class Visibility:
@@ -16,32 +21,66 @@ class Visibility:
     def __init__(self, sockets: Sockets) -> None:
         self._sockets = sockets
         self._hidden: dict[ConversationId, dict[str, int]] = {}
+        self._held: dict[ConversationId, dict[str, list[Notice]]] = {}
 
     def show_from(self, cid: ConversationId, sid: str, seq: int) -> None:
-        """Remember it."""
+        """Remember it, and hold nothing any more."""
+        self._held.get(cid, {}).pop(sid, None)
         if seq > 1:
             self._hidden.setdefault(cid, {})[sid] = seq
         elif cid in self._hidden:
             self._hidden[cid].pop(sid, None)
 
+    def hold(self, cid: ConversationId, sid: str) -> None:
+        """Keep what comes until the socket was told the conversation whole, and it is known what it sees."""
+        self._held.setdefault(cid, {})[sid] = []
+
+    def release(self, cid: ConversationId, sid: str, seq: int, revision: int) -> None:
+        """It was told all up to that revision: send what came after, without messages from before `seq`."""
+        held = self._held.get(cid, {}).pop(sid, [])
+        self.show_from(cid, sid, seq)
+        for notice in held:
+            if notice.revision > revision:
+                self._send(notice, orjson.loads(notice.payload or b"{}"), sid, seq)
+
     def forget(self, cid: ConversationId) -> None:
         """Nobody here hears the conversation any more."""
         self._hidden.pop(cid, None)
+        self._held.pop(cid, None)
 
     def clear(self) -> None:
         """Forget all."""
         self._hidden.clear()
+        self._held.clear()
 
-    def without_old_messages(self, notice: Notice) -> list[str]:
-        """Send a delta without the messages from before a socket's time to those it concerns: their sids."""
-        hidden = self._hidden.get(notice.conversation_id)
-        if not hidden:
-            return []
+    def tell_apart(self, notice: Notice) -> list[str]:
+        """Hold a delta, or send it without the messages from before a socket's time, for those it concerns.
+
+        Returns:
+            Their sids.
+        """
+        held, hidden = self._held.get(notice.conversation_id), self._hidden.get(notice.conversation_id)
+        apart = self._keep(notice, held) if held else []
+        return apart + self._filter(notice, hidden, apart) if hidden else apart
+
+    def _keep(self, notice: Notice, held: dict[str, list[Notice]]) -> list[str]:
+        for waiting in held.values():
+            if len(waiting) < MAX_HELD:
+                waiting.append(notice)
+        return list(held)
+
+    def _filter(self, notice: Notice, hidden: dict[str, int], held: Collection[str]) -> list[str]:
         payload = orjson.loads(notice.payload or b"{}")
-        messages = payload.get("messages", ())
-        oldest = min((message["seq"] for message in messages), default=NEWER_THAN_ALL)
-        skip = [sid for sid, visible_from in hidden.items() if oldest < visible_from]
-        for sid in skip:
-            payload["messages"] = [message for message in messages if message["seq"] >= hidden[sid]]
-            self._sockets.broadcast(notice.event, orjson.dumps(payload), sid)
-        return skip
+        seqs = [message["seq"] for message in payload.get("messages", ())]
+        if not seqs:
+            return []
+        concerned = [sid for sid, seq in hidden.items() if min(seqs) < seq and sid not in held]
+        for sid in concerned:
+            self._send(notice, payload, sid, hidden[sid])
+        return concerned
+
+    def _send(self, notice: Notice, payload: dict[str, Any], sid: str, seq: int) -> None:
+        if "messages" in payload:
+            seen = [message for message in payload["messages"] if message["seq"] >= seq]
+            payload = {**payload, "messages": seen}
+        self._sockets.broadcast(notice.event, orjson.dumps(payload), sid)

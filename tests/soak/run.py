@@ -135,6 +135,7 @@ async def _chat(
         stuck = time.monotonic() - journal.acked_at > STUCK_S
         return not left and (stuck or journal.acked >= plan.messages)
 
+    journal.acked_at = time.monotonic()
     living = [asyncio.create_task(user.live(enough)) for user in users]
     every = plan.messages / (len(plan.faults) + 1)
     while left:
@@ -150,6 +151,8 @@ async def _chat(
         if not user.phone.online:
             user.phone.start()
     await _wait(lambda: not any(user.phone.outbox for user in users), QUIET_S)
+    if journal.acked < plan.messages:
+        journal.violation("load", f"only {journal.acked} of {plan.messages} messages were acked")
     await check_all(cluster, journal, [user.phone for user in users])
     for text in report.journal.news():
         say(f"     VIOLATION {text}")

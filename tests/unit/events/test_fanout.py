@@ -1,0 +1,127 @@
+"""What a newcomer hears while he is told the conversation whole: nothing is missing, and in order."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from itertools import pairwise
+from typing import Any, cast
+
+import orjson
+
+from gochat.contract.encode import delta_out
+from gochat.contract.ids import id_out
+from gochat.core.delta import Change, Committed, Delta, Why
+from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
+from gochat.core.ports import ChangeLog, Identity, Reader
+from gochat.events.connection import Connection, Roster
+from gochat.events.doorbell import NoDoorbell
+from gochat.events.fanout import Fanout
+from tests.phone.store import Store
+
+CID, ANN, BEN = 1, 2, 3
+SID = "ben's"
+
+
+class Sockets:
+    """Rooms in memory, and what Ben's socket hears."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, set[str]] = defaultdict(set)
+        self.heard: list[Any] = []
+
+    def enter(self, sid: str, room: str) -> None:
+        self.rooms[room].add(sid)
+
+    def leave(self, sid: str, room: str) -> None:
+        self.rooms[room].discard(sid)
+
+    def members(self, room: str) -> Collection[str]:
+        return self.rooms[room]
+
+    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
+        if SID not in skip and (room == SID or SID in self.rooms[room]):
+            self.heard.append(orjson.loads(payload))
+
+    def evict(self, sid: str) -> None:
+        raise AssertionError(sid)
+
+    dismiss = evict
+
+
+class Database:
+    """A conversation that grows; it is read when the test lets it be."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.messages: list[Message] = []
+        self.may_read = asyncio.Event()
+
+    def send(self) -> Change:
+        self.revision += 1
+        seq = len(self.messages) + 1
+        message = Message(
+            CID, seq, self.revision, ANN, seq.to_bytes(16, "big"), bytes(16), f"message {seq}", (), seq
+        )
+        self.messages.append(message)
+        delta = Delta(CID, self.revision - 1, self.revision, messages=(message,))
+        return Change(Why.MESSAGE_CREATED, delta)
+
+    def add_ben(self) -> Change:
+        self.revision += 1
+        delta = Delta(CID, self.revision - 1, self.revision, self.conversation, members=(self.ben,))
+        return Change(Why.MEMBER_ADDED, delta, joined=(BEN,))
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation(
+            CID,
+            Kind.GROUP,
+            None,
+            History.FROM_START,
+            self.revision,
+            len(self.messages),
+            0,
+            2,
+            0,
+            ANN,
+        )
+
+    @property
+    def ben(self) -> Member:
+        return Member(CID, BEN, Role.MEMBER, True, self.revision, self.revision, 1)
+
+    def whole(self) -> Delta:
+        return Delta(CID, 0, self.revision, self.conversation, messages=tuple(self.messages), me=self.ben)
+
+    async def changes(self, user_id: int, conversation_id: ConversationId, since: int | None) -> Delta:
+        whole = self.whole()
+        await self.may_read.wait()
+        return whole
+
+    async def revisions(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
+        return {}
+
+
+async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
+    sockets, database, roster = Sockets(), Database(), Roster()
+    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    fanout = Fanout(sockets, roster, cast(Reader, database), cast(ChangeLog, database), NoDoorbell())
+    store = Store(id_out(BEN))
+    database.send()
+    fanout.publish(Committed((database.add_ben(),)))
+    await asyncio.sleep(0)  # it is being read for him
+    fanout.publish(Committed((database.send(),)))
+    await asyncio.sleep(0)
+    store.apply(delta_out(database.whole()))  # his phone asked by itself, and was answered
+    fanout.publish(Committed((database.send(),)))
+    database.may_read.set()
+    async with asyncio.timeout(10):
+        while not any(delta["revision"] >= 2 and delta["since"] == 0 for delta in sockets.heard):
+            await asyncio.sleep(0)
+    fanout.publish(Committed((database.send(),)))
+    for delta in sockets.heard:
+        assert store.apply(delta)
+    held = store.conversations[id_out(CID)]
+    assert sorted(held.messages) == [1, 2, 3, 4]
+    assert all(before["revision"] == after["since"] for before, after in pairwise(sockets.heard))
+    fanout.close()
