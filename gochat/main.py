@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -181,7 +182,12 @@ class Chat:
             self._relay.start()
         self._poll.start()
         self._presence.start()
-        log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
+        log.info(
+            "started",
+            process=os.getpid(),
+            database=self._url.partition(":")[0],
+            redis=self._doorbell is not None,
+        )
 
     async def drain(self) -> None:
         """Answer what was accepted, then close the sockets, spread over the drain time."""

@@ -4,7 +4,7 @@
 much of that one answer holds. Storage only reads what they name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ NEWEST = 50
 """Messages that come with a conversation which is told whole."""
 MAX_CHANGES = 200
 """More changed messages than this are not told one by one: the conversation is told whole."""
+MAX_BYTES = 256 * 1024
+"""About so much is told in one answer, so that it gets through a slow line before more comes."""
 MARGIN = 60_000
 """Milliseconds by which the time of a message may lie before its commit."""
 
@@ -89,6 +91,55 @@ def settle(item: Item, changed: int) -> Item:
     if not item.whole:
         return replace(item, messages=changed)
     return replace(item, messages=min(NEWEST, item.conversation.last_seq - item.visible_from_seq + 1))
+
+
+def fit(deltas: Sequence[Delta]) -> Sequence[Delta]:
+    """As many of an answer's deltas as `MAX_BYTES` allow, but at least the first part of the first."""
+    room = MAX_BYTES
+    for place, delta in enumerate(deltas):
+        room -= _size(delta)
+        if room < 0:
+            return deltas[:place] or (_first_part(delta),)
+    return deltas
+
+
+def is_partial(delta: Delta) -> bool:
+    """Whether it tells a conversation only up to a revision before its present one."""
+    return delta.conversation is not None and delta.revision < delta.conversation.revision
+
+
+def _first_part(delta: Delta) -> Delta:
+    """Of what changed, what changed first; of a conversation that is told whole, the newest messages."""
+    if delta.since == 0:
+        newest = sorted(delta.messages, key=lambda it: it.seq, reverse=True)
+        return replace(delta, messages=tuple(reversed(_as_fit(newest))))
+    first = _as_fit(sorted(delta.messages, key=lambda it: it.revision))
+    if len(first) == len(delta.messages):
+        return delta
+    revision = first[-1].revision
+    members = tuple(it for it in delta.members if it.revision <= revision)
+    messages = tuple(sorted(first, key=lambda it: it.seq))
+    return replace(delta, revision=revision, members=members, messages=messages)
+
+
+def _as_fit(messages: Sequence[Message]) -> Sequence[Message]:
+    room = MAX_BYTES
+    for place, message in enumerate(messages):
+        room -= _message_size(message)
+        if room < 0 and place:
+            return messages[:place]
+    return messages
+
+
+def _size(delta: Delta) -> int:
+    """About how many bytes it takes."""
+    messages = (*delta.messages, *([delta.last_message] if delta.last_message else ()))
+    return 600 + 130 * len(delta.members) + sum(map(_message_size, messages))
+
+
+def _message_size(message: Message) -> int:
+    text = len((message.body or "").encode())
+    return 350 + text + sum(150 + len(it.url) + len(it.name or "") for it in message.attachments)
 
 
 class Page:

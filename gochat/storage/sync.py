@@ -16,7 +16,18 @@ from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, UserId
 from gochat.core.queries import MeDelta, SyncPage, SyncPosition, SyncRequest
-from gochat.core.sync import MAX_CHANGES, Agenda, Candidate, Item, Outline, Page, settle, start
+from gochat.core.sync import (
+    MAX_CHANGES,
+    Agenda,
+    Candidate,
+    Item,
+    Outline,
+    Page,
+    fit,
+    is_partial,
+    settle,
+    start,
+)
 from gochat.storage import rows
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
@@ -98,7 +109,7 @@ def repair(connection: Connection, conversation_id: ConversationId, since: int, 
             item = replace(item, messages=MAX_CHANGES, partial=True)
         else:
             item = settle(item, changed)
-        (delta,) = _deltas(connection, (item,), limits)
+        (delta,) = fit(_deltas(connection, (item,), limits))
         return repaired(delta, current, limits)
 
 
@@ -144,8 +155,12 @@ def _page(
 ) -> tuple[tuple[Delta, ...], SyncPosition | None]:
     """The deltas that fit one answer, and where the next goes on."""
     done = _fill(connection, user_id, page, candidates)
-    deltas = _deltas(connection, page.items, page.limits)
-    if page.items and page.items[-1].partial:
+    read = _deltas(connection, page.items, page.limits)
+    deltas = tuple(fit(read))
+    if len(deltas) < len(read):
+        last = deltas[-1].conversation_id
+        done = 1 + next(n for n, it in enumerate(candidates) if it.outline.conversation_id == last)
+    if deltas and is_partial(deltas[-1]):
         return deltas, agenda.after(candidates[done - 1], deltas[-1].revision)
     return deltas, agenda.after(candidates[done - 1], 0) if done < len(candidates) else None
 
@@ -167,9 +182,11 @@ def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Seque
 
 
 def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
-    """All that there is to tell of one conversation."""
+    """All that there is to tell of one conversation; if that is too much, the conversation whole."""
     changed = _count_changed(connection, (item,))[item.conversation.id]
-    (delta,) = _deltas(connection, (settle(item, changed),), limits)
+    (delta,) = fit(_deltas(connection, (settle(item, changed),), limits))
+    if is_partial(delta):
+        (delta,) = fit(_deltas(connection, (settle(item, MAX_CHANGES + 1),), limits))
     return delta
 
 

@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import orjson
 import pytest
 from sqlalchemy import Engine, event
 
+from gochat.contract.encode import delta_out
 from gochat.core.commands import (
     AddMembers,
     AdvanceReceipts,
@@ -25,13 +27,15 @@ from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import Role
 from gochat.core.queries import SyncPosition
-from gochat.core.sync import MAX_CHANGES, NEWEST
+from gochat.core.sync import MAX_BYTES, MAX_CHANGES, NEWEST
 from gochat.storage.engines import write_engine
 from tests.reading.phone import Phone
 from tests.reading.world import NOBODY, UNKNOWN, asking, newcomers_group, reading, send_many
 from tests.writing.world import direct, group, prepare, send, writing
 
 SMALL = Limits(shown_members=2)
+ONE_MORE = 40_000
+"""Bytes of one message, which comes as the last one too."""
 
 
 @contextmanager
@@ -54,6 +58,11 @@ def set_epoch(url: str, epoch: str) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql(f"UPDATE epochs SET epoch = '{epoch}'")
     engine.dispose()
+
+
+def size(deltas: Iterable[Delta]) -> int:
+    """Bytes on the wire."""
+    return len(orjson.dumps([delta_out(delta) for delta in deltas]))
 
 
 def seqs(delta: Delta) -> list[int]:
@@ -426,6 +435,40 @@ class TestSync:
                 assert await phone.sync(reader, limit=10) > 2
                 await phone.check(reader)
                 assert await phone.sync(reader) == 1
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize("forgetful", [False, True])
+    def test_pages_of_long_messages_are_bounded_too(self, database_url: str, forgetful: bool) -> None:
+        anna, ben = prepare(database_url, 2)
+        body = "\N{THUMBS UP SIGN}" * 7_990
+
+        async def scenario() -> None:
+            async with writing(database_url) as it, reading(database_url) as reader:
+                cids = [await it.create(group(anna, ben)) for _ in range(3)]
+                for cid in cids:
+                    await it.submit_all([send(cid, anna, f"{n}{body}") for n in range(10, 30)])
+                phone = Phone(ben, forgetful)
+                whole = await reader.sync(ben, asking())
+                assert 0 < size(whole.conversations) < MAX_BYTES + ONE_MORE
+                assert await phone.sync(reader) > len(cids) - 1
+                await phone.check(reader)
+                for cid in cids:
+                    for seq in range(1, 21):
+                        await it.writer.submit(EditMessage(cid, anna, seq, body + "!"))
+                page = await reader.sync(ben, asking(phone.known))
+                assert 0 < size(page.conversations) < MAX_BYTES + ONE_MORE
+                assert page.position is not None
+                assert page.conversations[0].since == 21
+                joined = await reader.changes(ben, cids[0], 21)
+                assert (joined.since, joined.revision, joined.gap) == (0, 41, True)
+                assert 0 < size([joined]) < MAX_BYTES + ONE_MORE
+                assert seqs(joined) == list(range(21 - len(joined.messages), 21))
+                repaired = (await reader.repair(cids[0], 21)).delta
+                assert (repaired.since, seqs(repaired)) == (21, list(range(1, repaired.revision - 20)))
+                assert 0 < size([repaired]) < MAX_BYTES + ONE_MORE
+                assert await phone.sync(reader) > len(cids)
+                await phone.check(reader)
 
         asyncio.run(scenario())
 
