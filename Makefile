@@ -41,7 +41,7 @@ format: ## let ruff fix and format the code
 
 bench: ## the benchmarks; ARGS are theirs
 	@$(PYTHON) scripts/bootstrap.py test
-	@$(BIN)/python scripts/services.py test
+	@$(BIN)/python scripts/services.py bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 conformance: ## the official protocol suites; SUITES is a checkout of socketio/socket.io (docs/conformance.md)

@@ -64,8 +64,8 @@ def run(*, quick: bool) -> Page:
         page.say(circumstances(mariadb_version(server)))
         page.say(
             f"{each * CONVERSATIONS:,} messages in {CONVERSATIONS:,} conversations of {MEMBERS}; the user who"
-            f" reads is in {MINE} of them. The buffer pool holds all (1 GiB). Processor time of the database"
-            f" in ms for one call, median of {ROUNDS} rounds of {CALLS} calls, and the statements that it takes."
+            f" reads is in {MINE} of them. The buffer pool holds all (1 GiB). Processor time of the"
+            f" database in ms for one call, median of {ROUNDS} rounds of {CALLS} calls, and its statements."
         )
         with read_engine(url, 1).connect() as connection:
             measure(page, server, connection, each)

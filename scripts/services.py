@@ -1,4 +1,4 @@
-"""Install what tests need and Python's locks do not bring: `services.py test|all`, inside .venv.
+"""Install what tests need and Python's locks do not bring: `services.py test|all|bench`, inside .venv.
 
 MariaDB, Redis, Chromium and Java come from Debian's packages, if this is Debian and root; Node from a wheel,
 if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is
@@ -11,17 +11,23 @@ import hashlib
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from scripts import web
 from scripts.npm import ROOT, find_npm, run
 from tests.services import programs
 from tests.services.programs import Program
 
-JS = ROOT / "tests" / "js"
+CLIENT = ROOT / "tests" / "js"
+PEERS = (ROOT / "benchmarks" / "js", ROOT / "benchmarks" / "transport")
 JAVA = ROOT / "tests" / "java"
 
 SERVERS = (programs.MARIADB, programs.MARIADB_SETUP, programs.REDIS)
-LEVELS = {"test": SERVERS, "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN)}
+LEVELS = {
+    "test": SERVERS,
+    "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN),
+    "bench": SERVERS,
+}
 
 
 def main() -> None:
@@ -32,7 +38,8 @@ def main() -> None:
     missing = [program.packages for program in needed if not program.find()]
     install_debian(sorted(set(" ".join(missing).split())))
     problems = [f"{program.name} (Debian: {program.packages})" for program in needed if not program.find()]
-    problems += install_javascript_client()
+    for folder in PEERS if sys.argv[1] == "bench" else (CLIENT,):
+        problems += install_javascript(folder)
     if programs.MAVEN in needed:
         problems += install_java_client()
     if programs.CHROMIUM in needed:
@@ -61,17 +68,17 @@ def install_debian(packages: list[str]) -> None:
         run([apt, *arguments], env=environment)
 
 
-def install_javascript_client() -> list[str]:
-    """Install what tests/js locks, with Node from a wheel if there is none; return what went wrong."""
-    lock = hashlib.sha256((JS / "package-lock.json").read_bytes()).hexdigest()
-    stamp = JS / "node_modules" / ".gochat-stamp"
+def install_javascript(folder: Path) -> list[str]:
+    """Install what a folder locks, with Node from a wheel if there is none; return what went wrong."""
+    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "node_modules" / ".gochat-stamp"
     if programs.NODE.find() and stamp.exists() and stamp.read_text() == lock:
         return []
     npm = find_npm()
     if npm is None:
         return ["Node with npm (Debian: nodejs, npm)"]
-    if not run([*npm, "ci", "--silent"], cwd=JS):
-        return ["the official JavaScript client (npm ci in tests/js)"]
+    if not run([*npm, "ci", "--silent"], cwd=folder):
+        return [f"socket.io from npm (npm ci in {folder.relative_to(ROOT)})"]
     stamp.write_text(lock)
     return []
 
