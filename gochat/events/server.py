@@ -59,6 +59,12 @@ class EngineSockets:
         """See the seam."""
         self._server.broadcast(event, payload, room, skip=skip)
 
+    def drain(self, sid: str) -> None:
+        """See the seam."""
+        member = self._server.manager.member(sid, NAMESPACE)
+        if member is not None:
+            member.client.session.drain()
+
     def evict(self, sid: str) -> None:
         """See the seam."""
         self._server.evict(sid, "evicted")
@@ -156,25 +162,25 @@ class Connections:
         for place, connection in enumerate(connections):
             told = orjson.dumps({"retry_after_ms": int(pause * place * 1000)})
             self._sockets.broadcast("server:draining", told, connection.sid)
-        await self._evict(connections, pause)
+        await self._close(connections, pause)
 
     def start_anew(self) -> None:
         """The database tells another history: have every socket come again, and ask for what it lacks."""
         self._fanout.start_anew()
         connections = list(self._roster)
         random.shuffle(connections)
-        self._spawn(self._evict(connections, RESTART_S / max(1, len(connections))))
+        self._spawn(self._close(connections, RESTART_S / max(1, len(connections))))
 
     def close(self) -> None:
         """Stop what is under way."""
         for task in self._tasks:
             task.cancel()
 
-    async def _evict(self, connections: Iterable[Connection], pause: float) -> None:
+    async def _close(self, connections: Iterable[Connection], pause: float) -> None:
         """Close one after the other, so that they do not all return at the same moment."""
         start = time.monotonic()
         for done, connection in enumerate(connections, 1):
-            self._sockets.evict(connection.sid)
+            self._sockets.drain(connection.sid)
             ahead = start + pause * done - time.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)
