@@ -13,7 +13,7 @@ from socketio.exceptions import ConnectionRefusedError
 
 from gochat.contract.encode import error_out
 from gochat.contract.ids import time_out
-from gochat.core.errors import ChatError, Internal, Overloaded
+from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
 from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import EngineServer
@@ -100,18 +100,23 @@ class Connections:
     async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         """Let a socket in, or refuse it with an error in `connect_error.data`.
 
-        A genuine but expired token comes in too, but hears nothing until it is refreshed.
+        A genuine but expired token comes in too, but hears nothing until it is refreshed. What is no fault of
+        the client's closes the transport: the libraries take a refusal for final, and come again after this.
         """
         try:
             if self._draining:
-                raise Overloaded("The server is going down.", retry_after_ms=1_000)
+                raise Overloaded("The server is going down.")
             identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
-        except ChatError as error:
+        except Unauthenticated as error:
             raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
+        except ChatError as error:
+            log.info("connect_postponed", code=error.code)
+            self._sockets.evict(sid)
+            raise ConnectionRefusedError(error.message) from None
         except Exception:
-            request_id = token_hex(8)
-            log.exception("connect_failed", request_id=request_id)
-            raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
+            log.exception("connect_postponed", code=Internal.code)
+            self._sockets.evict(sid)
+            raise ConnectionRefusedError(Internal.text) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
         self.admit(connection)
