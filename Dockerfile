@@ -2,9 +2,13 @@ FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 WORKDIR /srv/gochat
 COPY requirements/ requirements/
+COPY scripts/npm.py scripts/web.py scripts/
+# npm comes in a wheel for the pages' scripts, and the sync takes it out again.
 RUN pip install --require-hashes --no-deps --requirement requirements/uv.txt \
     && uv venv --python /usr/local/bin/python .venv \
-    && uv pip sync --require-hashes requirements/run.txt
+    && .venv/bin/python -m scripts.web \
+    && uv pip sync --require-hashes requirements/run.txt \
+    && rm -f .venv/bin/node
 COPY pyproject.toml README.md LICENSE ./
 COPY gochat/ gochat/
 COPY alembic/ alembic/

@@ -11,6 +11,7 @@ help: ## show what can be made
 
 run: ## start the server on SQLite, or on what the environment names
 	@$(PYTHON) scripts/bootstrap.py run
+	@$(BIN)/python scripts/web.py || true
 	@exec $(BIN)/gochat serve --migrate
 
 test: ## unit, contract and wire tests, on real services
@@ -40,7 +41,7 @@ format: ## let ruff fix and format the code
 
 bench: ## the benchmarks; ARGS are theirs
 	@$(PYTHON) scripts/bootstrap.py test
-	@$(BIN)/python scripts/services.py test
+	@$(BIN)/python scripts/services.py bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 conformance: ## the official protocol suites; SUITES is a checkout of socketio/socket.io (docs/conformance.md)

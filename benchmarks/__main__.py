@@ -4,26 +4,39 @@ A full run writes its page to docs/benchmarks; a quick one, which is for the eye
 """
 
 import argparse
+import subprocess
+import sys
 from importlib import import_module
 
 from benchmarks.report import DOCS, Page
 
 TOPICS = ("write", "sqlite", "end_to_end", "reads")
 """Modules of this package, each with `run(quick)`."""
+PROGRAMS = {"transport": ("--quick", "--write"), "processes": ("--seconds=3", "--seconds=10")}
+"""Packages of this package that are programs of their own, with what makes them quick, and full."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("topics", nargs="*", choices=[[], *TOPICS], metavar="TOPIC", help=", ".join(TOPICS))
+    every = (*TOPICS, *PROGRAMS)
+    parser.add_argument("topics", nargs="*", choices=[[], *every], metavar="TOPIC", help=", ".join(every))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     options = parser.parse_args()
-    for topic in options.topics or TOPICS:
-        page: Page = import_module(f"benchmarks.{topic}").run(quick=options.quick)
-        if options.quick:
-            print(page.text())
+    for topic in options.topics or every:
+        if topic in PROGRAMS:
+            option = PROGRAMS[topic][0 if options.quick else 1]
+            subprocess.run([sys.executable, "-m", f"benchmarks.{topic}", option], check=True)
         else:
-            DOCS.mkdir(parents=True, exist_ok=True)
-            (DOCS / f"{topic}.md").write_text(page.text())
+            publish(topic, import_module(f"benchmarks.{topic}").run(quick=options.quick), options.quick)
+
+
+def publish(topic: str, page: Page, quick: bool) -> None:
+    """Print a quick run's page; write that of a full one."""
+    if quick:
+        print(page.text())
+    else:
+        DOCS.mkdir(parents=True, exist_ok=True)
+        (DOCS / f"{topic}.md").write_text(page.text())
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ class Page:
         """A paragraph."""
         self.parts.append(text)
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table; its first column is text, the others are numbers."""
-        lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: bool = True) -> None:
+        """A table; all but its first column may be numbers."""
+        lines = [head, ["---"] + ["---:" if numbers else "---"] * (len(head) - 1), *rows]
         self.parts.append("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 
     def text(self) -> str:

@@ -41,4 +41,6 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # What they tell of a start and an end, we tell.
+    for quiet in ("alembic", "uvicorn.error"):
+        logging.getLogger(quiet).setLevel(max(logging.WARNING, root.level))

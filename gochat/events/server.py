@@ -43,7 +43,8 @@ class EngineSockets:
 
     def enter(self, sid: str, room: str) -> None:
         """See the seam."""
-        if self._server.manager.member(sid, NAMESPACE) is not None:
+        member = self._server.manager.member(sid, NAMESPACE)
+        if member is not None and not member.left:
             self._server.manager.basic_enter_room(sid, NAMESPACE, room)
 
     def leave(self, sid: str, room: str) -> None:
@@ -162,6 +163,7 @@ class Connections:
         """
         self._draining = True
         connections = list(self._roster)
+        log.info("draining", sockets=len(connections), seconds=seconds)
         random.shuffle(connections)
         pause = seconds / max(1, len(connections))
         for place, connection in enumerate(connections):

@@ -140,6 +140,7 @@ class Subscriptions:
 
     def _renewed(self, confirmed: asyncio.Future[bool]) -> None:
         if not confirmed.cancelled() and confirmed.result():
+            log.info("subscriptions_up", channels=len(self))
             self._on_connected()
 
     def _down(self) -> None:

@@ -22,7 +22,7 @@ from gochat.rest.body import read_json
 from gochat.rest.call import Answer, OpenCall, UserCall
 from gochat.rest.deps import Deps
 from gochat.rest.errors import FAULTS, REFUSALS
-from gochat.rest.home import home_routes
+from gochat.rest.pages import page_routes
 from gochat.rest.request_id import HEADER, RequestId
 
 OpenHandler: TypeAlias = Callable[[Deps, OpenCall[Any]], Awaitable[Answer]]
@@ -51,19 +51,19 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
 }
 """By the names of `contract.routes.ROUTES`."""
 
-_LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 
 def create_rest_app(deps: Deps) -> Starlette:
     """The ASGI app of everything that is not Socket.IO."""
     app = Starlette(
-        routes=[*home_routes(), *_routes(deps)],
+        routes=[*page_routes(), *_routes(deps)],
         middleware=[
             Middleware(RequestId),
             Middleware(
                 CORSMiddleware,
                 allow_origins=deps.allowed_origins,
-                allow_origin_regex=_LOCALHOST if deps.localhost_allowed else None,
+                allow_origin_regex=LOCALHOST if deps.localhost_allowed else None,
                 allow_methods=["GET", "POST"],
                 allow_headers=["authorization", "content-type", HEADER],
                 expose_headers=[HEADER, "retry-after"],

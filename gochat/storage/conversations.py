@@ -42,11 +42,10 @@ SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
 FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
 """
-# From the others' side: most have fewer conversations than members of a large group would be looked at.
 _ACQUAINTED = """
 SELECT DISTINCT other.user_id
-FROM members other JOIN members me ON me.conversation_id = other.conversation_id AND me.active = 1
-WHERE other.user_id IN ({}) AND other.active = 1 AND me.user_id = ?
+FROM members me JOIN members other ON other.conversation_id = me.conversation_id AND other.active = 1
+WHERE me.user_id = ? AND me.active = 1 AND other.user_id IN ({})
 """
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
 _MEMBERS = f"""
@@ -66,7 +65,7 @@ def acquainted(connection: Connection, user_id: UserId, others: Sequence[UserId]
     """See `core.ports.Reader.acquainted`."""
     if not others:
         return frozenset()
-    found = fetch(connection, _ACQUAINTED.format(marks(others)), *others, user_id)
+    found = fetch(connection, _ACQUAINTED.format(marks(others)), user_id, *others)
     return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
 
 

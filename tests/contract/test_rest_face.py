@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
@@ -462,14 +463,38 @@ async def test_ready_is_as_its_parts(parts: dict[str, str], status: str, ready: 
         assert shape["parts"] == parts
 
 
-async def test_home_page_loads_nothing_from_elsewhere(rest: Rest) -> None:
-    response = await rest.send("GET", "/")
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs/rest", "/docs/events"])
+async def test_pages_load_nothing_from_elsewhere_and_nothing_inline(rest: Rest, path: str) -> None:
+    response = await rest.send("GET", path)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in response.headers["content-security-policy"]
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    assert ("unsafe-eval" in policy) == (path == "/docs/events")
     assert "://" not in response.text
     assert "{{" not in response.text
-    for path in ("/api/v1/openapi.json", "/api/v1/asyncapi.json", "/api/v1/health/ready"):
-        assert f'href="{path}"' in response.text
+    assert "style=" not in response.text
+    assert "</script>" in response.text or path == "/docs"
+    assert ("<script>" in response.text) is False
+    for own in re.findall(r'(?:src|href)="(/web/(?!lib/)[^"]+)"', response.text):
+        assert (await rest.send("GET", own)).status_code == 200
+
+
+async def test_pages_lead_to_each_other_and_to_the_contract(rest: Rest) -> None:
+    assert 'href="/docs"' in (await rest.send("GET", "/")).text
+    page = (await rest.send("GET", "/docs")).text
+    for path in ("/", "/docs/rest", "/docs/events", "/api/v1/openapi.json", "/api/v1/asyncapi.json"):
+        assert f'href="{path}"' in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/web/none.js", "/web/lib/none.js", "/web/../index.html", "/web/%2e%2e/index.html", "/web/", "/web"],
+)
+async def test_other_files_are_not_given_out(rest: Rest, path: str) -> None:
+    response = await rest.send("GET", path)
+    assert response.status_code == 404
+    assert response.json()["code"] == "not_found"
 
 
 async def test_the_contract_is_served(rest: Rest) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from gochat.contract.requests import MAX_BYTES
 from tests.official.phones import DEFAULT, OfficialPhone, Phones
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
 from tests.wire.phone import Phone, message
 from tests.wire.tokens import minted
 
-MAX_PACKET = 100_000
 WEBSOCKET = ["websocket"]
 TRANSPORTS = [WEBSOCKET, ["polling"], DEFAULT]
 on_each_transport = pytest.mark.parametrize("transports", TRANSPORTS, ids=["websocket", "polling", "default"])
@@ -87,7 +87,7 @@ class Habits:
         a = phones.open("ann", server.url, ann.token, transports)
         await a.expect_state("connect")
         # The first ack id of a phone is 0, the second 1.
-        room = MAX_PACKET - len('420["sync",{"known":{"":1}}]')
+        room = MAX_BYTES - len('420["sync",{"known":{"":1}}]')
         await a.expect_ok("sync", {"known": {"x" * room: 1}})
         assert await a.answer(a.start("sync", {"known": {"x" * (room + 1): 1}}, 1_000)) is None
         if not self.heeds_close_frames and transports != ["polling"]:

@@ -1,4 +1,4 @@
-"""The driver: one socket of the official Python client, kept up, and the store kept true over it."""
+"""The driver: a connection kept up, and the store kept true over it."""
 
 import asyncio
 import contextlib
@@ -7,35 +7,16 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import httpx2
-import socketio
 
 from gochat.contract import shapes
+from tests.phone.connection import ACK_TIMEOUT_S, Connection, LostError, RefusedError
 from tests.phone.outbox import Draft, Outbox
 from tests.phone.store import Store
 
-ACK_TIMEOUT_S = 10.0
-CONNECT_TIMEOUT_S = 5.0
 BACKOFF_S = (0.1, 2.0)
 RETRY_S = 0.2
 STATUS_MAX = 100
 NO_DELTAS = {"typing:changed", "auth:expiring", "session:revoked", "server:draining", "me:changed"}
-
-
-class LostError(Exception):
-    """No answer came: it may be done or not."""
-
-
-class RefusedError(Exception):
-    """The server said no. `error` is its error object; `retryable` and `retry_after_ms` say what helps."""
-
-    def __init__(self, error: dict[str, Any]) -> None:
-        super().__init__(error["code"])
-        self.error = error
-
-    @property
-    def code(self) -> str:
-        """What is wrong."""
-        return str(self.error["code"])
 
 
 class Phone:
@@ -54,8 +35,7 @@ class Phone:
         self.outbox = Outbox(in_order=in_order)
         self.synced = asyncio.Event()
         """Set while it is online and nothing is known to be missing."""
-        self._client: socketio.AsyncClient | None = None
-        self._waiting: set[asyncio.Future[Any]] = set()
+        self._connection: Connection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
@@ -93,22 +73,9 @@ class Phone:
         Raises:
             RefusedError, LostError
         """
-        client = self._client
-        if client is None:
+        if self._connection is None:
             raise LostError
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.add(answer)
-        try:
-            async with asyncio.timeout(ACK_TIMEOUT_S):
-                await client.emit(event, payload, callback=lambda ack: _resolve(answer, ack))
-                ack = await answer
-        except (TimeoutError, socketio.exceptions.SocketIOError) as error:
-            raise LostError from error
-        finally:
-            self._waiting.discard(answer)
-        if not ack["ok"]:
-            raise RefusedError(ack["error"])
-        return ack["data"]
+        return await self._connection.call(event, payload)
 
     def resync(self) -> None:
         """Pull down to refresh: `synced` is set again when it is done."""
@@ -151,42 +118,29 @@ class Phone:
     async def _session(self) -> bool:
         """One connection from its beginning to its end; tell whether it came to be."""
         self.on_connect()
-        closed = asyncio.Event()
-        refusals: list[Any] = []
-        client = self._client = socketio.AsyncClient(reconnection=False)
-        client.on("*", self._hear)
-        client.on("disconnect", lambda *_: closed.set())
-        client.on("connect_error", lambda *refusal: refusals.extend(refusal))
+        connection = self._connection = Connection(self._hear)
         try:
-            async with asyncio.timeout(2 * CONNECT_TIMEOUT_S):
-                await client.connect(
-                    random.choice(self.urls),
-                    auth={"token": self.tokens["access_token"]},
-                    transports=["websocket"],
-                    wait_timeout=CONNECT_TIMEOUT_S,
-                )
-        except (socketio.exceptions.SocketIOError, TimeoutError):
-            if any(_code(refusal) in {"token_expired", "token_invalid"} for refusal in refusals):
+            await connection.open(random.choice(self.urls), self.tokens["access_token"])
+        except LostError:
+            return False
+        except RefusedError as refusal:
+            if refusal.code in {"token_expired", "token_invalid"}:
                 await self._fetch_tokens()
             return False
         self.resync()
         self._spawn(self._tend())
-        await closed.wait()
+        await connection.closed.wait()
         return True
 
     async def _hang_up(self) -> None:
         self.synced.clear()
-        client, self._client = self._client, None
-        for answer in self._waiting:
-            if not answer.done():
-                answer.set_exception(LostError())
+        connection, self._connection = self._connection, None
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if client is not None:
-            with contextlib.suppress(TimeoutError, socketio.exceptions.SocketIOError):
-                await asyncio.wait_for(client.disconnect(), CONNECT_TIMEOUT_S)
+        if connection is not None:
+            await connection.close()
 
     # ---- what it hears
 
@@ -283,7 +237,7 @@ class Phone:
         self._unsure = False
 
     def _flush(self) -> None:
-        if self._client is not None and not self._unsure:
+        if self._connection is not None and not self._unsure:
             for draft in self.outbox.take():
                 self._spawn(self._send(draft))
 
@@ -334,17 +288,6 @@ class Phone:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _resolve(answer: asyncio.Future[Any], ack: Any) -> None:
-    if not answer.done():
-        answer.set_result(ack)
-
-
-def _code(refusal: object) -> object:
-    """The code of a refused connection; None if the network failed."""
-    data = refusal.get("data") if isinstance(refusal, dict) else None
-    return data.get("code") if isinstance(data, dict) else None
 
 
 def _pause(refusal: RefusedError) -> float:

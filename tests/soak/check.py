@@ -1,6 +1,7 @@
 """At the end, when all is quiet: what the phones know, what they were told, and what the database has."""
 
 import asyncio
+import traceback
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +26,7 @@ async def check_all(cluster: Cluster, journal: Journal, phones: Sequence[Witness
     try:
         check(stored)
     except AssertionError as error:
-        journal.violation("database", str(error)[:2000])
+        journal.violation("database", "".join(traceback.format_exception(error))[-800:])
     _check_sendings(journal, stored)
     _check_order(journal)
     _check_strangers(journal, await asyncio.to_thread(_memberships, cluster))

@@ -9,8 +9,9 @@ from typing import Any
 import httpx2
 
 from gochat.contract import shapes
+from tests.phone.connection import LostError, RefusedError
 from tests.phone.outbox import Draft
-from tests.phone.phone import LostError, Phone, RefusedError
+from tests.phone.phone import Phone
 from tests.phone.store import Conversation
 from tests.soak.journal import Chain, Journal, Sending
 
@@ -56,11 +57,19 @@ class User:
 
     Args:
         pace: actions a second, on average.
+        quiet: he hardly writes, so that much stays unread.
         everyone: the ids of all users, himself too.
     """
 
     def __init__(
-        self, phone: Witness, journal: Journal, rng: random.Random, everyone: Sequence[str], pace: float
+        self,
+        phone: Witness,
+        journal: Journal,
+        rng: random.Random,
+        everyone: Sequence[str],
+        pace: float,
+        *,
+        quiet: bool,
     ) -> None:
         self.phone = phone
         self._journal = journal
@@ -70,13 +79,13 @@ class User:
         self._mine: list[Sending] = []
         self._http = httpx2.AsyncClient(timeout=5)
         self._deeds: dict[Callable[[Conversation], Awaitable[None]], float] = {
-            self._write: 100,
+            self._write: 3 if quiet else 100,
             self._read: 8,
             self._deliver: 3,
             self._edit: 6,
             self._delete: 4,
             self._repeat: 3,
-            self._write_over_rest: 2,
+            self._write_over_rest: 0 if quiet else 2,
             self._ask_status: 1,
             self._remove: 1,
             self._add: 2,

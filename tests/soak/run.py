@@ -115,7 +115,7 @@ async def _users(plan: Plan, cluster: Cluster, journal: Journal, rng: random.Ran
         phone.start()
     await asyncio.wait_for(asyncio.gather(*(phone.synced.wait() for phone in phones)), QUIET_S)
     return [
-        User(phone, journal, random.Random(f"{plan.seed} {n}"), everyone, plan.pace)
+        User(phone, journal, random.Random(f"{plan.seed} {n}"), everyone, plan.pace, quiet=n % 5 == 4)
         for n, phone in enumerate(phones)
     ]
 

@@ -1,11 +1,14 @@
 """The scripts behind the Makefile."""
 
+import io
+import tarfile
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from scripts import bootstrap, check_tree, lock
+from scripts import bootstrap, check_tree, lock, web
 
 PYPROJECT = tomllib.loads((lock.ROOT / "pyproject.toml").read_text())
 
@@ -70,3 +73,39 @@ HOST = ".".join(("files", "pythonhosted", "org"))
 def test_registry_hosts_are_found(path: str, line: str, is_found: bool) -> None:
     found = check_tree.finds(path, f"first\n{line}\n".encode())
     assert found == ([f"{path}:2: {line.strip()}"] if is_found else [])
+
+
+def npm_that_packs(content: bytes) -> Callable[..., bool]:
+    """In place of running npm: packs one file."""
+
+    def pack(command: list[str]) -> bool:
+        destination = Path(command[command.index("--pack-destination") + 1])
+        with tarfile.open(destination / "page-1.0.0.tgz", "w:gz") as archive:
+            entry = tarfile.TarInfo("package/dist/page.js")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        return True
+
+    return pack
+
+
+def test_what_the_pages_need_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder, pins = tmp_path / "web", tmp_path / "web.toml"
+    monkeypatch.setattr(web, "FOLDER", folder)
+    monkeypatch.setattr(web, "LOCK", pins)
+    monkeypatch.setattr(web, "find_npm", lambda: ["npm"])
+    monkeypatch.setattr(web, "integrity", lambda _: "sha512-as-pinned")
+    entry = 'name = "page"\nversion = "1.0.0"\nfiles = ["dist/page.js"]\nintegrity = "sha512-%s"\n'
+    monkeypatch.setattr(web, "run", npm_that_packs(b"good"))
+    pins.write_text("[[package]]\n" + entry % "as-pinned")
+    assert web.install() == []
+    monkeypatch.setattr(web, "run", lambda _: pytest.fail("it is there"))
+    assert web.install() == []
+    monkeypatch.setattr(web, "run", npm_that_packs(b"good"))
+    assert (folder / "page" / "page.js").read_bytes() == b"good"
+    pins.write_text("[[package]]\n" + entry % "of-another")
+    assert web.install() == ["page: what came is not what web.toml pins"]
+    monkeypatch.setattr(web, "run", lambda command: False)
+    assert web.install() == ["the packages of web.toml (npm pack)"]
+    monkeypatch.setattr(web, "find_npm", lambda: None)
+    assert web.install() == ["Node with npm (Debian: nodejs, npm)"]

@@ -136,11 +136,13 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
     def evict(self, sid: str, reason: str, namespace: str = "/") -> None:
         """Close the connection of a local client without DISCONNECT: its library connects again.
 
+        What was sent to it before still goes out.
+
         `reason` goes to the disconnect handler and, cut to 123 bytes, into the websocket's close frame.
         """
         member = self.manager.member(sid, namespace)
         if member is not None:
-            member.client.session.close(reason, code=TRY_AGAIN_LATER)
+            member.client.session.close(reason, code=TRY_AGAIN_LATER, flush=True)
 
     def failure_ack(self, event: str, failure: Failure) -> tuple[Any, ...]:
         """Return the ack's arguments for an event that no handler answered; for subclasses to shape."""

@@ -69,7 +69,7 @@ async def handle(server: EngineServer, sid: str, event: str, args: tuple[Any, ..
         case "evict":
             server.evict(sid, "test")
         case "wait":
-            await asyncio.wait_for(gate.wait(), 30)
+            await asyncio.wait_for(gate.wait(), 300)
             return "waited"
         case "until draining":
             while not server.eio.draining:  # noqa: ASYNC110 - the engine has no event for it

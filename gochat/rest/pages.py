@@ -1,0 +1,86 @@
+"""What browsers see: the demo page at `/`, the pages about the API at `/docs`, and the generated contract."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gochat import __version__
+from gochat.contract import CONTRACT_VERSION, asyncapi, openapi
+from gochat.contract.routes import PREFIX
+
+WEB = Path(__file__).parents[1] / "web"
+LIBRARIES = Path(sys.prefix) / "share" / "gochat" / "web"
+"""Where scripts/web.py put what comes from npm; without it the pages say so."""
+
+_HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+
+
+def _policy(*scripts: str) -> Mapping[str, str]:
+    """A page's headers: nothing from outside, nothing inline, in nobody's frame."""
+    policy = {
+        "default-src": "'none'",
+        "script-src": " ".join(("'self'", *scripts)),
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    text = "; ".join(f"{name} {value}" for name, value in policy.items())
+    return _HEADERS | {"content-security-policy": text, "referrer-policy": "no-referrer"}
+
+
+# path: (file, headers). The AsyncAPI page compiles the schemas that it checks the document with.
+_PAGES = {
+    "/": ("index.html", _policy()),
+    "/docs": ("docs.html", _policy()),
+    "/docs/rest": ("docs-rest.html", _policy()),
+    "/docs/events": ("docs-events.html", _policy("'unsafe-eval'")),
+}
+
+
+def page_routes() -> list[BaseRoute]:
+    """The pages, with what they load, and `openapi.json` and `asyncapi.json`."""
+    return [
+        *(
+            _fixed(path, _page(file), "text/html; charset=utf-8", headers)
+            for path, (file, headers) in _PAGES.items()
+        ),
+        _fixed(f"{PREFIX}/openapi.json", orjson.dumps(openapi.document()), "application/json"),
+        _fixed(f"{PREFIX}/asyncapi.json", orjson.dumps(asyncapi.document()), "application/json"),
+        Mount("/web/lib", _Files(directory=LIBRARIES, check_dir=False)),
+        Mount("/web", _Files(directory=WEB / "static")),
+    ]
+
+
+def _page(file: str) -> bytes:
+    page = (WEB / file).read_text(encoding="utf-8")
+    for name, value in {"version": __version__, "contract_version": CONTRACT_VERSION}.items():
+        page = page.replace(f"{{{{ {name} }}}}", value)
+    return page.encode()
+
+
+def _fixed(path: str, content: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Route:
+    """Made once, and sent as it is."""
+
+    async def answer(_: Request) -> Response:
+        return Response(content, headers=headers, media_type=media_type)
+
+    return Route(path, answer, methods=["GET"])
+
+
+class _Files(StaticFiles):
+    """Files that browsers ask for anew, with their ETag, each time."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(_HEADERS)
+        return response

@@ -1,0 +1,132 @@
+// The socket: connecting, what is heard, sync after each connect, and how a connection ends.
+
+import { Problem, UNANSWERED } from "./session.js";
+
+const ACK_TIMEOUT_MS = 10_000;
+const RETRY_MS = 2_000;
+const ENDED = new Set(["token_invalid", "token_missing", "session_revoked"]);
+
+/** The state of the connection: one of these. */
+export const CONNECTING = "connecting";
+export const SYNCING = "syncing";
+export const ONLINE = "online";
+
+/** Fires `state`, and `typing` with {conversation_id, user_ids, expires_in_ms}. */
+export class Connection extends EventTarget {
+  state = CONNECTING;
+  #session;
+  #store;
+  #socket;
+  #syncing = null;
+
+  /** `io`: the official client library. */
+  constructor(io, session, store) {
+    super();
+    this.#session = session;
+    this.#store = store;
+    const socket = (this.#socket = io({
+      auth: (give) => give({ token: session.accessToken }),
+      transports: ["websocket", "polling"],
+      tryAllTransports: true,
+      reconnectionDelay: 500,
+      reconnectionDelayMax: 5_000,
+    }));
+    socket.on("connect", () => this.#sync());
+    socket.on("connect_error", ({ data }) => this.#refused(data));
+    socket.on("disconnect", () => this.#become(CONNECTING));
+    socket.on("me:changed", (delta) => this.#hearOwn(delta));
+    socket.on("typing:changed", (detail) => this.dispatchEvent(new CustomEvent("typing", { detail })));
+    socket.on("auth:expiring", () => this.#refreshToken());
+    socket.on("session:revoked", ({ code }) => session.end(code));
+    socket.onAny((event, payload) => payload.conversation_id && payload.revision !== undefined && this.#hear(payload));
+    this.onOnline = () => socket.connected || socket.disconnect().connect();
+    addEventListener("online", this.onOnline);
+  }
+
+  close() {
+    removeEventListener("online", this.onOnline);
+    this.#socket.disconnect();
+  }
+
+  /** Emit an event; resolve with the data of its ack, or reject with a Problem. */
+  async emit(event, payload) {
+    let ack;
+    try {
+      if (!this.#socket.connected) throw new Error("not connected");
+      ack = await this.#socket.timeout(ACK_TIMEOUT_MS).emitWithAck(event, payload);
+    } catch {
+      const problem = new Problem(UNANSWERED);
+      problem.offline = !this.#socket.connected;
+      throw problem;
+    }
+    if (!ack.ok) throw new Problem(ack.error);
+    return ack.data;
+  }
+
+  /** Tell that a conversation is on screen, and take in what is missing of it. */
+  async join(id) {
+    try {
+      this.#store.apply(await this.emit("conversation:join", { conversation_id: id, revision: this.#store.revision(id) }));
+    } catch (problem) {
+      if (problem.code === "not_found") this.#store.drop(id);
+    }
+  }
+
+  /** Fetch what changed while nothing was heard; once for all who ask meanwhile. */
+  #sync() {
+    this.#become(SYNCING);
+    this.#syncing ??= this.#syncPages().finally(() => (this.#syncing = null));
+    return this.#syncing;
+  }
+
+  async #syncPages() {
+    const store = this.#store;
+    const missing = new Set();
+    try {
+      for (let cursor; cursor !== null; ) {
+        const asked = { known: store.known, me: store.me ?? 0, epoch: store.epoch, cursor };
+        const answer = await this.emit("sync", Object.fromEntries(Object.entries(asked).filter(([, value]) => value != null)));
+        for (const id of store.applySync(answer)) missing.add(id);
+        cursor = answer.more ? answer.cursor : null;
+      }
+    } catch (problem) {
+      // An expired token is refreshed on auth:expiring, which syncs; a lost connection syncs when it is back.
+      if (!problem.offline && problem.code !== "token_expired") setTimeout(() => this.#sync(), RETRY_MS);
+      return;
+    }
+    for (const id of missing) this.join(id);
+    this.#become(ONLINE);
+  }
+
+  #hear(delta) {
+    if (!this.#store.apply(delta)) this.join(delta.conversation_id);
+  }
+
+  #hearOwn(delta) {
+    if (!this.#store.applyMe(delta)) this.#sync();
+    for (const id of this.#store.uncounted) this.join(id);
+  }
+
+  async #refreshToken() {
+    try {
+      await this.#session.refresh();
+      await this.emit("auth:refresh", { token: this.#session.accessToken });
+      if (this.state !== ONLINE) this.#sync();
+    } catch (problem) {
+      if (!problem.offline && problem.retryable) setTimeout(() => this.#refreshToken(), RETRY_MS);
+    }
+  }
+
+  /** The library tries again by itself after a fault of the network, not after a refusal. */
+  #refused(error) {
+    this.#become(CONNECTING);
+    if (!error) return;
+    if (ENDED.has(error.code)) this.#session.end(error.code);
+    else setTimeout(() => this.#socket.connect(), error.retry_after_ms ?? RETRY_MS);
+  }
+
+  #become(state) {
+    this.state = state;
+    this.dispatchEvent(new Event("state"));
+  }
+}

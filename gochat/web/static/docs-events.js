@@ -1,0 +1,3 @@
+fetch("/api/v1/asyncapi.json")
+  .then((response) => response.json())
+  .then((schema) => AsyncApiStandalone.render({ schema }, document.getElementById("api")));

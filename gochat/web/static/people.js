@@ -1,0 +1,54 @@
+// Names: users are fetched when they are first seen, many at once.
+
+const MOST_AT_ONCE = 100;
+
+/** Fires `change` when names have come. */
+export class People extends EventTarget {
+  #session;
+  #users = new Map();
+  #wanted = new Set();
+
+  constructor(session) {
+    super();
+    this.#session = session;
+    this.#users.set(session.user.id, session.user);
+  }
+
+  /** The name of a user; for a moment "…". */
+  name(id) {
+    const user = this.#users.get(id);
+    if (user) return user.display_name;
+    if (this.#wanted.size === 0) setTimeout(() => this.#fetch());
+    this.#wanted.add(id);
+    return "…";
+  }
+
+  /** Users whose username begins so. */
+  async search(prefix) {
+    const { users } = await this.#session.ask("GET", `/users?prefix=${encodeURIComponent(prefix)}`);
+    return this.#keep(users).filter((user) => user.id !== this.#session.user.id);
+  }
+
+  /** How a conversation is called. */
+  title(conversation) {
+    if (conversation.about.title) return conversation.about.title;
+    const others = [...conversation.members.keys()].filter((id) => id !== this.#session.user.id);
+    return others.slice(0, 4).map((id) => this.name(id)).join(", ") || "Only you";
+  }
+
+  async #fetch() {
+    const ids = [...this.#wanted].slice(0, MOST_AT_ONCE);
+    this.#wanted.clear();
+    try {
+      this.#keep((await this.#session.ask("GET", `/users?ids=${ids}`)).users);
+    } catch {
+      return; // asked again when it is shown again
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #keep(users) {
+    for (const user of users) this.#users.set(user.id, user);
+    return users;
+  }
+}

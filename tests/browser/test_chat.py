@@ -1,0 +1,142 @@
+"""The demo page, used as people use it."""
+
+import json
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Someone
+from tests.services.gochat import GoChatServer
+from tests.wire.account import Account
+from tests.wire.phone import message
+from tests.wire.tokens import minted
+
+
+def test_two_people_chat(someone: Someone) -> None:
+    ann, ben = someone(), someone(width=1_200, height=800, color_scheme="dark")
+    ann.log_in("chat.ann")
+    ben.log_in("chat.ben")
+    ann.start("chat.ben")
+    ann.write("Hello Ben! 👋")
+    ann.expect_ticks("Delivered")
+    expect(ben.row("chat.ann").locator(".badge")).to_have_text("1")
+    expect(ben.page).to_have_title("(1) GoChat")
+    ben.choose("chat.ann")
+    ann.expect_ticks("Read")
+    expect(ben.row("chat.ann").locator(".badge")).to_have_text("")
+    markup = "<img src=x onerror=alert(1)> & <b>bold</b>"
+    ben.write(markup)
+    for one in (ann, ben):
+        one.expect_messages("Hello Ben! 👋", markup)
+    ben.page.get_by_label("Message", exact=True).press_sequentially("let me th")
+    expect(ann.page.locator("#subtitle")).to_have_text("chat.ben is typing…")
+    ben.write("let me think")
+    expect(ann.page.locator("#subtitle")).to_have_text("")
+    ann.page.get_by_label("Back to the list").click()
+    expect(ann.row("chat.ben")).to_contain_text("let me think")
+
+
+def test_a_group(someone: Someone) -> None:
+    ann, ben, cy = someone(), someone(), someone()
+    for one, name in ((ann, "group.ann"), (ben, "group.ben"), (cy, "group.cy")):
+        one.log_in(name)
+    ann.start("group.ben", "group.cy", title="Sailing")
+    ann.write("Who brings the sandwiches?")
+    ben.choose("Sailing")
+    ann.expect_ticks("Delivered")
+    cy.choose("Sailing")
+    ann.expect_ticks("Read")
+    cy.write("I do.")
+    expect(ben.page.locator(".sender")).to_have_text(["group.ann", "group.cy"])
+    expect(ben.page.locator("#subtitle")).to_have_text("3 members")
+
+
+def test_who_was_offline_misses_nothing_and_sends_what_he_wrote(someone: Someone) -> None:
+    ann, ben = someone(), someone()
+    ann.log_in("off.ann")
+    ben.log_in("off.ben")
+    ann.start("off.ben")
+    ann.write("one")
+    ben.choose("off.ann")
+    ann.expect_ticks("Read")
+    ann.context.set_offline(True)
+    expect(ann.page.locator("#status")).not_to_be_empty()
+    for text in ("two", "three", "four"):
+        ann.write(text)
+    ann.expect_ticks("Read", "Waiting", "Waiting", "Waiting")
+    ben.write("are you there?")
+    ben.expect_messages("one", "are you there?")
+    ann.context.set_offline(False)
+    for one in (ann, ben):
+        one.expect_messages("one", "are you there?", "two", "three", "four")
+    ann.expect_status("")
+    ann.expect_ticks("Read", "Read", "Read", "Read")
+
+
+def test_the_outbox_outlives_a_crash_of_the_server_and_the_page(someone: Someone, own: GoChatServer) -> None:
+    ann = someone(own.url)
+    ann.log_in("crash.ann")
+    ben = someone(own.url)
+    ben.log_in("crash.ben")
+    ann.start("crash.ben")
+    ann.write("before")
+    ann.expect_ticks("Delivered")
+    own.kill()
+    ann.write("while it was down")
+    ann.expect_ticks("Delivered", "Waiting")
+    own.start()
+    ann.page.reload()
+    ann.expect_messages("before", "while it was down")
+    ben.choose("crash.ann")
+    ben.expect_messages("before", "while it was down")
+
+
+def test_scrolling_up_brings_the_whole_history(
+    someone: Someone, ann: Account, ben: Account, direct: str
+) -> None:
+    for n in range(120):
+        ann.post("/messages", message(direct, f"message {n}"))
+    reader = someone()
+    reader.log_in(ben.name, button="Log in")
+    expect(reader.row(ann.name).locator(".badge")).to_have_text("120")
+    reader.choose(ann.name)
+    expect(reader.page.locator(".bubble").last).to_contain_text("message 119")
+    box = reader.page.locator("#messages")
+    for count in (100, 120):
+        box.evaluate("box => box.scrollTop = 0")
+        expect(reader.page.locator(".bubble")).to_have_count(count)
+    reader.expect_messages(*(f"message {n}" for n in range(120)))
+
+
+def test_an_expired_token_is_refreshed(someone: Someone, ann: Account, direct: str) -> None:
+    user = ann.get("/me")["user"]
+    kept = {"access_token": minted(ann, seconds_ago=1_000), "refresh_token": ann.refresh_token, "user": user}
+    reader = someone()
+    reader.context.add_init_script(f"localStorage['gochat.session'] ??= JSON.stringify({json.dumps(kept)})")
+    reader.open()
+    reader.page.locator("#conversations a").first.click()
+    reader.write("still here")
+    reader.expect_ticks("Sent")
+
+
+def test_logout_and_what_is_refused(someone: Someone) -> None:
+    ann = someone()
+    ann.log_in("out.ann")
+    ann.page.get_by_role("button", name="Log out").click()
+    expect(ann.page.locator("#login")).to_be_visible()
+    ann.page.get_by_label("Username").first.fill("out.ann")
+    ann.page.get_by_label("Password").fill("not my password")
+    with ann.page.expect_response("**/auth/login") as refused:
+        ann.page.get_by_role("button", name="Log in").click()
+    assert refused.value.status == 401
+    expect(ann.page.locator("#login .error")).not_to_be_empty()
+    ann.faults = [fault for fault in ann.faults if "401" not in fault]
+    ann.page.reload()
+    expect(ann.page.locator("#login")).to_be_visible()
+
+
+def test_without_its_library_the_page_says_so(someone: Someone) -> None:
+    ann = someone()
+    ann.context.route("**/web/lib/**", lambda route: route.abort())
+    ann.open()
+    expect(ann.page.get_by_role("alert").first).to_contain_text("scripts/web.py")
+    expect(ann.page.get_by_role("link", name="API")).to_be_visible()

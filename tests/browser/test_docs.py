@@ -1,0 +1,15 @@
+"""The pages about the API."""
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Someone
+
+
+def test_the_pages_show_the_contract(someone: Someone) -> None:
+    reader = someone(width=1_200, height=900)
+    reader.open("/docs")
+    reader.page.get_by_role("link", name="REST", exact=True).click()
+    expect(reader.page.get_by_text("/api/v1/auth/register")).to_be_visible()
+    reader.page.get_by_role("link", name="‹ API").click()
+    reader.page.get_by_role("link", name="Events", exact=True).click()
+    expect(reader.page.get_by_text("message:send", exact=True).first).to_be_visible()
