@@ -80,6 +80,9 @@ def _fixed(path: str, content: bytes, media_type: str, headers: Mapping[str, str
 class _Files(StaticFiles):
     """Files that browsers ask for anew, with their ETag, each time."""
 
+    async def check_config(self) -> None:
+        """A folder that is not there has no files; that is all."""
+
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
         response.headers.update(_HEADERS)
