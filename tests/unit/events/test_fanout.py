@@ -42,6 +42,9 @@ class Sockets:
         if SID not in skip and (room == SID or SID in self.rooms[room]):
             self.heard.append(orjson.loads(payload))
 
+    def drain(self, sid: str) -> None:
+        raise AssertionError("nobody drains here")
+
     def evict(self, sid: str) -> None:
         raise AssertionError(sid)
 
@@ -116,7 +119,7 @@ async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
     fanout.publish(Committed((database.send(),)))
     database.may_read.set()
     async with asyncio.timeout(10):
-        while not any(delta["revision"] >= 2 and delta["since"] == 0 for delta in sockets.heard):
+        while not any(delta["revision"] >= 2 and delta["since"] == 0 for delta in sockets.heard):  # noqa: ASYNC110
             await asyncio.sleep(0)
     fanout.publish(Committed((database.send(),)))
     for delta in sockets.heard:
