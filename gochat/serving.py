@@ -55,9 +55,11 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End on a signal."""
-        if not (self._supervised and sig == signal.SIGINT):
-            super().handle_exit(sig, frame)
+        """End well on a signal, where uvicorn dies of it; at once on a second SIGINT."""
+        if self._supervised and sig == signal.SIGINT:
+            return
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     def _supervisor_ended(self) -> None:
         asyncio.get_running_loop().remove_reader(sys.stdin)

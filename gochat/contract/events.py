@@ -49,14 +49,9 @@ ANY_EVENT_ERRORS: Final[Errors] = (
 CONNECT_ERRORS: Final[Errors] = (
     errors.TokenMissing,
     errors.TokenInvalid,
-    errors.TokenExpired,
     errors.SessionRevoked,
-    errors.RateLimited,
-    errors.Overloaded,
-    errors.Unavailable,
-    errors.Internal,
 )
-"""How a connection may be refused: `connect_error.data`."""
+"""How a connection may be refused for good: `connect_error.data`."""
 
 _GROUP = (errors.NotFound, errors.Forbidden)
 

@@ -13,7 +13,7 @@ from socketio.exceptions import ConnectionRefusedError
 
 from gochat.contract.encode import error_out
 from gochat.contract.ids import time_out
-from gochat.core.errors import ChatError, Internal, Overloaded
+from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
 from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import EngineServer
@@ -60,6 +60,12 @@ class EngineSockets:
         """See the seam."""
         self._server.broadcast(event, payload, room, skip=skip)
 
+    def drain(self, sid: str) -> None:
+        """See the seam."""
+        member = self._server.manager.member(sid, NAMESPACE)
+        if member is not None:
+            member.client.session.drain()
+
     def evict(self, sid: str) -> None:
         """See the seam."""
         self._server.evict(sid, "evicted")
@@ -95,18 +101,23 @@ class Connections:
     async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         """Let a socket in, or refuse it with an error in `connect_error.data`.
 
-        A genuine but expired token comes in too, but hears nothing until it is refreshed.
+        A genuine but expired token comes in too, but hears nothing until it is refreshed. What is no fault of
+        the client's closes the transport: the libraries take a refusal for final, and come again after this.
         """
         try:
             if self._draining:
-                raise Overloaded("The server is going down.", retry_after_ms=1_000)
+                raise Overloaded("The server is going down.")
             identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
-        except ChatError as error:
+        except Unauthenticated as error:
             raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
+        except ChatError as error:
+            log.info("connect_postponed", code=error.code)
+            self._sockets.evict(sid)
+            raise ConnectionRefusedError(error.message) from None
         except Exception:
-            request_id = token_hex(8)
-            log.exception("connect_failed", request_id=request_id)
-            raise ConnectionRefusedError(Internal.text, error_out(Internal(), request_id)) from None
+            log.exception("connect_postponed", code=Internal.code)
+            self._sockets.evict(sid)
+            raise ConnectionRefusedError(Internal.text) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
         self.admit(connection)
@@ -158,25 +169,25 @@ class Connections:
         for place, connection in enumerate(connections):
             told = orjson.dumps({"retry_after_ms": int(pause * place * 1000)})
             self._sockets.broadcast("server:draining", told, connection.sid)
-        await self._evict(connections, pause)
+        await self._close(connections, pause)
 
     def start_anew(self) -> None:
         """The database tells another history: have every socket come again, and ask for what it lacks."""
         self._fanout.start_anew()
         connections = list(self._roster)
         random.shuffle(connections)
-        self._spawn(self._evict(connections, RESTART_S / max(1, len(connections))))
+        self._spawn(self._close(connections, RESTART_S / max(1, len(connections))))
 
     def close(self) -> None:
         """Stop what is under way."""
         for task in self._tasks:
             task.cancel()
 
-    async def _evict(self, connections: Iterable[Connection], pause: float) -> None:
+    async def _close(self, connections: Iterable[Connection], pause: float) -> None:
         """Close one after the other, so that they do not all return at the same moment."""
         start = time.monotonic()
         for done, connection in enumerate(connections, 1):
-            self._sockets.evict(connection.sid)
+            self._sockets.drain(connection.sid)
             ahead = start + pause * done - time.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)

@@ -28,6 +28,10 @@ class Sockets(Protocol):
         """Send an event with its JSON payload to the sockets of this process in a room (or of that sid)."""
         ...
 
+    def drain(self, sid: str) -> None:
+        """Close a socket as `evict` does, but only when all that it asked until now is answered."""
+        ...
+
     def evict(self, sid: str) -> None:
         """Close a socket's transport without a DISCONNECT packet: the client libraries come back."""
         ...

@@ -25,7 +25,8 @@ QUIET = [
 Someone = Callable[..., Person]
 
 
-@pytest.fixture(scope="session")
+# For a module, not for all: while it runs, its event loop is the thread's, and no test can run another.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, which asks nobody anything by itself."""
     if not (LIBRARIES / "stamp").exists():

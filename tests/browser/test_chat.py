@@ -1,12 +1,16 @@
 """The demo page, used as people use it."""
 
 import json
+import re
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Someone
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account
+from tests.wire.conftest import SETTINGS
 from tests.wire.phone import message
 from tests.wire.tokens import minted
 
@@ -132,6 +136,18 @@ def test_logout_and_what_is_refused(someone: Someone) -> None:
     ann.faults = [fault for fault in ann.faults if "401" not in fault]
     ann.page.reload()
     expect(ann.page.locator("#login")).to_be_visible()
+
+
+@pytest.mark.parametrize(("origins", "status"), [("", "ALLOWED_ORIGINS"), ("*", "")])
+def test_production_lets_in_the_origins_that_it_was_told(
+    someone: Someone, tmp_path: Path, origins: str, status: str
+) -> None:
+    production = {"GOCHAT_ENV": "production", "SQLITE_PATH": "gochat.db", "ALLOWED_ORIGINS": origins}
+    with GoChatServer(tmp_path, SETTINGS | production) as server:
+        ann = someone(server.url)
+        ann.log_in("prod.ann")
+        expect(ann.page.locator("#status")).to_have_text(re.compile(status) if status else "")
+        ann.faults = [fault for fault in ann.faults if "403" not in fault]
 
 
 def test_without_its_library_the_page_says_so(someone: Someone) -> None:

@@ -32,7 +32,7 @@ LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2)
 Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
 HOT: dict[str, Ask] = {
     "memberships": lambda reader, log, accounts: reader.memberships(ME),
-    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(2, 10)),
+    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(2, 6)),
     "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
     "conversations, more": lambda reader, log, accounts: reader.conversations(ME, (500, 2), 50),

@@ -16,7 +16,7 @@ class GoChatServer(Server):
 
     `directory` is where it runs: the SQLite file and development's JWT secret are made there, so servers that
     share it know each other's tokens. The log of each start is added to `server-<port>.log` in it. `command`
-    starts it in another way than `gochat serve`.
+    starts it in another way than `gochat serve`. It has started when `ready_path` answers 200.
     """
 
     def __init__(
@@ -24,11 +24,13 @@ class GoChatServer(Server):
         directory: Path,
         settings: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
+        ready_path: str = READY_PATH,
     ) -> None:
         super().__init__()
         self._command = command or (str(Path(sys.executable).parent / "gochat"), "serve")
         self.directory = directory
         self._settings = dict(settings or {})
+        self._ready_path = ready_path
 
     @property
     def url(self) -> str:
@@ -45,7 +47,7 @@ class GoChatServer(Server):
     def _is_ready(self, port: int) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("GET", READY_PATH)
+            connection.request("GET", self._ready_path)
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

@@ -10,6 +10,7 @@ const ENDED = new Set(["token_invalid", "token_missing", "session_revoked"]);
 export const CONNECTING = "connecting";
 export const SYNCING = "syncing";
 export const ONLINE = "online";
+export const FORBIDDEN = "forbidden";
 
 /** Fires `state`, and `typing` with {conversation_id, user_ids, expires_in_ms}. */
 export class Connection extends EventTarget {
@@ -32,8 +33,8 @@ export class Connection extends EventTarget {
       reconnectionDelayMax: 5_000,
     }));
     socket.on("connect", () => this.#sync());
-    socket.on("connect_error", ({ data }) => this.#refused(data));
-    socket.on("disconnect", () => this.#become(CONNECTING));
+    socket.on("connect_error", (error) => this.#refused(error));
+    socket.on("disconnect", () => this.state !== FORBIDDEN && this.#become(CONNECTING));
     socket.on("me:changed", (delta) => this.#hearOwn(delta));
     socket.on("typing:changed", (detail) => this.dispatchEvent(new CustomEvent("typing", { detail })));
     socket.on("auth:expiring", () => this.#refreshToken());
@@ -118,11 +119,11 @@ export class Connection extends EventTarget {
   }
 
   /** The library tries again by itself after a fault of the network, not after a refusal. */
-  #refused(error) {
-    this.#become(CONNECTING);
-    if (!error) return;
-    if (ENDED.has(error.code)) this.#session.end(error.code);
-    else setTimeout(() => this.#socket.connect(), error.retry_after_ms ?? RETRY_MS);
+  #refused({ data, description }) {
+    this.#become(description === 403 ? FORBIDDEN : CONNECTING);
+    if (!data) return;
+    if (ENDED.has(data.code)) this.#session.end(data.code);
+    else setTimeout(() => this.#socket.connect(), data.retry_after_ms ?? RETRY_MS);
   }
 
   #become(state) {

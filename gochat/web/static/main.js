@@ -1,7 +1,7 @@
 // The demo page: an app on the official client library that keeps docs/protocol.md. It holds the chats in memory, and
 // the login and the outbox in localStorage.
 
-import { Connection, CONNECTING, ONLINE, SYNCING } from "./connection.js";
+import { Connection, CONNECTING, FORBIDDEN, ONLINE, SYNCING } from "./connection.js";
 import { openDialog } from "./dialog.js";
 import { byId } from "./dom.js";
 import { showList } from "./list.js";
@@ -15,7 +15,12 @@ import { Thread } from "./thread.js";
 const LIBRARY = "/web/lib/socket.io-client/socket.io.esm.min.js";
 const NO_LIBRARY = "The chat needs the Socket.IO client, which this server has not: run scripts/web.py there, with npm.";
 const SECRETLY = "This browser keeps no data for this page, so it can't log in.";
-const STATUS = { [CONNECTING]: "Connecting… What you write waits until then.", [SYNCING]: "", [ONLINE]: "" };
+const STATUS = {
+  [CONNECTING]: "Connecting… What you write waits until then.",
+  [FORBIDDEN]: `The server lets no pages of ${location.origin} in. Whoever runs it can add that to ALLOWED_ORIGINS.`,
+  [SYNCING]: "",
+  [ONLINE]: "",
+};
 const WHY_OUT = { logout: "", session_revoked: "This login was ended. Log in again." };
 
 const welcome = byId("welcome");

@@ -1,0 +1,109 @@
+"""SIGTERM: what was accepted is acked, phones are told and come back by themselves, and the status is 0."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from socketio.exceptions import SocketIOError
+
+from tests.services.gochat import GoChatServer
+from tests.wire.account import register
+from tests.wire.conftest import SETTINGS
+from tests.wire.phone import Phone, message
+
+DRAIN_S = 1
+GRACE_S = DRAIN_S + 20
+
+
+@pytest.fixture
+def leaving(tmp_path: Path) -> Iterator[GoChatServer]:
+    """A server that takes a second to leave."""
+    with GoChatServer(tmp_path, SETTINGS | {"DRAIN_SECONDS": str(DRAIN_S)}) as running:
+        yield running
+
+
+def test_every_message_that_is_stored_was_acked(leaving: GoChatServer) -> None:
+    with httpx2.Client(base_url=leaving.url, timeout=30) as http:
+        users = [register(http, name) for name in ("ann", "ben", "cat", "dan")]
+        body = {"kind": "group", "member_ids": [user.id for user in users[1:]]}
+        cid = users[0].post("/conversations", body)["conversation"]["id"]
+
+        async def scene() -> dict[str, int]:
+            acked: dict[str, int] = {}
+            phones = [Phone(user.name, reconnection=False) for user in users]
+            reasons: list[Any] = []
+            gone = asyncio.Event()
+            begun = asyncio.Event()
+
+            async def chat(phone: Phone) -> None:
+                while phone.client.connected:
+                    key = str(uuid.uuid4())
+                    try:
+                        ack = await phone.client.call("message:send", message(cid, "x", key), timeout=5)
+                    except SocketIOError:
+                        return
+                    assert ack["ok"], ack
+                    acked[key] = ack["data"]["message"]["seq"]
+                    if len(acked) > 100:
+                        begun.set()
+
+            def left(reason: Any) -> None:
+                reasons.append(reason)
+                if len(reasons) == len(phones):
+                    gone.set()
+
+            for phone, user in zip(phones, users, strict=True):
+                phone.client.on("disconnect", left)
+                await phone.connect(leaving.url, user.token)
+            chats = [asyncio.create_task(chat(phone)) for phone in phones for _ in range(16)]
+            await begun.wait()
+            status = await asyncio.to_thread(stop, leaving)
+            assert status == 0
+            async with asyncio.timeout(10):
+                await gone.wait()
+                await asyncio.gather(*chats)
+            assert set(reasons) == {phones[0].client.reason.TRANSPORT_ERROR}  # not DISCONNECT
+            assert all(any(phone.payloads("server:draining")) for phone in phones)
+            for phone in phones:
+                await phone.close()
+            return acked
+
+        acked = asyncio.run(scene())
+        leaving.start()
+        assert {m["client_message_id"]: m["seq"] for m in users[0].history(cid)} == acked
+
+
+def stop(server: GoChatServer) -> int:
+    """The exit status; within the grace that the README tells to give."""
+    began = time.monotonic()
+    status = server.stop()
+    assert time.monotonic() - began < GRACE_S
+    return status
+
+
+def test_a_phone_comes_back_by_itself(leaving: GoChatServer) -> None:
+    with httpx2.Client(base_url=leaving.url, timeout=30) as http:
+        ann, ben = register(http, "ann"), register(http, "ben")
+        created = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})
+        cid = created["conversation"]["id"]
+
+        async def scene() -> None:
+            phone = Phone("ann")
+            await phone.connect(leaving.url, ann.token)
+            await phone.expect_ok("sync", {})
+            back = asyncio.Event()
+            phone.client.on("connect", back.set)
+            assert await asyncio.to_thread(leaving.stop) == 0
+            await asyncio.to_thread(leaving.start)
+            async with asyncio.timeout(30):
+                await back.wait()
+            assert (await phone.expect_ok("sync", {"known": {cid: 1}}))["conversations"] == []
+            await phone.expect_ok("message:send", message(cid, "back"))
+            await phone.close()
+
+        asyncio.run(scene())
