@@ -28,6 +28,7 @@ class Sockets:
     def __init__(self) -> None:
         self.rooms: dict[str, set[str]] = defaultdict(set)
         self.heard: list[Any] = []
+        self.whole = asyncio.Event()
 
     def enter(self, sid: str, room: str) -> None:
         self.rooms[room].add(sid)
@@ -41,6 +42,8 @@ class Sockets:
     def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
         if SID not in skip and (room == SID or SID in self.rooms[room]):
             self.heard.append(orjson.loads(payload))
+            if self.heard[-1]["since"] == 0:
+                self.whole.set()
 
     def drain(self, sid: str) -> None:
         raise AssertionError("nobody drains here")
@@ -118,9 +121,7 @@ async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
     store.apply(delta_out(database.whole()))  # his phone asked by itself, and was answered
     fanout.publish(Committed((database.send(),)))
     database.may_read.set()
-    async with asyncio.timeout(10):
-        while not any(delta["revision"] >= 2 and delta["since"] == 0 for delta in sockets.heard):  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await asyncio.wait_for(sockets.whole.wait(), 10)
     fanout.publish(Committed((database.send(),)))
     for delta in sockets.heard:
         assert store.apply(delta)
