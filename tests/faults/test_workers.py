@@ -48,7 +48,7 @@ def sockets(pid: int) -> int:
 
 
 async def test_connections_are_spread(server: GoChatServer) -> None:
-    until(lambda: server.process.log.count("GoChat listens") >= WORKERS)
+    until(lambda: server.process.log.count("listening ") >= WORKERS)
     with httpx2.Client(base_url=server.url, timeout=30) as client:
         ann = register(client, "ann")
     before = {pid: sockets(pid) for pid in workers(server)}
