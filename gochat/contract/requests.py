@@ -243,10 +243,6 @@ class RefreshTokens(Request):
     refresh_token: Annotated[str, Field(min_length=1, max_length=4_096)]
 
 
-class Nothing(Request):
-    """No fields."""
-
-
 def known_in(known: Mapping[str, int]) -> dict[ConversationId, int]:
     """`sync`'s `known` with ids as inside; what is no id of ours is left out."""
     return {number: revision for text, revision in known.items() if (number := id_in(text))}

@@ -232,7 +232,7 @@ class Fanout:
             self._farewell(notice)
         room = conversation_room(notice.conversation_id)
         self._sockets.broadcast(notice.event, notice.payload, room, skip)
-        if notice.left or notice.apart:
+        if notice.joined or notice.left or notice.apart:
             self._forget_if_empty(notice.conversation_id)
 
     def _welcome(self, notice: Notice) -> list[str]:
