@@ -14,11 +14,13 @@ async def balancer(ports: Sequence[int]) -> AsyncIterator[int]:
     """Balance over ports of 127.0.0.1; yields its own port."""
     turn = itertools.cycle(ports)
     connections: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         connections.add(task)
+        writers.append(writer)
         try:
             await _connect(reader, writer, next(turn))
         except (OSError, asyncio.CancelledError):
@@ -35,6 +37,8 @@ async def balancer(ports: Sequence[int]) -> AsyncIterator[int]:
         for task in tuple(connections):
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+        for writer in writers:
+            await _abort(writer)
 
 
 async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
@@ -46,7 +50,14 @@ async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, p
             task.cancel()
         await asyncio.gather(*done, return_exceptions=True)
     finally:
-        ours.close()
+        await _abort(ours)
+
+
+async def _abort(writer: asyncio.StreamWriter) -> None:
+    """Close it whatever it still has to send, and see it closed."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
