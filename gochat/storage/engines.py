@@ -4,6 +4,8 @@ All are in autocommit at the driver: a single statement costs one round trip, an
 one says so with `snapshot` or `transaction`.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,7 @@ CONNECT_TIMEOUT = 5
 SOCKET_TIMEOUT = 10
 """Seconds that one statement may be silent on the network. A server that died without a word is noticed."""
 SQLITE_BUSY_TIMEOUT = 5
+_SQLITE_PAUSE = 0.01
 
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _RECYCLE = 3600
@@ -106,6 +109,8 @@ def _engine(
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: object) -> None:
         cursor = connection.cursor()
+        if sqlite:
+            _write_ahead(cursor)
         for statement in settings:
             cursor.execute(statement)
         cursor.close()
@@ -139,4 +144,22 @@ def _sqlite_arguments(patience: int | None) -> dict[str, Any]:
 
 
 def _sqlite_session() -> tuple[str, ...]:
-    return ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+    return ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Change a new file to WAL, which it stays in. Who does so while another one does is refused at once.
+
+    SQLite does not wait there, since two that wait for each other would wait for ever
+    (https://www.sqlite.org/c3ref/busy_handler.html).
+    """
+    until = time.monotonic() + SQLITE_BUSY_TIMEOUT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_SQLITE_PAUSE)
+        else:
+            return

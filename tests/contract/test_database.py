@@ -4,7 +4,9 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,21 @@ def rename_all(connection: Connection) -> None:
 
 def names(connection: Connection) -> set[str]:
     return set(connection.exec_driver_sql("SELECT display_name FROM users").scalars())
+
+
+def test_a_new_sqlite_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8, timeout=30)
+
+    def open_and_read(url: str) -> int:
+        engine = write_engine(url)
+        together.wait()
+        with engine.connect() as connection:
+            return one(connection)
+
+    with ThreadPoolExecutor(8) as threads:
+        for n in range(4 * MANY):
+            urls = [f"sqlite:///{tmp_path / str(n)}.db"] * 8
+            assert list(threads.map(open_and_read, urls)) == [1] * 8
 
 
 def test_many_read_at_once(database_url: str) -> None:
