@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gochat.core.errors import TokenExpired, Unavailable
 from gochat.core.model import ConversationId, Millis, UserId
@@ -13,24 +13,25 @@ READY_TIMEOUT_S = 10.0
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One socket. `ready` is set once it is in the rooms of its conversations."""
+    """One socket. It is small, since most are idle: sets are frozen ones, of which all empty ones are one."""
 
     sid: str
     identity: Identity
     admitted: bool = False
     """Whether it ever had a token that had not expired: then it hears what its user may hear."""
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: bool = False
+    """Whether it is in the rooms of its conversations."""
     timer: asyncio.TimerHandle | None = None
     """What happens next to its token: a warning, or the end."""
-    screens: set[ConversationId] = field(default_factory=set)
+    screens: frozenset[ConversationId] = frozenset()
     """Conversations that are on screen, as it said last."""
-    typing: set[ConversationId] = field(default_factory=set)
+    typing: frozenset[ConversationId] = frozenset()
     """Conversations in which its user types, as it said last."""
-    """Conversations that are on screen."""
-    watched: set[UserId] = field(default_factory=set)
+    watched: frozenset[UserId] = frozenset()
     """Users whose presence it hears of."""
-    left: set[ConversationId] = field(default_factory=set)
+    left: frozenset[ConversationId] = frozenset()
     """Conversations that the user left before it was ready."""
+    _awaited: asyncio.Event | None = None
 
     @property
     def user_id(self) -> UserId:
@@ -56,12 +57,21 @@ class Connection:
         Raises:
             Unavailable: its conversations could not be read in time.
         """
-        if self.ready.is_set():
+        if self.ready:
             return
+        if self._awaited is None:
+            self._awaited = asyncio.Event()
         try:
-            await asyncio.wait_for(self.ready.wait(), READY_TIMEOUT_S)
+            await asyncio.wait_for(self._awaited.wait(), READY_TIMEOUT_S)
         except TimeoutError:
             raise Unavailable(retry_after_ms=1_000) from None
+
+    def become_ready(self) -> None:
+        """Let those go on that wait for it."""
+        self.ready = True
+        if self._awaited is not None:
+            self._awaited.set()
+            self._awaited = None
 
 
 class Roster:
@@ -69,7 +79,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._by_sid: dict[str, Connection] = {}
-        self._by_user: dict[UserId, set[Connection]] = {}
+        self._by_user: dict[UserId, tuple[Connection, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -80,15 +90,17 @@ class Roster:
     def add(self, connection: Connection) -> None:
         """A socket came."""
         self._by_sid[connection.sid] = connection
-        self._by_user.setdefault(connection.user_id, set()).add(connection)
+        user_id = connection.user_id
+        self._by_user[user_id] = (*self._by_user.get(user_id, ()), connection)
 
     def remove(self, sid: str) -> Connection | None:
         """A socket went."""
         connection = self._by_sid.pop(sid, None)
         if connection is not None:
-            mine = self._by_user[connection.user_id]
-            mine.discard(connection)
-            if not mine:
+            left = tuple(it for it in self._by_user[connection.user_id] if it is not connection)
+            if left:
+                self._by_user[connection.user_id] = left
+            else:
                 del self._by_user[connection.user_id]
         return connection
 

@@ -147,7 +147,7 @@ class Fanout:
         opened = self._enter(connection, memberships.conversations)
         if opened:
             await self._catch_up(opened)
-        connection.ready.set()
+        connection.become_ready()
 
     def detach(self, connection: Connection, conversations: Iterable[ConversationId]) -> None:
         """A socket went: forget what nobody here hears any more."""
@@ -240,7 +240,7 @@ class Fanout:
         cid = notice.conversation_id
         told: list[str] = []
         for connection in self._admitted(notice.joined):
-            connection.left.discard(cid)
+            connection.left -= {cid}
             self._sockets.enter(connection.sid, conversation_room(cid))
             if notice.since > 0 or notice.apart:
                 told.append(connection.sid)
@@ -295,11 +295,11 @@ class Fanout:
             }
         )
         for connection in self._admitted(notice.left):
-            if not connection.ready.is_set():
-                connection.left.add(cid)
+            if not connection.ready:
+                connection.left |= {cid}
             self._sockets.leave(connection.sid, conversation_room(cid))
             self._sockets.leave(connection.sid, screen_room(cid))
-            connection.screens.discard(cid)
+            connection.screens -= {cid}
             self._visibility.show_from(cid, connection.sid, 1)
             self._sockets.broadcast(notice.event, payload, connection.sid)
 

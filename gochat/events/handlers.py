@@ -104,7 +104,7 @@ class Handlers:
         return self._then_view(connection, create_command(request, connection.user_id, new_id()))
 
     def _join(self, connection: Connection, request: requests.Join) -> Awaitable[Delta]:
-        connection.screens.add(request.conversation_id)
+        connection.screens |= {request.conversation_id}
         return self._show(connection, request)
 
     async def _show(self, connection: Connection, request: requests.Join) -> Delta:
@@ -114,7 +114,7 @@ class Handlers:
         try:
             delta = await self.reader.changes(connection.user_id, cid, request.revision)
         except NotFound:
-            connection.screens.discard(cid)
+            connection.screens -= {cid}
             raise
         if cid in connection.screens and connection.sid in self.sockets.members(conversation_room(cid)):
             self.sockets.enter(connection.sid, screen_room(cid))
@@ -122,7 +122,7 @@ class Handlers:
 
     def _leave(self, connection: Connection, request: requests.InConversation) -> Shape:
         cid = request.conversation_id
-        connection.screens.discard(cid)
+        connection.screens -= {cid}
         self.sockets.leave(connection.sid, screen_room(cid))
         self._typed(connection, cid)
         return {}
@@ -174,7 +174,7 @@ class Handlers:
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
     def _start_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
-        connection.typing.add(request.conversation_id)
+        connection.typing |= {request.conversation_id}
         return self._type(connection, request.conversation_id)
 
     async def _type(self, connection: Connection, cid: ConversationId) -> Shape:
@@ -182,7 +182,7 @@ class Handlers:
         try:
             await self._require_member(connection, cid)
         except ChatError:
-            connection.typing.discard(cid)
+            connection.typing -= {cid}
             raise
         if cid in connection.typing:
             self.typing.start(cid, connection.user_id)
@@ -199,7 +199,7 @@ class Handlers:
     def _typed(self, connection: Connection, cid: ConversationId) -> None:
         """He types no more, if he did on this socket."""
         if cid in connection.typing:
-            connection.typing.discard(cid)
+            connection.typing -= {cid}
             self.typing.stop(cid, connection.user_id)
 
     async def _require_member(self, connection: Connection, cid: ConversationId) -> None:

@@ -120,7 +120,7 @@ class PresenceWatch:
         known = await self._reader.acquainted(connection.user_id, asked)
         self._unwatch(connection)
         if self._roster.get(connection.sid) is connection:
-            connection.watched.update(known)
+            connection.watched = frozenset(known)
             for user_id in known:
                 self._watchers.setdefault(user_id, set()).add(connection.sid)
                 self._doorbell.listen(_room(user_id))
@@ -144,7 +144,7 @@ class PresenceWatch:
                 del self._watchers[user_id]
                 self._shown.pop(user_id, None)
                 self._doorbell.unlisten(_room(user_id))
-        connection.watched.clear()
+        connection.watched = frozenset()
 
     def _gather(self, user_ids: Iterable[UserId]) -> None:
         """Look at those of them that are watched, soon and together."""

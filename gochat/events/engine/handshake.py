@@ -7,6 +7,7 @@ reference server. Neither Host nor any X-Forwarded header is believed.
 import base64
 import binascii
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,22 +40,25 @@ class Request:
         return next((value for key, value in self.headers if key == name), None)
 
     def environ(self) -> dict[str, Any]:
-        """Return the request as the WSGI environment that python-socketio's handlers expect."""
+        """Return the request as the WSGI environment that python-socketio's handlers expect.
+
+        It lasts as long as the session, and most of it is the same for all: each text is there once.
+        """
         environ: dict[str, Any] = {
             "REQUEST_METHOD": self.method,
-            "PATH_INFO": self.path,
-            "QUERY_STRING": self.query.decode("latin-1"),
+            "PATH_INFO": sys.intern(self.path),
+            "QUERY_STRING": sys.intern(self.query.decode("latin-1")),
             "REMOTE_ADDR": self.client,
         }
         for name, value in self.headers:
-            key, text = _environ_key(name), value.decode("latin-1")
+            key, text = _environ_key(name), sys.intern(value.decode("latin-1"))
             environ[key] = f"{environ[key]},{text}" if key in environ else text
         return environ
 
 
 def _environ_key(name: bytes) -> str:
-    key = name.decode("latin-1").upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+    key = sys.intern(name.decode("latin-1").upper().replace("-", "_"))
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else sys.intern(f"HTTP_{key}")
 
 
 @dataclass(frozen=True, slots=True)

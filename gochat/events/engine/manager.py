@@ -4,6 +4,7 @@
 `AsyncRedisManager`; any other of its pub/sub managers combines in the same way.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -86,6 +87,8 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
             return
         if self.is_sid_room(namespace, room):
             raise ValueError("cannot enter a sid room")
+        if type(room) is str:
+            room = sys.intern(room)  # one string for all of its members
         members = self._rooms.setdefault(namespace, {}).setdefault(room, {})
         if sid not in members:
             members[sid] = member
