@@ -72,6 +72,18 @@ class Settings(BaseSettings):
         (),
         description="Origins of browsers let in, by commas, or `*`. Native apps send none and are let in.",
     )
+    sockets_per_address: int = Field(
+        0,
+        ge=0,
+        description="Most sockets of one network address at each process; 0: any number, since many phones"
+        " share the address of their carrier.",
+    )
+    socket_backlog_max_bytes: int = Field(
+        1_048_576,
+        ge=65_536,
+        le=1 << 30,
+        description="What may wait to be sent to one socket; who reads more slowly has to connect again.",
+    )
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time over which sockets are closed on SIGTERM."
     )

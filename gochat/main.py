@@ -96,7 +96,11 @@ class Chat:
             )
         )
         manager: EngineManager | None = self._doorbell
-        options = EngineOptions(max_message=MAX_BYTES)
+        options = EngineOptions(
+            max_message=MAX_BYTES,
+            max_backlog=settings.socket_backlog_max_bytes,
+            max_sessions_per_address=settings.sockets_per_address or None,
+        )
         self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)
         sockets = EngineSockets(self.engine)
         roster = Roster()

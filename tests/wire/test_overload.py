@@ -47,3 +47,12 @@ def test_what_is_too_much_is_refused_and_stored_when_it_is_sent_again(narrow: Go
         assert all(error["retry_after_ms"] > 0 for error in refused)
         keys = [m["client_message_id"] for m in ann.history(cid)]
         assert sorted(keys) == sorted(payload["client_message_id"] for payload in payloads)
+
+
+def test_an_address_may_have_no_more_sockets_than_it_is_given(tmp_path: Path) -> None:
+    with (
+        GoChatServer(tmp_path, SETTINGS | {"SOCKETS_PER_ADDRESS": "2"}) as server,
+        httpx2.Client(base_url=server.url, timeout=30) as http,
+    ):
+        answers = [http.get("/socket.io/?EIO=4&transport=polling") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]

@@ -17,6 +17,7 @@ from .session import logger
 
 MAX_CALLBACKS = 1000
 """Acks that one client may owe the server; the oldest is forgotten first."""
+_SEVERAL = (list, tuple, set)
 
 
 class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
@@ -132,14 +133,14 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         members = self._members.get(namespace, {})
         if room is None:
             return members
-        rooms = self._rooms.get(namespace, {})
-        if isinstance(room, list | tuple | set):
+        if isinstance(room, _SEVERAL):
             found: dict[str, Member] = {}
             for one in room:
                 found.update(self._find(namespace, one))
             return found
-        if room in rooms:
-            return rooms[room]
+        there = self._rooms.get(namespace, {}).get(room)
+        if there is not None:
+            return there
         own = members.get(room)
         return {} if own is None else {room: own}
 

@@ -5,6 +5,7 @@ Source: the Socket.IO protocol, section "Packet encoding":
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -42,6 +43,21 @@ class Packet(NamedTuple):
 
 def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
     """Decode a client's packet (without the Engine.IO type). Raises ProtocolError."""
+    start = text.find("[")
+    digits = text[1:start]
+    if start > 0 and text[0] == "2" and len(digits) < 16 and (not digits or _is_number(digits)):
+        data = _load(text[start:], max_depth)  # what nearly every packet is
+        _check_event(data)
+        return Packet(EVENT, "/", int(digits) if digits else None, data)
+    return _decode(text, max_attachments, max_depth)
+
+
+def _is_number(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit()
+
+
+def _decode(text: str, max_attachments: int, max_depth: int) -> Packet:
+    """Decode a packet of whatever kind."""
     head = _HEAD.match(text)
     if head is None:
         raise ProtocolError("no packet")
@@ -52,9 +68,6 @@ def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
         raise ProtocolError("ack id too large")
     rest = text[head.end() :]
     data = _load(rest, max_depth) if rest else _NOTHING
-    if kind == EVENT and attachments is None:  # what nearly every packet is
-        _check_event(data)
-        return Packet(EVENT, namespace or "/", identifier, data)
     if kind >= BINARY_EVENT:
         count = int(attachments or 0)
         if not 0 < count <= max_attachments:
@@ -166,12 +179,17 @@ def encode(kind: int, namespace: str, data: Any = _NOTHING, identifier: int | No
 
 def encode_event(namespace: str, event: str, payload: bytes) -> bytes:
     """Encode an event whose one argument is JSON already."""
-    return frame(b"%b[%b,%b]" % (_head(EVENT, namespace, None), orjson.dumps(event), payload))
+    return frame(b"%b,%b]" % (_event_head(namespace, event), payload))
 
 
 def encode_ack(namespace: str, identifier: int, payload: bytes) -> bytes:
     """Encode an ack whose one argument is JSON already."""
     return frame(b"%b[%b]" % (_head(ACK, namespace, identifier), payload))
+
+
+@lru_cache(maxsize=256)
+def _event_head(namespace: str, event: str) -> bytes:
+    return b"%b[%b" % (_head(EVENT, namespace, None), orjson.dumps(event))
 
 
 def _head(kind: int, namespace: str, identifier: int | None, attachments: int = 0) -> bytes:
