@@ -25,6 +25,12 @@ QUIET = [
 Someone = Callable[..., Person]
 
 
+@pytest.fixture(scope="session")
+def serving() -> str:
+    """`gochat serve`, as people run it."""
+    return "serve"
+
+
 # For a module, not for all: while it runs, its event loop is the thread's, and no test can run another.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

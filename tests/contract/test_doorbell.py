@@ -119,17 +119,15 @@ async def test_how_many_heard_it_is_told(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize(("prefix", "keys"), [("other:0", [KEY]), ("test:0", [b"x" * 32])])
-async def test_another_deployment_is_not_heard(
-    redis: Redis, redis_url: str, prefix: str, keys: list[bytes]
-) -> None:
+async def test_another_deployment_is_not_heard(redis: Redis, prefix: str, keys: list[bytes]) -> None:
     """Neither directly nor when what it rang is played on our channel."""
-    async with bell(redis_url) as ours, bell(redis_url, prefix, keys) as theirs:
+    async with bell(redis.url) as ours, bell(redis.url, prefix, keys) as theirs:
         await ours.listen("c:1")
         _, message = theirs.doorbell._message("c:1", ring(1))
         with redis.client() as client:
             client.publish("test:0:c:1", message)
         theirs.doorbell.ring("c:1", ring(1))
-        async with bell(redis_url) as friend:
+        async with bell(redis.url) as friend:
             friend.doorbell.ring("c:1", ring(2))
             await ours.expect(ring(2))
         assert ours.heard == [ring(2)]
@@ -137,8 +135,8 @@ async def test_another_deployment_is_not_heard(
 
 
 @pytest.mark.parametrize("garbage", [b"", b"x", b"x" * 100, b'{"method": "emit", "event": "x", "data": [1]}'])
-async def test_garbage_is_dropped_and_counted(redis: Redis, redis_url: str, garbage: bytes) -> None:
-    async with bell(redis_url) as ours, bell(redis_url) as friend:
+async def test_garbage_is_dropped_and_counted(redis: Redis, garbage: bytes) -> None:
+    async with bell(redis.url) as ours, bell(redis.url) as friend:
         await ours.listen("c:1")
         with redis.client() as client:
             client.publish("test:0:c:1", garbage)
@@ -149,8 +147,8 @@ async def test_garbage_is_dropped_and_counted(redis: Redis, redis_url: str, garb
         assert ours.doorbell.forged == 2
 
 
-async def test_a_message_of_another_room_is_not_heard(redis: Redis, redis_url: str) -> None:
-    async with bell(redis_url) as ours, bell(redis_url) as friend:
+async def test_a_message_of_another_room_is_not_heard(redis: Redis) -> None:
+    async with bell(redis.url) as ours, bell(redis.url) as friend:
         await ours.listen("c:1")
         _, message = friend.doorbell._message("c:2", ring(1))
         with redis.client() as client:
@@ -167,8 +165,8 @@ async def test_a_former_key_is_still_heard(redis_url: str) -> None:
         await ours.expect(ring(1))
 
 
-async def test_a_cut_connection_hears_everything_again(redis: Redis, redis_url: str) -> None:
-    async with bell(redis_url) as one, bell(redis_url) as other:
+async def test_a_cut_connection_hears_everything_again(redis: Redis) -> None:
+    async with bell(redis.url) as one, bell(redis.url) as other:
         await other.listen("c:1")
         with redis.client() as client:
             client.client_kill_filter(_type="pubsub")
@@ -177,8 +175,8 @@ async def test_a_cut_connection_hears_everything_again(redis: Redis, redis_url: 
         await other.expect(ring(1))
 
 
-async def test_redis_that_comes_back_is_heard_again(redis: Redis, redis_url: str) -> None:
-    async with bell(redis_url) as one, bell(redis_url) as other:
+async def test_redis_that_comes_back_is_heard_again(redis: Redis) -> None:
+    async with bell(redis.url) as one, bell(redis.url) as other:
         await other.listen("c:1")
         redis.stop()
         assert await one.doorbell.check() != "ok"
@@ -191,12 +189,10 @@ async def test_redis_that_comes_back_is_heard_again(redis: Redis, redis_url: str
         assert await one.doorbell.check() == "ok"
 
 
-async def test_a_deaf_connection_is_given_up(
-    redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_deaf_connection_is_given_up(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BEAT_S", 0.1)
     monkeypatch.setattr(module, "DEAF_S", 0.5)
-    async with bell(redis_url) as one:
+    async with bell(redis.url) as one:
         redis.process.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(1)
@@ -205,7 +201,7 @@ async def test_a_deaf_connection_is_given_up(
         await one.until(lambda: one.renewals == 2)
 
 
-async def test_redis_with_a_password(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_redis_with_a_password(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("redis")
     with Redis(directory, password="sesame") as server:
         async with bell(server.url) as one, bell(server.url) as other:

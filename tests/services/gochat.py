@@ -9,6 +9,13 @@ from pathlib import Path
 from tests.services.process import Process, Server
 
 READY_PATH = "/api/v1/health/ready"
+_BIN = Path(sys.executable).parent
+
+PLAIN_ASGI = (
+    str(_BIN / "uvicorn"), "--factory", "gochat.main:create_app",
+    "--ws", "websockets-sansio", "--ws-ping-interval", "0", "--ws-per-message-deflate", "false",
+)  # fmt: skip
+"""The application under a plain ASGI server, which takes its port from UVICORN_PORT."""
 
 
 class GoChatServer(Server):
@@ -27,7 +34,7 @@ class GoChatServer(Server):
         ready_path: str = READY_PATH,
     ) -> None:
         super().__init__()
-        self._command = command or (str(Path(sys.executable).parent / "gochat"), "serve")
+        self._command = command or (str(_BIN / "gochat"), "serve")
         self.directory = directory
         self._settings = dict(settings or {})
         self._ready_path = ready_path
@@ -39,7 +46,8 @@ class GoChatServer(Server):
 
     def _launch(self, port: int) -> Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        env = inherited | self._settings | {"HOST": "127.0.0.1", "PORT": str(port)}
+        address = {"HOST": "127.0.0.1", "PORT": str(port), "UVICORN_PORT": str(port)}
+        env = inherited | self._settings | address
         process = Process(self._command, self.directory / f"server-{port}.log", env, self.directory)
         process.wait_until(lambda: self._is_ready(port), timeout=30)
         return process

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from gochat.storage.migrate import upgrade
-from tests.services.gochat import GoChatServer
+from tests.services.gochat import PLAIN_ASGI, GoChatServer
 from tests.services.mariadb import MariaDB
 from tests.services.redis import Redis
 from tests.wire.account import Account, register
@@ -16,10 +16,18 @@ SECRET = "a3f9d2c81a7b64e05c1f7d9e2b4a6c8d0"
 SETTINGS = {"LOGIN_RATE": "10000/minute", "JWT_SECRET": SECRET, "ARGON2_MEMORY_KIB": "8192"}
 
 
+@pytest.fixture(scope="session", params=["serve", "asgi"])
+def serving(request: pytest.FixtureRequest) -> str:
+    """Each way to serve the application keeps the same promises."""
+    way: str = request.param
+    return way
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoChatServer]:
+def server(serving: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoChatServer]:
     """One server on SQLite for all tests that only talk to it."""
-    with GoChatServer(tmp_path_factory.mktemp("server"), SETTINGS) as running:
+    command = PLAIN_ASGI if serving == "asgi" else None
+    with GoChatServer(tmp_path_factory.mktemp("server"), SETTINGS, command) as running:
         yield running
 
 

@@ -18,6 +18,7 @@ from tests.wire.phone import Phone, message
 
 DRAIN_S = 1
 GRACE_S = DRAIN_S + 20
+PHONES = 20
 
 
 @pytest.fixture
@@ -107,3 +108,23 @@ def test_a_phone_comes_back_by_itself(leaving: GoChatServer) -> None:
             await phone.close()
 
         asyncio.run(scene())
+
+
+def test_closes_are_spread_over_the_time_to_leave(leaving: GoChatServer) -> None:
+    with httpx2.Client(base_url=leaving.url, timeout=30) as http:
+        ann = register(http, "ann")
+
+        async def scene() -> list[int]:
+            phones = [Phone(f"ann {n}", reconnection=False) for n in range(PHONES)]
+            for phone in phones:
+                await phone.connect(leaving.url, ann.token)
+            assert await asyncio.to_thread(leaving.stop) == 0
+            told = [(await phone.expect_event("server:draining"))["retry_after_ms"] for phone in phones]
+            assert [len(list(phone.payloads("server:draining"))) for phone in phones] == [1] * PHONES
+            for phone in phones:
+                await phone.close()
+            return told
+
+        told = asyncio.run(scene())
+    assert sorted(told) == [place * DRAIN_S * 1000 // PHONES for place in range(PHONES)]
+    assert told != sorted(told), "by chance, not in the order in which they came"

@@ -14,6 +14,8 @@ from .transports import Inlet
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+GONE = {"type": "websocket.close"}
+
 
 class AsgiWebSocket:
     """One client's websocket, for as long as `run` runs."""
@@ -52,6 +54,7 @@ class AsgiWebSocket:
             pass  # the client has gone, or reads nothing and was given up
         finally:
             reader.cancel()
+            self._close = self._close or GONE  # nobody is left to be told, and the limit is over
             self.inlet.lost(self)
 
     # What the session calls
