@@ -3,8 +3,8 @@
     python -m benchmarks.transport [--quick] [--write]
 
 Measures the processor time of the server process. The ratios count: absolute times drift with the machine.
-`--write` puts the result into docs/benchmarks/transport.md. Needs cc, for the load client (load.c) and the
-floor, and node with `npm ci` done in this folder.
+`--write` puts the result into docs/benchmarks/transport.md. Needs cc, for the load clients (load.c on
+websockets, polling.c) and the floor, and node with `npm ci` done in this folder.
 """
 
 import argparse
@@ -28,7 +28,7 @@ KIB = 1024
 class Server:
     """A server process and a load client connected to it."""
 
-    def __init__(self, kind: str, programs: Path, ping_interval: float = 25.0) -> None:
+    def __init__(self, kind: str, programs: Path, client: str, ping_interval: float) -> None:
         command = {
             "node": ["node", str(HERE / "server.js"), str(int(ping_interval * 1000))],
             "floor": [str(programs / "floor")],
@@ -37,7 +37,7 @@ class Server:
         assert self.process.stdout is not None
         port = self.process.stdout.readline().strip()
         self._load = subprocess.Popen(
-            [str(programs / "load"), port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [str(programs / client), port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._clock = (~self.process.pid << 3) | 2  # the process's CPU clock: see clock_getcpuclockid(3)
         self.busiest = 0.0
@@ -87,6 +87,7 @@ class Row:
     rounds: int = 1
     kinds: tuple[str, ...] = SERVERS
     ping_interval: float = 25.0
+    client: str = "load"
     values: dict[str, float] = field(default_factory=dict)
 
 
@@ -141,9 +142,9 @@ def stalling(events: int) -> Sample:
 
 @contextmanager
 def programs() -> Iterator[Path]:
-    """Compile the load client and the floor."""
+    """Compile the load clients and the floor."""
     with tempfile.TemporaryDirectory() as directory:
-        for name in ("load", "floor"):
+        for name in ("load", "polling", "floor"):
             source, program = str(HERE / f"{name}.c"), str(Path(directory) / name)
             subprocess.run(["cc", "-O2", "-o", program, source], check=True)
         yield Path(directory)
@@ -162,6 +163,7 @@ def plan(*, quick: bool) -> Iterator[Row]:
     pairs = cost(f"pairs {k * 2000} 32", k * 2000)
     name = "pair: receive, ack, deliver"
     yield Row(name, "µs per operation", "0.6 of Node", "connect 200 100", pairs, rounds)
+    yield from polling(k, rounds, real)
     name = "connect, with CONNECT and a join"
     yield Row(name, "µs per connection", "0.5 of Node", "idle 0", connecting(500), 4, real)
     name, unit = "memory of idle connections", "KiB per connection"
@@ -175,6 +177,16 @@ def plan(*, quick: bool) -> Iterator[Row]:
     yield Row(name, "MiB more memory", "1 MiB", "connect 10 1", stalling(30_000), 1, real)
 
 
+def polling(k: int, rounds: int, kinds: tuple[str, ...]) -> Iterator[Row]:
+    """Yield what to measure on HTTP long-polling: in a room, every delivery answers a poll that waits."""
+    pairs, unit = cost(f"pairs {k * 1000} 32", k * 1000), "µs per operation"
+    name, setup, aim = "polling pair: receive, ack, deliver", "connect 200 100", "1.0 of stock"
+    yield Row(name, unit, aim, setup, pairs, rounds, kinds, client="polling")
+    deliveries, unit = cost(f"room {k * 60} 1", k * 60 * 50), "µs per delivery"
+    name, setup = "polling room of 50, 1 under way", "connect 50 1"
+    yield Row(name, unit, aim, setup, deliveries, rounds, kinds, client="polling")
+
+
 def measure(row: Row, programs: Path, wanted: list[str]) -> float:
     """Fill in a row, the servers taking turns; return the load client's largest share of a core."""
     kinds = [kind for kind in row.kinds if kind in wanted]
@@ -185,7 +197,7 @@ def measure(row: Row, programs: Path, wanted: list[str]) -> float:
 
 
 def _take_turns(row: Row, programs: Path, kinds: list[str]) -> float:
-    servers = {kind: Server(kind, programs, row.ping_interval) for kind in kinds}
+    servers = {kind: Server(kind, programs, row.client, row.ping_interval) for kind in kinds}
     samples: dict[str, list[float]] = {kind: [] for kind in servers}
     try:
         for server in servers.values():

@@ -2,7 +2,7 @@
 const http = require("node:http");
 const { Server } = require("socket.io");
 
-const server = http.createServer();
+const server = http.createServer({ keepAliveTimeout: 300_000 }); // a client waits for the other servers' turns
 const io = new Server(server, { pingInterval: Number(process.argv[2]), serveClient: false });
 
 io.use((socket, next) => (socket.handshake.auth.token === "good" ? next() : next(new Error("bad token"))));

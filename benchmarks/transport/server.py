@@ -79,6 +79,7 @@ async def main() -> None:
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,
                 lifespan="off",
+                timeout_keep_alive=300,  # a client waits while the other servers have their turns
                 access_log=False,
                 log_level="error",
             )
