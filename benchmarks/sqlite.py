@@ -17,7 +17,12 @@ from benchmarks.report import Page, circumstances, sqlite_version
 from benchmarks.stage import Stage
 from gochat.core.commands import SendMessage
 
-COUNTS = {1: (600, 200, 300), 16: (3_000, 300, 600), 256: (16_000, 500, 1_000)}
+COUNTS = {
+    1: (600, 200, 300),
+    16: (3_000, 300, 600),
+    256: (16_000, 500, 1_000),
+    1024: (24_000, 1_100, 2_000),
+}
 """By senders, how many messages each of the three sends."""
 
 

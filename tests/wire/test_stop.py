@@ -1,6 +1,7 @@
 """SIGTERM: what was accepted is acked, phones are told and come back by themselves, and the status is 0."""
 
 import asyncio
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import httpx2
 import pytest
 from socketio.exceptions import SocketIOError
 
-from tests.services.gochat import GoChatServer
+from tests.services.gochat import PLAIN_ASGI, GoChatServer
 from tests.wire.account import register
 from tests.wire.conftest import SETTINGS
 from tests.wire.phone import Phone, message
@@ -128,3 +129,29 @@ def test_closes_are_spread_over_the_time_to_leave(leaving: GoChatServer) -> None
         told = asyncio.run(scene())
     assert sorted(told) == [place * DRAIN_S * 1000 // PHONES for place in range(PHONES)]
     assert told != sorted(told), "by chance, not in the order in which they came"
+
+
+def test_under_plain_asgi_a_phone_comes_back_too(tmp_path: Path) -> None:
+    """There it is the ASGI server that closes the websockets, and that ends as it sees fit."""
+    with GoChatServer(tmp_path, SETTINGS, PLAIN_ASGI) as running, httpx2.Client(base_url=running.url) as http:
+        ann = register(http, "ann")
+        cid = ann.post("/conversations", {"kind": "group", "member_ids": []})["conversation"]["id"]
+
+        async def scene() -> None:
+            phone = Phone("ann")
+            await phone.connect(running.url, ann.token)
+            await phone.expect_ok("message:send", message(cid, "before"))
+            back = asyncio.Event()
+            phone.client.on("connect", back.set)
+            process = running.process
+            assert await asyncio.to_thread(running.stop) in {0, -signal.SIGTERM}
+            assert "Traceback" not in process.log
+            assert process.log.count("stopped") == 1
+            await asyncio.to_thread(running.start)
+            async with asyncio.timeout(30):
+                await back.wait()
+            await phone.expect_ok("message:send", message(cid, "after"))
+            await phone.close()
+
+        asyncio.run(scene())
+        assert [it["body"] for it in ann.history(cid)] == ["before", "after"]

@@ -2,10 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 
 import pytest
 
-from tests.wire.engine.conftest import Server
+from gochat.events.engine import EngineOptions
+from tests.wire.engine.conftest import OPTIONS, Server, without_uvicorns_own
 from tests.wire.engine.wire import Poller, Ws, frame, request
 
 Raw = bytearray
@@ -197,51 +200,74 @@ def witness(server: Server) -> Iterator[Ws]:
         yield ws
 
 
+PROMPT = 2
+"""Seconds in which the end comes: less than any of the server's timeouts, so that none of them brings it."""
+
+
+@contextmanager
+def one_line_at_most(server: Server) -> Iterator[None]:
+    """Whatever is sent meanwhile, one line in the log is all it comes to."""
+    before = len(server.log())
+    yield
+    told = without_uvicorns_own(server.log()[before:])
+    assert len(told.splitlines()) <= 1, told
+
+
+def test_no_timeout_is_prompt() -> None:
+    options = asdict(EngineOptions(**OPTIONS))
+    times = [value for name, value in options.items() if name.endswith(("_timeout", "_interval"))]
+    assert len(times) >= 6
+    assert min(times) > PROMPT
+
+
 def test_the_table_is_long_enough() -> None:
     assert len(CASES) >= 100
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_hostile_packets_end_the_connection(server: Server, witness: Ws, name: str) -> None:
-    with Ws(server.port).connect() as ws:
-        for packet in CASES[name]:
-            if isinstance(packet, Raw):
-                ws.raw(bytes(packet))
-            else:
-                ws.send(packet)
-        ws.expect_closed()
-    witness.expect_alive()
+    with one_line_at_most(server):
+        with Ws(server.port).connect() as ws:
+            for packet in CASES[name]:
+                if isinstance(packet, Raw):
+                    ws.raw(bytes(packet))
+                else:
+                    ws.send(packet)
+            ws.expect_closed(PROMPT)
+        witness.expect_alive()
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("socket.io")])
 def test_hostile_packets_on_polling(server: Server, witness: Ws, name: str) -> None:
     packet = CASES[name][0]
     assert isinstance(packet, str)
-    poller = Poller(server.port).connect()
-    poller.post(packet)
-    while (status := poller.poll()[0]) == 200:  # a CONNECT is judged after the POST is answered
-        pass
-    assert status == 400
-    witness.expect_alive()
+    with one_line_at_most(server):
+        poller = Poller(server.port).connect()
+        poller.post(packet)
+        while (status := poller.poll()[0]) == 200:  # a CONNECT is judged after the POST is answered
+            pass
+        assert status == 400
+        witness.expect_alive()
 
 
 @pytest.mark.parametrize(
     "first", ['42["x"]', "41", "431[]", "4", "44{}", f'451-["x",{ONE}]', "40[]", "x", b"x"]
 )
 def test_hostile_beginnings(server: Server, witness: Ws, first: str | bytes) -> None:
-    with Ws(server.port) as ws:
-        ws.open()
-        ws.send(first)
-        if first == f'451-["x",{ONE}]':
-            ws.send(b"x")
-        ws.expect_closed()
-    witness.expect_alive()
+    with one_line_at_most(server):
+        with Ws(server.port) as ws:
+            ws.open()
+            ws.send(first)
+            if first == f'451-["x",{ONE}]':
+                ws.send(b"x")
+            ws.expect_closed(PROMPT)
+        witness.expect_alive()
 
 
 def test_a_flood_of_bad_packets_is_one_line_each(server: Server, witness: Ws) -> None:
     with Ws(server.port).connect() as ws:
         ws.send("42" + "[" * 20_000)
-        ws.expect_closed()
+        ws.expect_closed(PROMPT)
     witness.expect_alive()
     assert max(len(line) for line in server.log().splitlines()) < 300
 

@@ -122,8 +122,9 @@ class Ws:
             opcode, payload = self.receive()
             assert (payload.decode() if opcode == 1 else payload) == packet
 
-    def expect_closed(self) -> int | None:
-        """Read until the end, and return the close code."""
+    def expect_closed(self, within: float = TIMEOUT) -> int | None:
+        """Read until the end, which is at most `within` seconds away, and return the close code."""
+        self.socket.settimeout(within)
         while True:
             try:
                 self.receive()
