@@ -17,7 +17,7 @@ from benchmarks.report import Page, circumstances, mariadb_version
 
 PLANS = ((2, 100), (4, 100), (8, 100), (8, 400))
 """Processes, and messages a second."""
-ROUNDS, ROUND_S, WARM_S, IDLE_S = 3, 3.0, 1.0, 10.0
+ROUNDS, ROUND_S, WARM_S, IDLE_S = 3, 2.0, 1.0, 6.0
 CROWDED = 4
 """Processes that a crowd comes to."""
 PEOPLE, EACH = 2_000, 50

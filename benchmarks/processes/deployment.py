@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a3f9d2c81a7b64e05c1f7d9e2b4a6c8d0"
 TTL_S = 3600
 SETTINGS = {"REPLICAS": "8", "JWT_SECRET": SECRET, "ACCESS_TOKEN_TTL_S": str(TTL_S), "LOG_LEVEL": "warning"}
-
+CREATED_AT_ONCE = 200
+"""Groups; the writer refuses when too much waits."""
 POLL_S = 2.4
 """Within that time every process has read what the others committed."""
 
@@ -125,8 +126,11 @@ async def converse(url: str, groups: Sequence[Sequence[UserId]]) -> list[Convers
     """Make groups, of which the first of each is the owner."""
     at_once = Limits().members_added
     async with stage.writer(url) as writer:
-        made = await asyncio.gather(*(writer.submit(group(*members[:at_once])) for members in groups))
-        ids = [it.id for it in made if isinstance(it, Conversation)]
+        ids: list[ConversationId] = []
+        for first in range(0, len(groups), CREATED_AT_ONCE):
+            some = groups[first : first + CREATED_AT_ONCE]
+            made = await asyncio.gather(*(writer.submit(group(*members[:at_once])) for members in some))
+            ids += [it.id for it in made if isinstance(it, Conversation)]
         for cid, members in zip(ids, groups, strict=True):
             for start in range(at_once, len(members), at_once):
                 more = tuple(members[start : start + at_once])
