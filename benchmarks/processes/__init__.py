@@ -93,7 +93,10 @@ async def talk(page: Page, it: Deployment, *, quick: bool) -> None:
     )
     page.say("Processor time in µs for one message; delivery to the reader in ms.")
     page.table(("processes", "load", "what", *PARTS, "all processes", "Redis", "MariaDB", "p50", "p99"), rows)
-    page.say("All processes together, beside python-socketio's (GoChat / python-socketio):")
+    page.say(
+        "All server processes together, without Redis and MariaDB, beside python-socketio's"
+        " (GoChat / python-socketio):"
+    )
     page.table(("processes", "load", "messages", "ratio", "typing", "ratio"), ratios)
     page.say("An idle process, in ms of processor time a second, with its poll, beats and heartbeats:")
     page.table(("processes", "GoChat", "python-socketio"), list(rests.values()))
