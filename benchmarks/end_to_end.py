@@ -15,7 +15,7 @@ import uvloop
 
 from benchmarks import stage
 from benchmarks.load import Load
-from benchmarks.measure import Cost, clock
+from benchmarks.measure import Cost, clock, median
 from benchmarks.phones import Crowd, Sending
 from benchmarks.report import Page, circumstances, mariadb_version
 from gochat.storage.migrate import upgrade
@@ -112,7 +112,7 @@ async def _measure(
             for name, load in loads.items():
                 some = list(islice(sendings(conversations[name], seed), count))
                 costs[name].append(await measure(load, some))
-        rows.append(_compared(what, *(Cost.median(costs[name]) for name in loads)))
+        rows.append(_compared(what, *(median(costs[name]) for name in loads)))
         print(rows[-1], flush=True)
     for crowd in crowds.values():
         crowd.close()

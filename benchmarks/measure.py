@@ -5,7 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def clock(pid: int) -> Callable[[], float]:
@@ -33,10 +38,10 @@ class Cost:
     """Milliseconds from submit to ack."""
     p99: float
 
-    @classmethod
-    def median(cls, runs: Sequence[Self]) -> Self:
-        """Of each figure by itself."""
-        values: dict[str, Any] = {
-            field.name: statistics.median(getattr(run, field.name) for run in runs) for field in fields(cls)
-        }
-        return replace(runs[0], **values)
+
+def median(runs: Sequence[T]) -> T:
+    """Of each figure of some dataclasses by itself."""
+    values: dict[str, Any] = {
+        field.name: statistics.median(getattr(run, field.name) for run in runs) for field in fields(runs[0])
+    }
+    return replace(runs[0], **values)

@@ -5,25 +5,35 @@ Source: the Engine.IO protocol, version 4, and the Socket.IO protocol, version 5
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import orjson
 
 PATIENCE_S = 30.0
+SYNC = b'420["sync",{}]'
+"""What a phone says that has nothing yet."""
 
 
 class Line(asyncio.Protocol):
-    """One websocket. `token` is what it connects with; `crowd` is told what it hears."""
+    """One websocket.
 
-    def __init__(self, crowd: "Crowd", token: str) -> None:
-        self._crowd = crowd
+    Args:
+        token: what it connects with.
+        greeting: the packet that it says once it is connected; `ready` is what its ack holds.
+        heard: called with each event, and with each later ack.
+    """
+
+    def __init__(self, token: str, greeting: bytes, heard: Callable[[bytes], None]) -> None:
         self._token = token
+        self._greeting = greeting
+        self._heard = heard
         self._transport: asyncio.Transport | None = None
         self._data = b""
         self._upgraded = False
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -34,7 +44,8 @@ class Line(asyncio.Protocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crowd.lost += 1
+        self.lost = True
+        self._fail(exc or ConnectionResetError())
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -43,7 +54,8 @@ class Line(asyncio.Protocol):
             if not end:
                 return
             if b" 101 " not in head:
-                raise ConnectionError(head.decode(errors="replace"))
+                self._fail(ConnectionError(head.decode(errors="replace")))
+                return
             self._data, self._upgraded = rest, True
         for packet in self._packets():
             self._hear(packet)
@@ -64,28 +76,28 @@ class Line(asyncio.Protocol):
 
     def _hear(self, packet: bytes) -> None:
         match packet[:2]:
-            case b"42":
-                _, delta = orjson.loads(packet[2:])
-                for message in delta.get("messages", ()):
-                    self._crowd.tick(message["client_message_id"])
-            case b"43":
-                self._answered(orjson.loads(packet[packet.index(b"[") :])[0])
+            case b"43" if not self.ready.done():
+                self._greeted(acked(packet))
+            case b"42" | b"43":
+                self._heard(packet)
             case b"40":
-                self.say(b'420["sync",{}]')
+                self.say(self._greeting)
             case b"2":
                 self.say(b"3")
             case b"44":
-                raise ConnectionRefusedError(packet)
+                self._fail(ConnectionRefusedError(packet))
             case _ if packet[:1] == b"0":
                 self.say(b"40" + orjson.dumps({"token": self._token}))
 
-    def _answered(self, ack: dict[str, dict[str, dict[str, str]]]) -> None:
-        if not ack["ok"]:
-            raise ValueError(ack)
-        if "message" in ack["data"]:
-            self._crowd.tick(ack["data"]["message"]["client_message_id"])
-        elif not self.ready.done():
-            self.ready.set_result(None)
+    def _greeted(self, ack: dict[str, Any]) -> None:
+        if ack["ok"]:
+            self.ready.set_result(ack["data"])
+        else:
+            self._fail(ValueError(ack))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(error)
 
     def say(self, packet: bytes) -> None:
         """Send a packet in one frame, masked with zeros."""
@@ -100,6 +112,19 @@ class Line(asyncio.Protocol):
         self._transport.abort()
 
 
+async def dial(port: int, token: str, greeting: bytes, heard: Callable[[bytes], None]) -> Line:
+    """A line that is ready."""
+    loop = asyncio.get_running_loop()
+    _, line = await loop.create_connection(partial(Line, token, greeting, heard), "127.0.0.1", port)
+    await asyncio.wait_for(line.ready, PATIENCE_S)
+    return line
+
+
+def acked(packet: bytes) -> Any:
+    """What an ack holds."""
+    return orjson.loads(packet[packet.index(b"[") :])[0]
+
+
 Sending = tuple[int, str, str]
 """Which line sends, the conversation, and the body."""
 
@@ -112,15 +137,11 @@ class Crowd:
         self._under_way: dict[str, tuple[list[int], asyncio.Future[None]]] = {}
         self._lines: list[Line] = []
         self._sent = 0
-        self.lost = 0
 
     async def connect(self, port: int, tokens: Sequence[str]) -> Self:
         """Connect them, one after the other; each then hears its conversations."""
-        loop = asyncio.get_running_loop()
         for token in tokens:
-            _, line = await loop.create_connection(partial(Line, self, token), "127.0.0.1", port)
-            await asyncio.wait_for(line.ready, PATIENCE_S)
-            self._lines.append(line)
+            self._lines.append(await dial(port, token, SYNC, self._hear))
         return self
 
     def send(self, sending: Sending) -> asyncio.Future[None]:
@@ -135,13 +156,29 @@ class Crowd:
         self._lines[line].say(b"42%d%b" % (self._sent, orjson.dumps(["message:send", request])))
         return future
 
-    def tick(self, key: str) -> None:
+    def _hear(self, packet: bytes) -> None:
+        if packet.startswith(b"42"):
+            _, delta = orjson.loads(packet[2:])
+            for message in delta.get("messages", ()):
+                self._tick(message["client_message_id"])
+            return
+        ack = acked(packet)
+        if not ack["ok"]:
+            raise ValueError(ack)
+        self._tick(ack["data"]["message"]["client_message_id"])
+
+    def _tick(self, key: str) -> None:
         """A message was acked, or heard by one phone."""
         left, future = self._under_way[key]
         left[0] -= 1
         if left[0] == 0:
             del self._under_way[key]
             future.set_result(None)
+
+    @property
+    def lost(self) -> int:
+        """How many have lost their connection."""
+        return sum(line.lost for line in self._lines)
 
     def close(self) -> None:
         """Hang up, all."""

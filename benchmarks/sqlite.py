@@ -11,7 +11,7 @@ import uvloop
 
 from benchmarks import stage
 from benchmarks.load import Load, Send, nothing
-from benchmarks.measure import Cost
+from benchmarks.measure import Cost, median
 from benchmarks.naive import PlainTransactionEach, TransactionEach
 from benchmarks.report import Page, circumstances, sqlite_version
 from benchmarks.stage import Stage
@@ -58,7 +58,7 @@ async def _measure(page: Page, built: Stage, repeats: int) -> None:
                         into.append(
                             await load.closed(list(islice(built.sends(hot=hot, seed=n), count)), senders)
                         )
-                rows.append(_compared("hot" if hot else "many", senders, *map(Cost.median, costs)))
+                rows.append(_compared("hot" if hot else "many", senders, *map(median, costs)))
                 print(rows[-1], flush=True)
     model.close()
     plain.close()

@@ -8,7 +8,7 @@ import uvloop
 
 from benchmarks import stage
 from benchmarks.load import Load, Send, nothing
-from benchmarks.measure import Cost, clock
+from benchmarks.measure import Cost, clock, median
 from benchmarks.naive import TransactionEach
 from benchmarks.report import Page, circumstances, mariadb_version
 from benchmarks.stage import Stage
@@ -69,7 +69,7 @@ async def closed_loop(
                 for load, count, into in zip((ours, naive), counts, costs, strict=True):
                     commands = list(islice(built.sends(hot=hot, seed=n), count))
                     into.append(await load.closed(commands, senders))
-            mine, other = map(Cost.median, costs)
+            mine, other = map(median, costs)
             rows.append(_compared("hot" if hot else "many", senders, mine, other))
             print(rows[-1], flush=True)
     page.say("## Senders in a closed loop\n\nEach has one message under way. GoChat / SQLModel.")
@@ -111,7 +111,7 @@ async def _offered(page: Page, built: Stage, ours: Load[SendMessage], repeats: i
             for n in range(repeats):
                 commands = list(islice(built.sends(hot=hot, seed=n), rate * OFFERED_S))
                 costs.append(await ours.offered(commands, rate))
-            cost = Cost.median(costs)
+            cost = median(costs)
             rows.append(
                 (
                     "hot" if hot else "many",

@@ -77,11 +77,11 @@ class PasswordLogins:
 
     async def refresh(self, refresh_token: str) -> LoggedIn:
         """Exchange a refresh token for fresh tokens."""
-        session_id = self._tokens.read_refresh(refresh_token)
-        fresh = self._tokens.refresh(session_id)
+        session_id, jti = self._tokens.read_refresh(refresh_token)
+        fresh = self._tokens.refresh(session_id, after=jti)
         try:
             session = await self._accounts.rotate(
-                session_id, _hash(refresh_token), _hash(fresh), self._clock(), self._refresh_end()
+                session_id, self._hash(refresh_token), self._hash(fresh), self._clock(), self._refresh_end()
             )
         except SessionRevoked:
             await self._tell_revoked(session_id)
@@ -111,7 +111,7 @@ class PasswordLogins:
         now = self._clock()
         session = Session(new_id(), user.id, device, created_at=now, last_seen_at=now)
         token = self._tokens.refresh(session.id)
-        await self._accounts.add_session(session, _hash(token), self._refresh_end())
+        await self._accounts.add_session(session, self._hash(token), self._refresh_end())
         return self._logged_in(user, session, token)
 
     def _logged_in(self, user: User, session: Session, refresh_token: str) -> LoggedIn:
@@ -126,7 +126,7 @@ class PasswordLogins:
     def _refresh_end(self) -> Millis:
         return self._clock() + self._tokens.refresh_ttl_s * 1000
 
-
-def _hash(refresh_token: str) -> bytes:
-    """32 bytes, all that is stored of a token: it is random, so a plain hash keeps it secret."""
-    return hashlib.sha256(refresh_token.encode()).digest()
+    def _hash(self, refresh_token: str) -> bytes:
+        """32 bytes, all that is stored of a token: its `jti` can't be guessed, so a plain hash will do."""
+        _, jti = self._tokens.read_refresh(refresh_token)
+        return hashlib.sha256(jti.encode()).digest()

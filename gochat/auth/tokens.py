@@ -4,6 +4,8 @@ PyJWT checks the signature and that the claims are there; the rest is checked he
 time as text, a life of any length, and tokens and keys of any size (advice of RFC 8725).
 """
 
+import base64
+import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -57,9 +59,14 @@ class Tokens:
         """A fresh access token."""
         return self._sign("access", {"sub": id_out(user_id), "sid": id_out(session_id)})
 
-    def refresh(self, session_id: SessionId) -> str:
-        """A fresh refresh token, unlike every other: `jti` is random."""
-        return self._sign("refresh", {"sid": id_out(session_id), "jti": secrets.token_urlsafe(16)})
+    def refresh(self, session_id: SessionId, after: str | None = None) -> str:
+        """A refresh token: the first of a session, unlike every other, or the one that comes after another.
+
+        `after` another's `jti` always comes the same one: so whoever asks again, because no answer came, or
+        twice at once, is answered alike. Without our key nobody can tell what it will be.
+        """
+        jti = secrets.token_urlsafe(16) if after is None else self._successor(after)
+        return self._sign("refresh", {"sid": id_out(session_id), "jti": jti})
 
     def read_access(self, token: str, *, allow_expired: bool = False) -> Identity:
         """Who an access token speaks for; whether its session is alive is not asked here.
@@ -74,18 +81,26 @@ class Tokens:
             raise TokenExpired
         return identity
 
-    def read_refresh(self, token: str) -> SessionId:
-        """Which session a refresh token goes on with; whether it was used before is not asked here.
+    def read_refresh(self, token: str) -> tuple[SessionId, str]:
+        """Which session a refresh token goes on with, and its `jti`, which tells it from the others.
+
+        Whether it was used before is not asked here.
 
         Raises:
             TokenInvalid: not ours, or an access token.
             TokenExpired: genuine, but its time has passed.
         """
         claims, expires_at = self._verify(token, "refresh", ("sid", "jti"))
-        session_id = _id(claims, "sid")
+        session_id, jti = _id(claims, "sid"), claims["jti"]
+        if not isinstance(jti, str):
+            raise TokenInvalid
         if expires_at <= self._clock():
             raise TokenExpired
-        return session_id
+        return session_id, jti
+
+    def _successor(self, jti: str) -> str:
+        mac = hmac.digest(self._keys[0], b"gochat refresh " + jti.encode(), "sha256")
+        return base64.urlsafe_b64encode(mac[:16]).rstrip(b"=").decode()
 
     def _sign(self, kind: _Kind, claims: dict[str, str]) -> str:
         now_s = self._clock() // 1000

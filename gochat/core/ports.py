@@ -264,8 +264,8 @@ class Accounts(Protocol):
     ) -> Session:
         """Replace a session's refresh token, given and stored as 32-byte hashes, in one transaction.
 
-        The old one was genuine when it was issued. A token used twice revokes its session, except within
-        30 s of its first use: a phone whose answer got lost asks again.
+        The old one was genuine when it was issued. It may be used again until its successor is used: a phone
+        whose answer got lost asks again, whenever that is. Used after that, it revokes its session.
 
         Raises:
             TokenInvalid: no such session.

@@ -20,9 +20,6 @@ from gochat.core.ports import Account
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
 
-REPEAT_WITHIN = 30_000
-"""Milliseconds in which a refresh token may be used again by a phone that did not get the answer."""
-
 _USER = "id, username, display_name, avatar_url, about"
 _SESSION = (
     "id, user_id, device_name, device_platform, device_app_version, created_at, last_seen_at, revoked_at"
@@ -42,7 +39,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)
 """
 _GET_SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = ?"
 _LOCK_SESSION = f"""
-SELECT refresh_hash, previous_hash, rotated_at, expires_at, {_SESSION} FROM sessions WHERE id = ?
+SELECT refresh_hash, previous_hash, expires_at, {_SESSION} FROM sessions WHERE id = ?
 """
 _ROTATE = """
 UPDATE sessions SET refresh_hash = ?, previous_hash = ?, rotated_at = ?, last_seen_at = ?, expires_at = ?
@@ -144,18 +141,17 @@ def _rotate(
     found = fetch(connection, _LOCK_SESSION + dialect(connection).for_update, session_id)
     if not found:
         return TokenInvalid()
-    current, previous, rotated_at, expired_at, *row = found[0]
+    current, previous, expired_at, *row = found[0]
     session = _session(row)
     if session.revoked_at is not None:
         return SessionRevoked()
     if expired_at <= now:
         return TokenExpired()
-    if old == current:
-        rotated_at = now
-    elif old != previous or now - rotated_at > REPEAT_WITHIN:
+    # The one before has a successor that was never used: its answer may have got lost, however long ago.
+    if old not in (current, previous):
         run(connection, _REVOKE, now, session_id)
         return SessionRevoked()
-    run(connection, _ROTATE, new, old, rotated_at, now, expires_at, session_id)
+    run(connection, _ROTATE, new, old, now, now, expires_at, session_id)
     return _session((*row[:6], now, None))
 
 

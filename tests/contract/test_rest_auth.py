@@ -115,8 +115,8 @@ async def test_a_phone_whose_answer_got_lost_refreshes_again(rest: Rest) -> None
     ann = await register(rest, "ann")
     lost = await rest.ok("POST", "/auth/refresh", {"refresh_token": ann.tokens["refresh_token"]})
     found = await rest.ok("POST", "/auth/refresh", {"refresh_token": ann.tokens["refresh_token"]})
-    assert found["refresh_token"] != lost["refresh_token"]
-    await rest.ok("POST", "/auth/refresh", {"refresh_token": found["refresh_token"]})
+    for either in (lost, found):
+        await rest.ok("POST", "/auth/refresh", {"refresh_token": either["refresh_token"]})
 
 
 async def test_a_refresh_token_from_long_ago_ends_the_session(rest: Rest) -> None:

@@ -64,11 +64,19 @@ def test_access_token_is_read_back(tokens: Tokens) -> None:
 
 
 def test_refresh_token_is_read_back(tokens: Tokens) -> None:
-    assert tokens.read_refresh(tokens.refresh(SESSION)) == SESSION
+    assert tokens.read_refresh(tokens.refresh(SESSION))[0] == SESSION
 
 
 def test_no_two_refresh_tokens_are_alike(tokens: Tokens) -> None:
     assert tokens.refresh(SESSION) != tokens.refresh(SESSION)
+
+
+def test_after_a_refresh_token_comes_always_the_same_one(tokens: Tokens) -> None:
+    _, first = tokens.read_refresh(tokens.refresh(SESSION))
+    (_, second), (_, again) = (tokens.read_refresh(tokens.refresh(SESSION, after=first)) for _ in range(2))
+    _, third = tokens.read_refresh(tokens.refresh(SESSION, after=second))
+    assert second == again
+    assert len({first, second, third}) == 3
 
 
 def test_the_genuine_claims_are_accepted(tokens: Tokens) -> None:
