@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ T = TypeVar("T", bound="DataclassInstance")
 def clock(pid: int) -> Callable[[], float]:
     """Tells the processor time that a process has used, user and kernel, over all its threads, in seconds."""
     return partial(time.clock_gettime, (~pid << 3) | 2)  # see clock_getcpuclockid(3)
+
+
+def resident(pid: int) -> int:
+    """A process's resident memory in KiB (proc(5))."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

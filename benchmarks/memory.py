@@ -11,6 +11,7 @@ import uvloop
 
 from benchmarks import stage
 from benchmarks.end_to_end import SETTINGS
+from benchmarks.measure import resident
 from benchmarks.phones import Crowd
 from benchmarks.report import Page, circumstances, mariadb_version
 from gochat.storage.migrate import upgrade
@@ -76,8 +77,3 @@ async def _held(ours: GoChatServer, tokens: Sequence[str]) -> float:
             raise ConnectionError(f"{crowd.lost} connections were lost")
         crowd.close()
     return held
-
-
-def resident(pid: int) -> int:
-    """A process's resident memory in KiB (proc(5))."""
-    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])

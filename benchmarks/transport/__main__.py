@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.measure import resident
+
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/benchmarks/transport.md"
 SERVERS = ("stock", "node", "engine", "floor")
@@ -63,8 +65,7 @@ class Server:
 
     def memory(self) -> int:
         """Return the server's resident memory in bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) * KIB
+        return resident(self.process.pid) * KIB
 
     def close(self) -> None:
         for process in (self._load, self.process):

@@ -78,10 +78,10 @@ class PasswordLogins:
     async def refresh(self, refresh_token: str) -> LoggedIn:
         """Exchange a refresh token for fresh tokens."""
         session_id, jti = self._tokens.read_refresh(refresh_token)
-        fresh = self._tokens.refresh(session_id, after=jti)
+        following = self._tokens.next_jti(jti)
         try:
             session = await self._accounts.rotate(
-                session_id, self._hash(refresh_token), self._hash(fresh), self._clock(), self._refresh_end()
+                session_id, _hash(jti), _hash(following), self._clock(), self._refresh_end()
             )
         except SessionRevoked:
             await self._tell_revoked(session_id)
@@ -89,7 +89,7 @@ class PasswordLogins:
         users = await self._accounts.users((session.user_id,))
         if not users:
             raise TokenInvalid
-        return self._logged_in(users[0], session, fresh)
+        return self._logged_in(users[0], session, following)
 
     async def logout(self, identity: Identity) -> None:
         """End a session."""
@@ -110,23 +110,23 @@ class PasswordLogins:
     async def _begin(self, user: User, device: Device) -> LoggedIn:
         now = self._clock()
         session = Session(new_id(), user.id, device, created_at=now, last_seen_at=now)
-        token = self._tokens.refresh(session.id)
-        await self._accounts.add_session(session, self._hash(token), self._refresh_end())
-        return self._logged_in(user, session, token)
+        jti = self._tokens.first_jti()
+        await self._accounts.add_session(session, _hash(jti), self._refresh_end())
+        return self._logged_in(user, session, jti)
 
-    def _logged_in(self, user: User, session: Session, refresh_token: str) -> LoggedIn:
+    def _logged_in(self, user: User, session: Session, jti: str) -> LoggedIn:
         return LoggedIn(
             user=user,
             session=session,
             access_token=self._tokens.access(user.id, session.id),
-            refresh_token=refresh_token,
+            refresh_token=self._tokens.refresh(session.id, jti),
             expires_in=self._tokens.access_ttl_s,
         )
 
     def _refresh_end(self) -> Millis:
         return self._clock() + self._tokens.refresh_ttl_s * 1000
 
-    def _hash(self, refresh_token: str) -> bytes:
-        """32 bytes, all that is stored of a token: its `jti` can't be guessed, so a plain hash will do."""
-        _, jti = self._tokens.read_refresh(refresh_token)
-        return hashlib.sha256(jti.encode()).digest()
+
+def _hash(jti: str) -> bytes:
+    """32 bytes, all that is stored of a refresh token. Nobody can guess it: a plain hash keeps it secret."""
+    return hashlib.sha256(jti.encode()).digest()

@@ -59,14 +59,23 @@ class Tokens:
         """A fresh access token."""
         return self._sign("access", {"sub": id_out(user_id), "sid": id_out(session_id)})
 
-    def refresh(self, session_id: SessionId, after: str | None = None) -> str:
-        """A refresh token: the first of a session, unlike every other, or the one that comes after another.
-
-        `after` another's `jti` always comes the same one: so whoever asks again, because no answer came, or
-        twice at once, is answered alike. Without our key nobody can tell what it will be.
-        """
-        jti = secrets.token_urlsafe(16) if after is None else self._successor(after)
+    def refresh(self, session_id: SessionId, jti: str) -> str:
+        """A refresh token; `jti` tells it from the others of its session."""
         return self._sign("refresh", {"sid": id_out(session_id), "jti": jti})
+
+    @staticmethod
+    def first_jti() -> str:
+        """Of a session's first refresh token: unlike every other."""
+        return secrets.token_urlsafe(16)
+
+    def next_jti(self, jti: str) -> str:
+        """Of the refresh token after another: always the same one after the same.
+
+        So whoever asks again, because no answer came, or twice at once, is answered alike. Without our key
+        nobody can tell what it will be.
+        """
+        mac = hmac.digest(self._keys[0], b"gochat refresh " + jti.encode(), "sha256")
+        return base64.urlsafe_b64encode(mac[:16]).rstrip(b"=").decode()
 
     def read_access(self, token: str, *, allow_expired: bool = False) -> Identity:
         """Who an access token speaks for; whether its session is alive is not asked here.
@@ -97,10 +106,6 @@ class Tokens:
         if expires_at <= self._clock():
             raise TokenExpired
         return session_id, jti
-
-    def _successor(self, jti: str) -> str:
-        mac = hmac.digest(self._keys[0], b"gochat refresh " + jti.encode(), "sha256")
-        return base64.urlsafe_b64encode(mac[:16]).rstrip(b"=").decode()
 
     def _sign(self, kind: _Kind, claims: dict[str, str]) -> str:
         now_s = self._clock() // 1000
