@@ -1,6 +1,6 @@
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -11,6 +11,7 @@ from tests.faults import dies_before_publishing
 from tests.services.gochat import GoChatServer
 from tests.services.redis import Redis
 from tests.wire.account import Account, register
+from tests.wire.phone import Phone
 
 SETTINGS = {"REPLICAS": "2", "JWT_SECRET": "k" * 16 + "3f9d2c81a7b64e05", "LOGIN_RATE": "1000/minute"}
 
@@ -42,3 +43,15 @@ def place(mariadb_url: str, redis: Redis, tmp_path: Path) -> Iterator[Place]:
         servers = [stack.enter_context(server) for server in (first, GoChatServer(tmp_path, settings))]
         clients = [stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in servers]
         yield Place(servers, clients, redis)
+
+
+@asynccontextmanager
+async def phone(place: Place, name: str, server: int) -> AsyncIterator[Phone]:
+    """A phone of that user at that server, which has been told what it hears."""
+    it = Phone(name)
+    await it.connect(place.urls[server], getattr(place, name).token)
+    await it.expect_ok("sync", {})
+    try:
+        yield it
+    finally:
+        await it.close()

@@ -1,32 +1,17 @@
 """A process hears a conversation on Redis while a member is connected to it, and no longer."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from gochat.contract.ids import id_in
 from gochat.events.sockets import conversation_room
-from tests.faults.conftest import Place
-from tests.wire.phone import Phone
+from tests.faults.conftest import Place, phone
 
 pytestmark = pytest.mark.timeout(120)
 
 CHANNELS = "gochat:0:"
 """REDIS_PREFIX, unless set, and the number of the database."""
-
-
-@asynccontextmanager
-async def phone(place: Place, name: str, server: int) -> AsyncIterator[Phone]:
-    """A phone of that user at that server, which has been told what it hears."""
-    it = Phone(name)
-    await it.connect(place.urls[server], getattr(place, name).token)
-    await it.expect_ok("sync", {})
-    try:
-        yield it
-    finally:
-        await it.close()
 
 
 async def test_processes_hear_what_their_members_need(place: Place) -> None:

@@ -1,28 +1,14 @@
 """Presence over two processes: coming, going, several devices, strangers, and a process that dies."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Place
+from tests.faults.conftest import Place, phone
 from tests.wire.phone import Phone
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@asynccontextmanager
-async def phone(place: Place, name: str, server: int) -> AsyncIterator[Phone]:
-    """A phone of that user, at that server."""
-    it = Phone(name)
-    await it.connect(place.urls[server], getattr(place, name).token)
-    await it.expect_ok("sync", {})
-    try:
-        yield it
-    finally:
-        await it.close()
 
 
 async def watch(it: Phone, *user_ids: str) -> list[Any]:
