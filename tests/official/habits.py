@@ -59,7 +59,8 @@ class Habits:
         assert (await b.expect_event("message:created"))["messages"] == [sent]
         back = (await b.expect_ok("message:send", message(direct, UNICODE[::-1])))["message"]
         await a.expect_event("message:created", lambda delta: delta["messages"] == [back])
-        assert [payload["revision"] for _, payload in a.heard] == [2, 3]
+        # That the conversation was made just before may be told once more: phones drop what they have.
+        assert [payload["revision"] for _, payload in a.heard if payload["revision"] > 1] == [2, 3]
         await b.close()
 
     async def test_upgrades(self, phones: Phones, server: GoChatServer, ann: Account) -> None:

@@ -179,12 +179,7 @@ async def _suffer(fault: Fault, cluster: Cluster, report: Report, users: Sequenc
 
 async def _lag(cluster: Cluster, users: Sequence[User]) -> list[tuple[str, str]]:
     """Who, online since now, does not have within ten seconds what there is now, and where."""
-    rows = await asyncio.to_thread(
-        cluster.sql,
-        "SELECT m.user_id, c.id, c.revision FROM members m JOIN conversations c ON c.id = m.conversation_id"
-        " WHERE m.active = 1",
-    )
-    there = [(id_out(int(str(u))), id_out(int(str(c))), int(str(r))) for u, c, r in rows]
+    there = await _there(cluster)
     phones = {user.phone.store.user_id: user.phone for user in users}
     deadline = time.monotonic() + HEAL_S
     while True:
@@ -193,8 +188,22 @@ async def _lag(cluster: Cluster, users: Sequence[User]) -> list[tuple[str, str]]
         if not there:
             return []
         if time.monotonic() > deadline:
-            return [(user_id, cid) for user_id, cid, _ in there]
+            break
         await asyncio.sleep(POLL_S)
+    # Who was removed before he ever heard that he was in is not told that he is out.
+    still = {(user_id, cid) for user_id, cid, _ in await _there(cluster)}
+    lagging = [(user_id, cid) for user_id, cid, _ in there]
+    return [it for it in lagging if it in still or phones[it[0]].store.revision(it[1])]
+
+
+async def _there(cluster: Cluster) -> list[tuple[str, str, int]]:
+    """Who is a member, of which conversation, and its revision."""
+    rows = await asyncio.to_thread(
+        cluster.sql,
+        "SELECT m.user_id, c.id, c.revision FROM members m JOIN conversations c ON c.id = m.conversation_id"
+        " WHERE m.active = 1",
+    )
+    return [(id_out(int(str(u))), id_out(int(str(c))), int(str(r))) for u, c, r in rows]
 
 
 async def _wait(done: Callable[[], bool], seconds: float) -> None:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiohttp
 import socketio
 
 from tests.contract.schema import validate_ack, validate_event
@@ -20,13 +21,21 @@ class Phone:
         self.name = name
         self.heard: list[tuple[str, Any]] = []
         self.refusals: list[Any] = []
-        self.client = socketio.AsyncClient(**{"reconnection_delay": 0.1, **options})
+        self._sessions: list[aiohttp.ClientSession] = []
+        self.client = socketio.AsyncClient(
+            **{"reconnection_delay": 0.1, "http_session": self._open_session, **options}
+        )
         self.connects = 0
         self.client.on("*", self._hear)
         self.client.on("connect", self._connected)
         self.client.on("connect_error", self.refusals.append)
         self._strict = strict
         self._news = asyncio.Event()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        self._sessions = [it for it in self._sessions if not it.closed]
+        self._sessions.append(session := aiohttp.ClientSession())
+        return session
 
     def _hear(self, event: str, payload: Any) -> None:
         self.heard.append((event, payload))
@@ -102,11 +111,11 @@ class Phone:
         return acks
 
     async def close(self) -> None:
-        """Disconnect, and close what the library leaves open after a refusal."""
+        """Disconnect, or stop coming back; close what the library leaves open when it fails to."""
+        await self.client.shutdown()
         await self.client.disconnect()
-        http = self.client.eio.http
-        if http is not None and not http.closed:
-            await http.close()
+        for session in self._sessions:
+            await session.close()
 
 
 def message(cid: str, body: str, key: str | None = None) -> dict[str, Any]:
