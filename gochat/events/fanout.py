@@ -13,7 +13,7 @@ import structlog
 
 from gochat.contract.encode import delta_out, me_delta_out
 from gochat.contract.ids import id_out
-from gochat.core.delta import Change, Committed, MeChange, Why
+from gochat.core.delta import Change, Committed, Delta, MeChange, Why
 from gochat.core.errors import ChatError, NotFound, SessionRevoked
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports import ChangeLog, Reader
@@ -121,8 +121,7 @@ class Fanout:
             self._own.learn(user_id, revision)
         for user_id in own if memberships else ():
             for membership in (await self._reader.memberships(user_id)).conversations:
-                if membership.conversation_id not in self._conversations:
-                    self._receive(_joined(membership, user_id))
+                self._receive(_joined(membership, user_id))
         return True
 
     # ---- sockets that come and go
@@ -182,6 +181,8 @@ class Fanout:
                 return
             self._open(cid, notice.since)
             self._spawn(self._catch_up([cid]))
+        if notice.joined and self._conversations.revision(cid) > notice.since:
+            self._welcome_late(notice)
         self._conversations.offer(cid, notice)
 
     def _open(self, cid: ConversationId, revision: int) -> None:
@@ -241,48 +242,72 @@ class Fanout:
         told: list[str] = []
         for connection in self._admitted(notice.joined):
             connection.left -= {cid}
-            self._sockets.enter(connection.sid, conversation_room(cid))
             if notice.since > 0 or notice.apart:
                 told.append(connection.sid)
-                self._visibility.hold(cid, connection.sid)
-                self._spawn(self._tell(connection, notice, None))
+                self._let_in(connection, notice)
+            else:
+                self._sockets.enter(connection.sid, conversation_room(cid))
         return told
+
+    def _welcome_late(self, notice: Notice) -> None:
+        """Another member came, so the conversation is heard here, from after this: who joined enters now.
+
+        He may be gone again; that is read.
+        """
+        members = self._sockets.members(conversation_room(notice.conversation_id))
+        for connection in self._admitted(notice.joined):
+            if connection.sid not in members:
+                self._let_in(connection, notice)
+
+    def _let_in(self, connection: Connection, notice: Notice) -> None:
+        """A newcomer enters, and is told the conversation whole; what comes meanwhile is held for him."""
+        cid, sid = notice.conversation_id, connection.sid
+        self._sockets.enter(sid, conversation_room(cid))
+        self._spawn(self._tell_whole(connection, notice, self._visibility.hold(cid, sid)))
 
     def _tell_own(self, notice: Notice, told: Collection[str]) -> list[str]:
         """Those whose own row is shown to no other, but to those who are told by themselves already."""
         connections = [it for it in self._admitted(notice.own) if it.sid not in told]
         for connection in connections:
-            self._spawn(self._tell(connection, notice, notice.since))
+            self._spawn(self._tell_changes(connection, notice))
         return [connection.sid for connection in connections]
 
-    async def _tell(self, connection: Connection, notice: Notice, since: int | None) -> None:
-        """One socket by itself: what its user may see, after `since`.
+    async def _tell_whole(self, connection: Connection, notice: Notice, held: list[Notice]) -> None:
+        """With `gap`, for what his phone kept from before. If he is no member any more he leaves again."""
+        cid, sid = notice.conversation_id, connection.sid
+        delta = await self._read_for(connection, cid, None)
+        if not self._visibility.holds(cid, sid, held):
+            return
+        if delta is None:
+            self._sockets.leave(sid, conversation_room(cid))
+            self._visibility.show_from(cid, sid, 1)
+            self._forget_if_empty(cid)
+            return
+        assert delta.me is not None  # an answer for one user has it
+        self._sockets.broadcast(notice.event, orjson.dumps(delta_out(replace(delta, gap=True))), sid)
+        self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
 
-        None: the conversation from 0, to a newcomer; with `gap`, for what his phone kept from before. He is
-        in the room already: what comes meanwhile is held for him, so that none is missed.
-        """
-        cid = notice.conversation_id
+    async def _tell_changes(self, connection: Connection, notice: Notice) -> None:
+        delta = await self._read_for(connection, notice.conversation_id, notice.since)
+        if delta is not None:
+            self._sockets.broadcast(notice.event, orjson.dumps(delta_out(delta)), connection.sid)
+
+    async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
+        """What its user may see, after `since`, or whole; None: he is no member, or the socket went."""
         while self._roster.get(connection.sid) is connection:
             try:
                 async with self._telling:
-                    delta = await self._reader.changes(connection.user_id, cid, since)
+                    return await self._reader.changes(connection.user_id, cid, since)
             except NotFound:
-                return
+                return None
             except ChatError as error:
                 log.warning("telling_failed", conversation=cid, code=error.code)
                 await asyncio.sleep(RETRY_S)
-                continue
             except Exception:
                 log.exception("telling_failed", conversation=cid)
                 self._sockets.evict(connection.sid)  # it comes back, and asks
-                return
-            assert delta.me is not None  # an answer for one user has it
-            told = orjson.dumps(delta_out(replace(delta, gap=delta.gap or since is None)))
-            self._sockets.broadcast(notice.event, told, connection.sid)
-            if since is None:
-                visible_from = delta.me.visible_from_seq
-                self._visibility.release(cid, connection.sid, visible_from, delta.revision)
-            return
+                return None
+        return None
 
     def _farewell(self, notice: Notice) -> None:
         cid = notice.conversation_id

@@ -51,6 +51,10 @@ class Gates(Generic[K, E]):
         """How far each log was handed on."""
         return {key: gate.revision for key, gate in self._gates.items()}
 
+    def revision(self, key: K) -> int:
+        """How far a log that is heard was handed on."""
+        return self._gates[key].revision
+
     def open(self, key: K, revision: int) -> None:
         """Begin to hear a log, from after that revision."""
         self._gates[key] = Gate(revision)

@@ -31,9 +31,18 @@ class Visibility:
         elif cid in self._hidden:
             self._hidden[cid].pop(sid, None)
 
-    def hold(self, cid: ConversationId, sid: str) -> None:
-        """Keep what comes until the socket was told the conversation whole, and it is known what it sees."""
-        self._held.setdefault(cid, {})[sid] = []
+    def hold(self, cid: ConversationId, sid: str) -> list[Notice]:
+        """Keep what comes until the socket was told the conversation whole, and it is known what it sees.
+
+        Returns:
+            What is kept; `holds` tells whether it still is.
+        """
+        held = self._held.setdefault(cid, {})[sid] = []
+        return held
+
+    def holds(self, cid: ConversationId, sid: str, held: list[Notice]) -> bool:
+        """Whether that is still kept for it: it was neither told nor removed, nor did it come again."""
+        return self._held.get(cid, {}).get(sid) is held
 
     def release(self, cid: ConversationId, sid: str, seq: int, revision: int) -> None:
         """It was told all up to that revision: send what came after, without messages from before `seq`."""

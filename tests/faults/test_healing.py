@@ -19,6 +19,9 @@ from tests.wire.phone import Phone, message
 pytestmark = pytest.mark.timeout(120)
 
 
+ROUNDS = 3
+
+
 @asynccontextmanager
 async def phones(place: Place) -> AsyncIterator[tuple[Phone, Phone]]:
     ann, ben = Phone("ann"), Phone("ben")
@@ -49,6 +52,12 @@ async def expect_seq(phone: Phone, seq: int) -> None:
 def seqs(phone: Phone) -> list[int]:
     """Of all messages heard, in that order."""
     return [message["seq"] for _, delta in phone.heard for message in delta.get("messages", ())]
+
+
+def heard_in(phone: Phone, cid: str) -> list[str]:
+    """The bodies of what it heard in a conversation."""
+    deltas = [delta for _, delta in phone.heard if delta.get("conversation_id") == cid]
+    return [message["body"] for delta in deltas for message in delta.get("messages", ())]
 
 
 def check_chain(phone: Phone, cid: str) -> None:
@@ -144,6 +153,30 @@ async def test_membership_and_own_changes_are_heard_without_redis(place: Place) 
             await second.close()
     finally:
         restart(place.redis)
+
+
+async def test_who_joined_is_told_though_another_member_came_before_the_log_was_read(place: Place) -> None:
+    """Eve's coming opens the conversation at Ben's process as it is now; Ben is there already."""
+    async with phones(place) as (ann, ben):
+        stop(place.redis)
+        try:
+            for n in range(ROUNDS):
+                people = [place.ben.id, place.eve.id]
+                group: dict[str, Any] = {"kind": "group", "title": f"{n}", "member_ids": people}
+                cid = (await ann.expect_ok("conversation:create", group))["conversation"]["id"]
+                await ann.expect_ok("message:send", message(cid, "first"))
+                eve = Phone("eve")
+                await eve.connect(place.urls[1], place.eve.token)
+                await eve.expect_ok("sync", {})
+                await ann.expect_ok("message:send", message(cid, "second"))
+                for phone, bodies in ((eve, {"second"}), (ben, {"first", "second"})):
+                    async with asyncio.timeout(10):
+                        while not bodies <= set(heard_in(phone, cid)):
+                            await phone.expect_news()
+                await eve.close()
+        finally:
+            restart(place.redis)
+        assert ben.connects == 1
 
 
 async def test_a_revoked_session_ends_everywhere_without_redis(place: Place) -> None:

@@ -11,11 +11,14 @@ import orjson
 from gochat.contract.encode import delta_out
 from gochat.contract.ids import id_out
 from gochat.core.delta import Change, Committed, Delta, Why
+from gochat.core.errors import NotFound
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
 from gochat.core.ports import ChangeLog, Identity, Reader
+from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.connection import Connection, Roster
 from gochat.events.doorbell import NoDoorbell
 from gochat.events.fanout import Fanout
+from gochat.events.sockets import conversation_room
 from tests.phone.store import Store
 
 CID, ANN, BEN = 1, 2, 3
@@ -60,6 +63,7 @@ class Database:
     def __init__(self) -> None:
         self.revision = 0
         self.messages: list[Message] = []
+        self.members = {ANN, BEN}
         self.may_read = asyncio.Event()
 
     def send(self) -> Change:
@@ -102,7 +106,12 @@ class Database:
     async def changes(self, user_id: int, conversation_id: ConversationId, since: int | None) -> Delta:
         whole = self.whole()
         await self.may_read.wait()
+        if user_id not in self.members:
+            raise NotFound
         return whole
+
+    async def memberships(self, user_id: int) -> Memberships:
+        return Memberships(0, (Membership(CID, self.revision, 1),))
 
     async def revisions(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
         return {}
@@ -128,4 +137,51 @@ async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
     held = store.conversations[id_out(CID)]
     assert sorted(held.messages) == [1, 2, 3, 4]
     assert all(before["revision"] == after["since"] for before, after in pairwise(sockets.heard))
+    fanout.close()
+
+
+async def test_who_joined_before_another_member_came_is_told_late() -> None:
+    """Ann's socket opens the conversation at its revision of now, while Ben's joining is still to be read."""
+    sockets, database, roster = Sockets(), Database(), Roster()
+    fanout = Fanout(sockets, roster, cast(Reader, database), cast(ChangeLog, database), NoDoorbell())
+    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    database.send()
+    joined = database.add_ben()
+    database.send()
+    ann = Connection("ann's", Identity(ANN, 2, 0), admitted=True)
+    roster.add(ann)
+    await fanout.attach(ann)
+    span = (joined.delta.since, joined.delta.revision)
+    fanout.learn([Batch(1, 1, {CID: span}, {}, {CID: (BEN,)})])
+    fanout.publish(Committed((database.send(),)))
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    fanout.publish(Committed((database.send(),)))
+    fanout.learn([Batch(1, 1, {CID: span}, {}, {CID: (BEN,)})])
+    await asyncio.sleep(0)
+    store = Store(id_out(BEN))
+    for delta in sockets.heard:
+        assert store.apply(delta)
+    assert sorted(store.conversations[id_out(CID)].messages) == [1, 2, 3, 4]
+    assert all(before["revision"] == after["since"] for before, after in pairwise(sockets.heard))
+    fanout.close()
+
+
+async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -> None:
+    sockets, database, roster = Sockets(), Database(), Roster()
+    fanout = Fanout(sockets, roster, cast(Reader, database), cast(ChangeLog, database), NoDoorbell())
+    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    joined = database.add_ben()
+    database.send()
+    ann = Connection("ann's", Identity(ANN, 2, 0), admitted=True)
+    roster.add(ann)
+    await fanout.attach(ann)
+    database.members = {ANN}
+    fanout.learn([Batch(1, 1, {CID: (joined.delta.since, joined.delta.revision)}, {}, {CID: (BEN,)})])
+    database.may_read.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert set(sockets.members(conversation_room(CID))) == {ann.sid}
+    fanout.publish(Committed((database.send(),)))
+    assert sockets.heard == []
     fanout.close()
