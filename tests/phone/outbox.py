@@ -71,6 +71,10 @@ class Outbox:
         self._in_flight.discard(key)
         return self._drafts.pop(key, None)
 
+    def lose(self) -> None:
+        """The connection went, and with it what was in flight, even what was about to leave: all wait again."""
+        self._in_flight.clear()
+
     def postpone(self, key: str) -> None:
         """No answer, or one that says to send it again later: it keeps its place."""
         self._in_flight.discard(key)

@@ -139,6 +139,7 @@ class Phone:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.outbox.lose()
         if connection is not None:
             await connection.close()
 

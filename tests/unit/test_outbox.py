@@ -41,3 +41,12 @@ def test_an_answer_that_comes_twice_settles_once() -> None:
     assert outbox.settle(draft.key) is None
     outbox.postpone(draft.key)
     assert not outbox
+
+
+def test_what_was_about_to_leave_a_lost_connection_waits_again() -> None:
+    outbox = Outbox()
+    outbox.add(draft := Draft("a", "c", "hello"))
+    assert outbox.take() == [draft]
+    assert outbox.take() == []
+    outbox.lose()
+    assert outbox.take() == [draft]
