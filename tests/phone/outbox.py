@@ -72,7 +72,7 @@ class Outbox:
         return self._drafts.pop(key, None)
 
     def lose(self) -> None:
-        """The connection went, and with it what was in flight, even what was about to leave: all wait again."""
+        """The connection went, and what was in flight or about to leave with it: all wait again."""
         self._in_flight.clear()
 
     def postpone(self, key: str) -> None:
