@@ -38,7 +38,8 @@ def filling(each: int) -> tuple[str, ...]:
     return (
         "SET SESSION sql_log_bin = 0, unique_checks = 0",
         f"INSERT INTO conversations SELECT seq, 'group', CONCAT('Conversation ', seq), 'from_start',"
-        f" {each} + 1, {each}, {at} + seq, {MEMBERS}, {at}, 1, NULL, {nothing} FROM seq_1_to_{CONVERSATIONS}",
+        f" {each} + 1, {each}, {at} + seq, {MEMBERS}, {at}, 1, NULL, {nothing}, 0"
+        f" FROM seq_1_to_{CONVERSATIONS}",
         f"INSERT INTO members SELECT IF({mine}, 1, 2 + (7 * c.seq + 13 * k.seq) MOD {USERS - 1}),"
         f" c.seq, IF(k.seq = 0, 'owner', 'member'), 1, 1, 1, 1, {each}, {each} - c.seq MOD 30, 0, 0, 0, 0"
         f" FROM seq_1_to_{CONVERSATIONS} c JOIN seq_0_to_{MEMBERS - 1} k",

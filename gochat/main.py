@@ -25,7 +25,7 @@ from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
-from gochat.core.model import Millis
+from gochat.core.model import Millis, UserId
 from gochat.core.ports import Presences
 from gochat.events.connection import Roster
 from gochat.events.dispatch import Dispatcher
@@ -107,7 +107,7 @@ class Chat:
         doorbell = self._doorbell or NoDoorbell()
         guard = EpochGuard()
         changes = BatchLog(self._database, guard)
-        self._fanout = Fanout(sockets, roster, reader, changes, doorbell)
+        self._fanout = Fanout(sockets, roster, reader, changes, doorbell, self._profile_changed)
         self._typing = Typing(sockets, doorbell)
         self._presence = PresenceWatch(sockets, roster, reader, self._presences(redis_url), doorbell)
         self._connections = Connections(
@@ -222,6 +222,9 @@ class Chat:
             return MemoryPresences("here")
         prefix = _redis_prefix(self._settings.redis_prefix, redis_url)
         return RedisPresences(redis_url, prefix, self._doorbell.process)
+
+    def _profile_changed(self, user_id: UserId) -> None:
+        self._presence.profile_changed(user_id)
 
     def _heard_anew(self) -> None:
         self._poll.hurry()

@@ -73,7 +73,7 @@ class Deployment:
             [SECRET.encode()], access_ttl_s=TTL_S, refresh_ttl_s=TTL_S, clock=lambda: int(time.time() * 1000)
         )
         users = add_users(self.url, count)
-        times = dict.fromkeys(("rotated_at", "created_at", "last_seen_at"), 0)
+        times = dict.fromkeys(("created_at", "last_seen_at"), 0)
         ends = {"expires_at": int((time.time() + TTL_S) * 1000)}
         rows = [
             {"id": user, "user_id": user, "refresh_hash": user.to_bytes(32)} | times | ends for user in users

@@ -4,7 +4,7 @@ from gochat.contract import shapes
 from gochat.contract.ids import id_out, time_out, uuid_out
 from gochat.core.delta import Delta, MeChange, OwnConversation
 from gochat.core.errors import ChatError
-from gochat.core.model import Attachment, Conversation, Device, Member, Message, Session, User
+from gochat.core.model import Attachment, Conversation, Device, Member, Message, Profile, Session, User
 from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView, MeDelta
 from gochat.core.state import Receipt
@@ -129,6 +129,9 @@ def me_delta_out(me: MeDelta | MeChange) -> shapes.MeDelta:
     }
     if isinstance(me, MeDelta) and me.gap:
         shape["gap"] = True
+    if isinstance(me, MeDelta) and me.profile is not None:
+        shape["user"] = user_out(me.profile.user)
+        shape["settings"] = settings_out(me.profile)
     return shape
 
 
@@ -161,6 +164,11 @@ def user_out(user: User) -> shapes.User:
         "avatar_url": user.avatar_url,
         "about": user.about,
     }
+
+
+def settings_out(profile: Profile) -> shapes.UserSettings:
+    """What a user has set for himself."""
+    return {"presence_hidden": profile.presence_hidden}
 
 
 def session_out(session: Session, *, current: bool) -> shapes.Session:

@@ -61,7 +61,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Send,
             shapes.SendAnswer,
             "Send a message. It may be repeated: the same key returns the first result, for ever.",
-            (errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+            (errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
         ),
         "message:edit": ClientEvent(
             requests.Edit,
@@ -84,7 +84,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Create,
             shapes.ConversationAnswer,
             "Create a conversation, or find it: a direct one by its pair, a group by its key.",
-            (errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+            (errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
         ),
         "conversation:join": ClientEvent(
             requests.Join,
@@ -151,7 +151,8 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Watch,
             shapes.WatchAnswer,
             "Hear whether these users are online, instead of those named before. Of someone with whom one"
-            " shares no conversation nothing is told: he looks offline.",
+            " shares no conversation, who hides it, or where one has blocked the other, nothing is told: he"
+            " looks offline.",
         ),
         "sync": ClientEvent(
             requests.Sync,

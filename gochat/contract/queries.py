@@ -43,6 +43,12 @@ class Users(Query):
     prefix: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.]+$")] | None = None
 
 
+class Unblock(Query):
+    """`DELETE me/blocks`."""
+
+    user_id: Id
+
+
 class History(Query):
     """`GET messages`: the newest page, or one before, after or around a seq; at most one of the three."""
 

@@ -228,6 +228,19 @@ class Register(Request):
     device: DeviceIn | None = None
 
 
+class UpdateProfile(Request):
+    """`PATCH me`. What is left out stays as it is."""
+
+    display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    presence_hidden: bool | None = None
+
+
+class Block(Request):
+    """`PUT me/blocks`."""
+
+    user_id: Id
+
+
 class Login(Request):
     """`POST auth/login`, by username or phone."""
 

@@ -20,7 +20,7 @@ class Route:
     or neither.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     name: str
     """Unique; the operation id of OpenAPI."""
@@ -96,6 +96,33 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/me", "me", "The account and the session that the token speaks for.", shapes.AccountAnswer),
     Route(
+        "PATCH",
+        "/me",
+        "update_me",
+        "Change what is said of oneself.",
+        shapes.AccountAnswer,
+        body=requests.UpdateProfile,
+    ),
+    Route("GET", "/me/blocks", "blocks", "Whom one has blocked, by username.", shapes.UserList),
+    Route(
+        "PUT",
+        "/me/blocks",
+        "block",
+        "Block a user: neither writes to the other in their direct conversation, nor sees who is online.",
+        shapes.UserList,
+        body=requests.Block,
+        raises=(errors.NotFound, errors.LimitExceeded),
+    ),
+    Route(
+        "DELETE",
+        "/me/blocks",
+        "unblock",
+        "Block a user no more.",
+        shapes.UserList,
+        query=queries.Unblock,
+        raises=(errors.NotFound,),
+    ),
+    Route(
         "GET",
         "/users",
         "users",
@@ -119,7 +146,7 @@ ROUTES: tuple[Route, ...] = (
         "Create a conversation, or find the one that this request created before.",
         shapes.ConversationAnswer,
         body=requests.Create,
-        raises=(errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+        raises=(errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
     ),
     Route(
         "GET",
@@ -163,7 +190,7 @@ ROUTES: tuple[Route, ...] = (
         "Send a message; with the same key again, the first result.",
         shapes.SendAnswer,
         body=requests.Send,
-        raises=(errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
+        raises=(errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
     ),
     Route(
         "POST",

@@ -126,13 +126,18 @@ class MeConversation(TypedDict):
 
 
 class MeDelta(TypedDict):
-    """A user's own log: the state of what changed for him alone, with its own `since` and `revision`."""
+    """A user's own log: the state of what changed for him alone, with its own `since` and `revision`.
+
+    `user` and `settings` are there if these, or whom he has blocked, changed.
+    """
 
     since: Revision
     revision: Revision
     conversations: list[MeConversation]
     total_unread: Count
     gap: NotRequired[Literal[True]]
+    user: NotRequired["User"]
+    settings: NotRequired["UserSettings"]
 
 
 class User(TypedDict):
@@ -143,6 +148,12 @@ class User(TypedDict):
     display_name: str
     avatar_url: str | None
     about: str | None
+
+
+class UserSettings(TypedDict):
+    """What a user has set for himself. `presence_hidden`: nobody is shown whether he is online."""
+
+    presence_hidden: bool
 
 
 class Device(TypedDict):
@@ -175,9 +186,10 @@ class Tokens(TypedDict):
 
 
 class AccountAnswer(TypedDict):
-    """Who is logged in, and with which login."""
+    """Who is logged in, how he has set things, and with which login."""
 
     user: User
+    settings: UserSettings
     session: Session
 
 

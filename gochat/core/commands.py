@@ -38,6 +38,10 @@ class Needs:
     """Which of these exist, and how many active memberships each has."""
     me: set[UserId] = field(default_factory=set)
     """Users whose own log may move: their rows are locked, after the conversations."""
+    blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
+    """Which of these there are: the first has blocked the second."""
+    blockers: set[UserId] = field(default_factory=set)
+    """How many others each of these has blocked."""
     successors: set[ConversationId] = field(default_factory=set)
     """The rows of the first active members by standing and time, should the owner quit: as many as the batch
     may remove, and one more."""
@@ -152,6 +156,9 @@ class CreateConversation:
         if key is not None:
             needs.unique_keys.add(key)
         needs.users.update(self.member_ids, (self.creator_id,))
+        needs.blocks.update((other, self.creator_id) for other in self.member_ids)
+        if self.kind is Kind.DIRECT:
+            needs.blocks.update((self.creator_id, other) for other in self.member_ids)
 
     @property
     def size(self) -> int:
@@ -187,10 +194,11 @@ class AddMembers:
     member_ids: tuple[UserId, ...]
 
     def need(self, needs: Needs) -> None:
-        """Lock the conversation; read the user's row, the others' and who exists."""
+        """Lock the conversation; read the user's row, the others', who exists and who has blocked him."""
         needs.conversations.add(self.conversation_id)
         needs.members.add((self.conversation_id, self.user_id))
         needs.members.update((self.conversation_id, other) for other in self.member_ids)
+        needs.blocks.update((other, self.user_id) for other in self.member_ids)
         needs.users.update(self.member_ids)
 
     @property
@@ -279,6 +287,59 @@ class AdvanceReceipts:
         return 256 * (1 + len(self.positions))
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A user blocks another, or does so no more. Answered with None.
+
+    Their direct conversation is locked, or, as `new_id`, the place that it would have: so no message is
+    stored in it after the answer.
+    """
+
+    new_id: ConversationId
+    user_id: UserId
+    other_id: UserId
+    on: bool
+
+    @property
+    def unique_key(self) -> str:
+        """Of their direct conversation."""
+        return direct_key(self.user_id, self.other_id)
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation and the user; read the blocks between the two, and how many he has."""
+        needs.unique_keys.add(self.unique_key)
+        needs.me.add(self.user_id)
+        needs.users.add(self.other_id)
+        needs.blocks.update(((self.user_id, self.other_id), (self.other_id, self.user_id)))
+        needs.blockers.add(self.user_id)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 512
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateProfile:
+    """A user changes what is said of him; None leaves it as it is. Answered with None."""
+
+    user_id: UserId
+    display_name: str | None = None
+    presence_hidden: bool | None = None
+
+    def need(self, needs: Needs) -> None:
+        """Lock the user."""
+        needs.me.add(self.user_id)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 1024
+
+
+Reserving: TypeAlias = CreateConversation | Block
+"""Those that reserve a conversation's unique key. They come in batches of their own."""
+
 Command: TypeAlias = (
     SendMessage
     | EditMessage
@@ -289,6 +350,8 @@ Command: TypeAlias = (
     | RemoveMember
     | SetRole
     | AdvanceReceipts
+    | Block
+    | UpdateProfile
 )
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from gochat.core.commands import CreateConversation, UpdateConversation
 from gochat.core.delta import Why
-from gochat.core.errors import IdempotencyConflict, InvalidPayload, LimitExceeded, NotFound
+from gochat.core.errors import Forbidden, IdempotencyConflict, InvalidPayload, LimitExceeded
 from gochat.core.limits import Limits
 from gochat.core.membership import group, require_admin
 from gochat.core.model import Conversation, History, Kind, Member, Millis, Role, UserId
+from gochat.core.profiles import check_welcome
 from gochat.core.state import Decision, State
 
 
@@ -17,7 +18,8 @@ def create(state: State, command: CreateConversation, now: Millis, limits: Limit
     Raises:
         IdempotencyConflict: the group's key was used for another request.
         InvalidPayload: a direct conversation with nobody, oneself, several, or a title.
-        NotFound: a member does not exist.
+        NotFound: a member does not exist, or has blocked the creator.
+        Forbidden: the creator has blocked the other of a direct one.
         LimitExceeded: too many members, or conversations of one user.
     """
     others = _others(command, limits)
@@ -27,7 +29,7 @@ def create(state: State, command: CreateConversation, now: Millis, limits: Limit
         if found.kind is Kind.GROUP and found.request_hash != command.request_hash:
             raise IdempotencyConflict(field="client_conversation_id")
         return Decision(found)
-    _check_users(state, (command.creator_id, *others), limits)
+    _check_users(state, command, others, limits)
     conversation = Conversation(
         id=found.id if found is not None else command.new_id,
         kind=command.kind,
@@ -84,24 +86,17 @@ def _others(command: CreateConversation, limits: Limits) -> list[UserId]:
     return others
 
 
-def _check_users(state: State, user_ids: tuple[UserId, ...], limits: Limits) -> None:
-    check_exist(state, user_ids)
-    if any(state.users[user_id] >= limits.conversations for user_id in user_ids):
+def _check_users(state: State, command: CreateConversation, others: list[UserId], limits: Limits) -> None:
+    creator = command.creator_id
+    check_welcome(state, creator, (creator, *others))
+    if command.kind is Kind.DIRECT and (creator, others[0]) in state.blocks:
+        raise Forbidden("Whom one has blocked one does not write to.", details={"reason": "blocked"})
+    if any(state.users[user_id] >= limits.conversations for user_id in (creator, *others)):
         raise LimitExceeded(
             "A member is in too many conversations.",
             field="member_ids",
             details={"limit": limits.conversations},
         )
-
-
-def check_exist(state: State, user_ids: tuple[UserId, ...]) -> None:
-    """Refuse users who do not exist.
-
-    Raises:
-        NotFound: of `member_ids`.
-    """
-    if any(user_id not in state.users for user_id in user_ids):
-        raise NotFound("There is no such user.", field="member_ids")
 
 
 def _title(title: str | None, limits: Limits) -> str | None:

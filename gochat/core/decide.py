@@ -3,10 +3,11 @@
 The rules stand in the file named for what they decide; here is only which rule decides which command.
 """
 
-from gochat.core import conversations, members, messages, receipts
+from gochat.core import conversations, members, messages, profiles, receipts
 from gochat.core.commands import (
     AddMembers,
     AdvanceReceipts,
+    Block,
     Command,
     CreateConversation,
     DeleteMessage,
@@ -15,6 +16,7 @@ from gochat.core.commands import (
     SendMessage,
     SetRole,
     UpdateConversation,
+    UpdateProfile,
 )
 from gochat.core.limits import Limits
 from gochat.core.model import Millis
@@ -50,3 +52,7 @@ def decide(state: State, command: Command, now: Millis, limits: Limits) -> Decis
             return members.remove(state, command)
         case SetRole():
             return members.set_role(state, command)
+        case Block():
+            return profiles.block(state, command, limits)
+        case UpdateProfile():
+            return profiles.update(state, command)

@@ -80,6 +80,8 @@ class MeChange:
     revision: int
     conversations: tuple[OwnConversation, ...]
     total_unread: int
+    profile: bool = False
+    """What he decided about himself changed too: read that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,5 +14,7 @@ class Limits:
     group_members: int = 10_000
     conversations: int = 10_000
     """Active memberships of one user."""
+    blocks: int = 1_000
+    """Users whom one user has blocked."""
     shown_members: int = 256
     """Up to this size a conversation shows receipts, and a delta brings its whole list of members."""

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from gochat.core.commands import AddMembers, RemoveMember, SetRole
-from gochat.core.conversations import check_exist
 from gochat.core.delta import Why
 from gochat.core.errors import Forbidden, LimitExceeded, NotFound
 from gochat.core.limits import Limits
 from gochat.core.membership import group, outranks, require_admin
 from gochat.core.model import Conversation, ConversationId, History, Member, Role, UserId
+from gochat.core.profiles import check_welcome
 from gochat.core.state import Decision, State
 
 
@@ -16,18 +16,18 @@ def add(state: State, command: AddMembers, limits: Limits) -> Decision:
     """Bring users in; who is there already stays as he is.
 
     Raises:
-        NotFound: not a member, or a user who does not exist.
+        NotFound: not a member, or a user who does not exist or has blocked him.
         Forbidden: not a group, or not an admin.
         LimitExceeded: too many at once, in the group, or conversations of one of them.
     """
     conversation, member = group(state, command.conversation_id, command.user_id)
     require_admin(member)
-    check_exist(state, command.member_ids)
     new = [
         user_id
         for user_id in dict.fromkeys(command.member_ids)
         if not _is_active(state, conversation.id, user_id)
     ]
+    check_welcome(state, member.user_id, tuple(new))
     if not new:
         return Decision(conversation)
     _check_room(state, conversation, new, limits)

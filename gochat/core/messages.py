@@ -15,6 +15,7 @@ from gochat.core.errors import (
 from gochat.core.limits import Limits
 from gochat.core.membership import membership
 from gochat.core.model import Conversation, ConversationId, Kind, Member, Message, Millis, Role
+from gochat.core.profiles import check_open
 from gochat.core.state import Decision, Sent, State
 
 
@@ -24,6 +25,7 @@ def send(state: State, command: SendMessage, now: Millis, limits: Limits) -> Dec
     Raises:
         IdempotencyConflict: the key was used for other contents.
         NotFound: not a member; or `reply_to_seq` is no message he sees.
+        Forbidden: one of the two has blocked the other.
         InvalidPayload: an empty or too long body.
     """
     request_hash = command.request_hash
@@ -31,6 +33,7 @@ def send(state: State, command: SendMessage, now: Millis, limits: Limits) -> Dec
     if stored is not None:
         return Decision(Sent(_repeat(state, stored, request_hash), duplicate=True))
     conversation, sender = membership(state, command.conversation_id, command.sender_id)
+    check_open(conversation)
     check_body(command.body, limits, blank=bool(command.attachments))
     if len(command.attachments) > limits.attachments:
         raise LimitExceeded(field="attachments", details={"limit": limits.attachments})
@@ -66,7 +69,7 @@ def edit(state: State, command: EditMessage, now: Millis, limits: Limits) -> Dec
 
     Raises:
         NotFound: not a member, or no message he sees.
-        Forbidden: another's message.
+        Forbidden: another's message, or one of the two has blocked the other.
         MessageDeleted: it is gone.
         InvalidPayload: an empty or too long body.
     """
@@ -74,6 +77,7 @@ def edit(state: State, command: EditMessage, now: Millis, limits: Limits) -> Dec
     message = _visible(state, member, command.conversation_id, command.seq, "seq")
     if message.sender_id != command.user_id:
         raise Forbidden("Only its sender may edit a message.")
+    check_open(conversation)
     if message.deleted_at is not None:
         raise MessageDeleted(field="seq")
     check_body(command.body, limits, blank=bool(message.attachments))
@@ -174,6 +178,7 @@ def _with_message(conversation: Conversation, seq: int, revision: int, at: Milli
         conversation.created_by,
         conversation.unique_key,
         conversation.request_hash,
+        conversation.blocked,
     )
 
 

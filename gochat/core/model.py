@@ -87,6 +87,8 @@ class Conversation:
     unique_key: str | None = None
     """`direct_key` or `group_key`: what makes creating it twice find the first."""
     request_hash: bytes = b""
+    blocked: bool = False
+    """Direct ones: whether one of the two has blocked the other. Nobody is shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,14 @@ class User:
     display_name: str
     avatar_url: str | None = None
     about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a user sees of himself, and sets."""
+
+    user: User
+    presence_hidden: bool
 
 
 @dataclass(frozen=True, slots=True)

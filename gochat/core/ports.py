@@ -9,7 +9,17 @@ from typing import Protocol
 
 from gochat.core.commands import Command, Position
 from gochat.core.delta import Change, Committed, Delta
-from gochat.core.model import ConversationId, Device, Message, Millis, Session, SessionId, User, UserId
+from gochat.core.model import (
+    ConversationId,
+    Device,
+    Message,
+    Millis,
+    Profile,
+    Session,
+    SessionId,
+    User,
+    UserId,
+)
 from gochat.core.presence import Sighting
 from gochat.core.queries import (
     Batch,
@@ -148,8 +158,15 @@ class Reader(Protocol):
         """What changed in a user's own log after `since`."""
         ...
 
-    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
-        """Those of the others who are in a conversation with him now, himself too."""
+    async def seen(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Those of the others whose presence he may see, himself too.
+
+        Who is in a conversation with him now and does not hide it, where neither has blocked the other.
+        """
+        ...
+
+    async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """The other way: those of the others who may see his."""
         ...
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
@@ -249,6 +266,14 @@ class Accounts(Protocol):
 
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
+        ...
+
+    async def profile(self, user_id: UserId) -> Profile | None:
+        """What a user sees of himself; None: there is no such user."""
+        ...
+
+    async def blocked(self, user_id: UserId) -> tuple[User, ...]:
+        """Whom a user has blocked, by username."""
         ...
 
     async def search(self, prefix: str) -> tuple[User, ...]:

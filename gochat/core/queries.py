@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gochat.core.delta import Delta, OwnConversation
-from gochat.core.model import Conversation, ConversationId, Member, Message, Millis, UserId
+from gochat.core.model import Conversation, ConversationId, Member, Message, Millis, Profile, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class MeDelta:
     conversations: tuple[OwnConversation, ...]
     total_unread: int
     gap: bool = False
+    profile: Profile | None = None
+    """If that, or whom he blocks, changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class Batch:
     """The revisions of their own logs before it, and after it."""
     joined: Mapping[ConversationId, tuple[UserId, ...]]
     """Who became a member."""
+    profiles: tuple[UserId, ...] = ()
+    """Who changed what is said of him, or whom he blocks."""
 
 
 @dataclass(frozen=True, slots=True)

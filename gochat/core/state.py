@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from gochat.core.commands import Block, UpdateProfile
 from gochat.core.delta import Change, Delta, Why, published
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
@@ -34,7 +35,7 @@ class Receipt:
     """Over all his conversations; filled in by storage."""
 
 
-Result: TypeAlias = Sent | Message | Conversation | dict[UserId, Receipt | ChatError]
+Result: TypeAlias = Sent | Message | Conversation | dict[UserId, Receipt | ChatError] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Decision:
     why: Why = Why.CHANGES
     conversation: Conversation | None = None
     """As of the revision that the command took; None: it took none."""
+    unseen: Conversation | None = None
+    """The same with nothing changed that its members see."""
     created: Message | None = None
     updated: Message | None = None
     members: tuple[Member, ...] = ()
@@ -53,6 +56,8 @@ class Decision:
     """Users whose own log takes a revision; their `members` rows above."""
     joined: tuple[UserId, ...] = ()
     left: tuple[UserId, ...] = ()
+    profile: Block | UpdateProfile | None = None
+    """What the one of `me` decided about himself."""
     own: bool = False
     """The conversation's own fields changed, not only what it holds."""
 
@@ -70,6 +75,10 @@ class State:
     users: dict[UserId, int] = field(default_factory=dict)
     """Users who exist, with their number of active memberships."""
     me: dict[UserId, int] = field(default_factory=dict)
+    blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
+    """Of those asked for: the first has blocked the second."""
+    blockers: dict[UserId, int] = field(default_factory=dict)
+    """How many others each has blocked."""
     deleted_after: dict[tuple[ConversationId, UserId, int], int] = field(default_factory=dict)
 
     changed: dict[ConversationId, Conversation] = field(default_factory=dict)
@@ -80,6 +89,8 @@ class State:
     """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more."""
     me_since: dict[UserId, int] = field(default_factory=dict)
     """Users whose own log moved, with the revision it had before the batch."""
+    profiles: dict[UserId, list[Block | UpdateProfile]] = field(default_factory=dict)
+    """What users decided about themselves, in order."""
     decisions: dict[ConversationId, list[Decision]] = field(default_factory=dict)
     """Those that took a revision, in order: one revision each."""
 
@@ -89,6 +100,10 @@ class State:
         if conversation is not None:
             self.conversations[conversation.id] = self.changed[conversation.id] = conversation
             self.decisions.setdefault(conversation.id, []).append(decision)
+        if decision.unseen is not None:
+            self.conversations[decision.unseen.id] = self.changed[decision.unseen.id] = decision.unseen
+        if decision.profile is not None:
+            self._decided(decision.profile)
         if decision.created is not None:
             self._created(decision.created)
         if decision.updated is not None:
@@ -124,6 +139,13 @@ class State:
             cid: (self.conversations[cid].revision - len(decisions), self.conversations[cid].revision)
             for cid, decisions in self.decisions.items()
         }
+
+    def _decided(self, profile: Block | UpdateProfile) -> None:
+        self.profiles.setdefault(profile.user_id, []).append(profile)
+        if isinstance(profile, Block):
+            pair = (profile.user_id, profile.other_id)
+            (self.blocks.add if profile.on else self.blocks.discard)(pair)
+            self.blockers[profile.user_id] += 1 if profile.on else -1
 
     def _created(self, message: Message) -> None:
         key = (message.conversation_id, message.seq)

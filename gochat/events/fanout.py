@@ -4,7 +4,7 @@ The database is the log. What the doorbell does not bring, `poll` finds, and the
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from gochat.events.connection import Connection, Roster
 from gochat.events.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
 from gochat.events.gate import Notice, OwnNotice
 from gochat.events.gates import RETRY_S, Gates
-from gochat.events.sockets import Sockets, conversation_room, screen_room, user_room
+from gochat.events.sockets import Sockets, conversation_room, presence_room, screen_room, user_room
 from gochat.events.visibility import Visibility
 
 log = structlog.get_logger(__name__)
@@ -34,16 +34,27 @@ MAX_ROOMS = 16
 
 
 class Fanout:
-    """`core.ports.Publisher` for the sockets here."""
+    """`core.ports.Publisher` for the sockets here.
+
+    Args:
+        profile_changed: called with a user who decided something about himself, at whichever process.
+    """
 
     def __init__(
-        self, sockets: Sockets, roster: Roster, reader: Reader, changes: ChangeLog, doorbell: Doorbell
+        self,
+        sockets: Sockets,
+        roster: Roster,
+        reader: Reader,
+        changes: ChangeLog,
+        doorbell: Doorbell,
+        profile_changed: Callable[[UserId], None],
     ) -> None:
         self._sockets = sockets
         self._roster = roster
         self._reader = reader
         self._changes = changes
         self._doorbell = doorbell
+        self._profile_changed = profile_changed
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation)
         self._own = Gates("user", self._hand_on_own, self._read_own)
         self._visibility = Visibility(sockets)
@@ -63,6 +74,10 @@ class Fanout:
             self._receive_own(own)
             header = {"user": own.user_id, "since": own.since, "revision": own.revision}
             self._doorbell.ring(user_room(own.user_id), Ring("me", header, own.payload or b""))
+            if me.profile:
+                self._profile_changed(me.user_id)
+                for room in (user_room(me.user_id), presence_room(me.user_id)):
+                    self._doorbell.ring(room, Ring("profile", {"user": me.user_id}))
 
     def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         """A session was ended here: its sockets are told and dismissed, everywhere."""
@@ -79,6 +94,8 @@ class Fanout:
             case "me":
                 payload = ring.payload or None
                 self._receive_own(OwnNotice(header["user"], header["since"], header["revision"], payload))
+            case "profile":
+                self._profile_changed(header["user"])
             case "revoked":
                 self._dismiss(header["user"], header["session"], header["code"])
 
@@ -88,6 +105,8 @@ class Fanout:
         for batch in batches:
             for cid, (since, revision) in batch.conversations.items():
                 self._receive(Notice(Why.CHANGES, cid, since, revision, None, batch.joined.get(cid, ())))
+            for user_id in batch.profiles:
+                self._profile_changed(user_id)
             for user_id, (since, revision) in batch.users.items():
                 first, last = own.get(user_id, (since, revision))
                 own[user_id] = min(first, since), max(last, revision)
@@ -386,7 +405,9 @@ def _notice(change: Change) -> Notice:
 
 
 def _own_notice(me: MeChange) -> OwnNotice:
-    return OwnNotice(me.user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
+    """What is not all in it is read from the database."""
+    payload = None if me.profile else orjson.dumps(me_delta_out(me))
+    return OwnNotice(me.user_id, me.since, me.revision, payload)
 
 
 def _joined(membership: Membership, user_id: UserId) -> Notice:

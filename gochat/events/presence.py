@@ -7,6 +7,7 @@ one beat; it reads what its own phones watch, and the beats of the processes tha
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 
 import orjson
 import structlog
@@ -18,7 +19,7 @@ from gochat.core.ports import Presences, Reader
 from gochat.core.presence import Presence, Sighting, is_alive, presence
 from gochat.events.connection import Connection, Roster
 from gochat.events.doorbell import Doorbell, Ring
-from gochat.events.sockets import Sockets
+from gochat.events.sockets import Sockets, presence_room
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,10 @@ class PresenceWatch:
         self._shown: dict[UserId, tuple[Presence, Sighting]] = {}
         self._changed: set[UserId] = set()
         self._gathering = False
+        self._decisions = 0
+        """How often users were heard to decide something about themselves."""
+        self._doubtful: set[UserId] = set()
+        """Of these users, those who are here or watched: they may have hidden, or have blocked someone."""
         self._announce = True
         """Whether everything has to be said once more: something of it was not heard."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,7 +93,7 @@ class PresenceWatch:
 
     def went(self, connection: Connection) -> None:
         """A socket went; `watch` holds for it no more."""
-        self._unwatch(connection)
+        self._unwatch(connection, connection.watched)
         user_id = connection.user_id
         if user_id in self._online and not self._roster.of((user_id,)) and user_id not in self._leaving:
             loop = asyncio.get_running_loop()
@@ -106,7 +111,7 @@ class PresenceWatch:
 
     def _ring(self, user_ids: Iterable[UserId]) -> None:
         for user_id in user_ids:
-            self._doorbell.ring(_room(user_id), Ring(TOPIC, {"user": user_id}))
+            self._doorbell.ring(presence_room(user_id), Ring(TOPIC, {"user": user_id}))
 
     # ---- users watched from here
 
@@ -117,13 +122,16 @@ class PresenceWatch:
             Unavailable
         """
         asked = list(dict.fromkeys(user_ids))
-        known = await self._reader.acquainted(connection.user_id, asked)
-        self._unwatch(connection)
+        decisions = self._decisions
+        known = await self._reader.seen(connection.user_id, asked)
+        self._unwatch(connection, connection.watched)
         if self._roster.get(connection.sid) is connection:
             connection.watched = frozenset(known)
             for user_id in known:
                 self._watchers.setdefault(user_id, set()).add(connection.sid)
-                self._doorbell.listen(_room(user_id))
+                self._doorbell.listen(presence_room(user_id))
+        if self._decisions != decisions:  # while it was read
+            self._doubt(connection.user_id)
         await self._doorbell.confirmed()
         found = await self._read(known)
         for user_id in known & self._watchers.keys():
@@ -136,20 +144,55 @@ class PresenceWatch:
         if ring.topic == TOPIC:
             self._gather([ring.header["user"]])
 
-    def _unwatch(self, connection: Connection) -> None:
-        for user_id in connection.watched:
+    def profile_changed(self, user_id: UserId) -> None:
+        """A user decided something about himself: who saw him may not any more, nor he whom he saw."""
+        self._decisions += 1
+        if user_id in self._watchers or self._roster.of((user_id,)):
+            self._doubt(user_id)
+
+    def _doubt(self, user_id: UserId) -> None:
+        self._doubtful.add(user_id)
+        self._schedule()
+
+    def _unwatch(self, connection: Connection, user_ids: frozenset[UserId]) -> None:
+        connection.watched -= user_ids
+        for user_id in user_ids:
             watchers = self._watchers[user_id]
             watchers.discard(connection.sid)
             if not watchers:
                 del self._watchers[user_id]
                 self._shown.pop(user_id, None)
-                self._doorbell.unlisten(_room(user_id))
-        connection.watched = frozenset()
+                self._doorbell.unlisten(presence_room(user_id))
+
+    async def _examine(self, user_id: UserId) -> None:
+        """End what may not be seen any more: for his phones, and for those that watch him."""
+        mine = self._roster.of((user_id,))
+        watched = frozenset[UserId]().union(*(connection.watched for connection in mine))
+        hidden = watched - await self._reader.seen(user_id, watched) if watched else watched
+        for connection in mine:
+            self._hide(connection, connection.watched & hidden)
+        found = (self._roster.get(sid) for sid in tuple(self._watchers.get(user_id, ())))
+        watchers = [connection for connection in found if connection is not None]
+        seers = await self._reader.seers(user_id, {connection.user_id for connection in watchers})
+        for connection in watchers:
+            if connection.user_id not in seers:
+                self._hide(connection, connection.watched & {user_id})
+
+    def _hide(self, connection: Connection, user_ids: frozenset[UserId]) -> None:
+        """From now on they are strangers: offline, and not watched."""
+        self._unwatch(connection, user_ids)
+        for user_id in user_ids:
+            payload = orjson.dumps(presence_out(Presence(user_id)))
+            self._sockets.broadcast("presence:changed", payload, connection.sid)
 
     def _gather(self, user_ids: Iterable[UserId]) -> None:
         """Look at those of them that are watched, soon and together."""
         self._changed.update(user_id for user_id in user_ids if user_id in self._watchers)
-        if self._changed and not self._gathering:
+        if self._changed:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._gathering:
             self._gathering = True
             self._spawn(self._tell_changed())
 
@@ -158,6 +201,10 @@ class PresenceWatch:
             await asyncio.sleep(GATHER_S)
         finally:
             self._gathering = False
+        doubtful, self._doubtful = self._doubtful, set()
+        for user_id in doubtful:
+            if not await self._try(partial(self._examine, user_id)):
+                self._doubtful.add(user_id)  # looked at with the next beat
         changed, self._changed = self._changed, set()
         await self._try(lambda: self._tell(changed))
 
@@ -184,6 +231,8 @@ class PresenceWatch:
     async def _run(self) -> None:
         beats = 0
         while True:
+            if self._doubtful:
+                self._schedule()
             if await self._try(lambda: self._presences.beat(_now())):
                 await self._try(self._look_for_the_dead)
                 beats += 1
@@ -214,11 +263,6 @@ class PresenceWatch:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _room(user_id: UserId) -> str:
-    """Heard where the user is watched."""
-    return f"o:{user_id}"
 
 
 def _now() -> int:

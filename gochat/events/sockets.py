@@ -56,6 +56,11 @@ def screen_room(conversation_id: ConversationId) -> str:
     return f"s:{conversation_id}"
 
 
+def presence_room(user_id: UserId) -> str:
+    """Heard where the user is watched."""
+    return f"o:{user_id}"
+
+
 def user_room(user_id: UserId) -> str:
     """Where a user's own log goes: all his sockets."""
     return f"u:{user_id}"

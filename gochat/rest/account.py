@@ -1,16 +1,59 @@
-"""`me`: the account that a token speaks for."""
+"""`me`: the account that a token speaks for, and whom it blocks."""
 
-from gochat.contract import requests, shapes
-from gochat.contract.encode import session_out, user_out
+from gochat.contract import queries, requests, shapes
+from gochat.contract.encode import session_out, settings_out, user_out
+from gochat.core.commands import Block, UpdateProfile
 from gochat.core.errors import TokenInvalid
+from gochat.core.model import UserId
+from gochat.core.ports import Identity
+from gochat.ids import new_id
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
 
 async def me(deps: Deps, call: UserCall[requests.Request]) -> shapes.AccountAnswer:
     """`GET me`."""
-    users = await deps.accounts.users((call.user_id,))
-    session = await deps.accounts.session(call.identity.session_id)
-    if not users or session is None:
+    return await _account(deps, call.identity)
+
+
+async def update_me(deps: Deps, call: UserCall[requests.UpdateProfile]) -> shapes.AccountAnswer:
+    """`PATCH me`."""
+    request = call.request
+    await deps.writer.submit(UpdateProfile(call.user_id, request.display_name, request.presence_hidden))
+    return await _account(deps, call.identity)
+
+
+async def blocks(deps: Deps, call: UserCall[requests.Request]) -> shapes.UserList:
+    """`GET me/blocks`."""
+    return await _blocked(deps, call.user_id)
+
+
+async def block(deps: Deps, call: UserCall[requests.Block]) -> shapes.UserList:
+    """`PUT me/blocks`."""
+    return await _set(deps, call.user_id, call.request.user_id, on=True)
+
+
+async def unblock(deps: Deps, call: UserCall[queries.Unblock]) -> shapes.UserList:
+    """`DELETE me/blocks`."""
+    return await _set(deps, call.user_id, call.request.user_id, on=False)
+
+
+async def _account(deps: Deps, identity: Identity) -> shapes.AccountAnswer:
+    profile = await deps.accounts.profile(identity.user_id)
+    session = await deps.accounts.session(identity.session_id)
+    if profile is None or session is None:
         raise TokenInvalid
-    return {"user": user_out(users[0]), "session": session_out(session, current=True)}
+    return {
+        "user": user_out(profile.user),
+        "settings": settings_out(profile),
+        "session": session_out(session, current=True),
+    }
+
+
+async def _set(deps: Deps, user_id: UserId, other_id: UserId, *, on: bool) -> shapes.UserList:
+    await deps.writer.submit(Block(new_id(), user_id, other_id, on))
+    return await _blocked(deps, user_id)
+
+
+async def _blocked(deps: Deps, user_id: UserId) -> shapes.UserList:
+    return {"users": [user_out(user) for user in await deps.accounts.blocked(user_id)]}

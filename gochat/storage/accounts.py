@@ -15,7 +15,7 @@ from gochat.core.errors import (
     TokenInvalid,
     UsernameTaken,
 )
-from gochat.core.model import Device, Millis, Session, SessionId, User, UserId
+from gochat.core.model import Device, Millis, Profile, Session, SessionId, User, UserId
 from gochat.core.ports import Account
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
@@ -30,20 +30,23 @@ INSERT INTO users ({_USER}, password_hash, phone, me_revision, created_at) VALUE
 _BY_USERNAME = f"SELECT {_USER}, password_hash, phone FROM users WHERE username = ?"
 _BY_PHONE = f"SELECT {_USER}, password_hash, phone FROM users WHERE phone = ?"
 _USERS = f"SELECT {_USER} FROM users WHERE id IN ({{}})"
+_PROFILE = f"SELECT {_USER}, presence_hidden FROM users WHERE id = ?"
+_BLOCKED = f"""
+{{select}} {_USER} FROM blocks b {{join}} users u ON u.id = b.blocked_id WHERE b.user_id = ?
+"""
 _BEGINNING = f"SELECT {_USER} FROM users WHERE username >= ? AND username < ? ORDER BY username LIMIT 20"
 _AFTER_ALL = "\x7f"
 """Sorts after every character of a username."""
 _ADD_SESSION = f"""
-INSERT INTO sessions ({_SESSION}, refresh_hash, previous_hash, rotated_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)
+INSERT INTO sessions ({_SESSION}, refresh_hash, previous_hash, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)
 """
 _GET_SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = ?"
 _LOCK_SESSION = f"""
 SELECT refresh_hash, previous_hash, expires_at, {_SESSION} FROM sessions WHERE id = ?
 """
 _ROTATE = """
-UPDATE sessions SET refresh_hash = ?, previous_hash = ?, rotated_at = ?, last_seen_at = ?, expires_at = ?
-WHERE id = ?
+UPDATE sessions SET refresh_hash = ?, previous_hash = ?, last_seen_at = ?, expires_at = ? WHERE id = ?
 """
 _REVOKE = "UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
@@ -69,6 +72,14 @@ class StoredAccounts:
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
         return await self._database.read(_users, tuple(user_ids))
+
+    async def profile(self, user_id: UserId) -> Profile | None:
+        """What he sees of himself."""
+        return await self._database.read(profile, user_id)
+
+    async def blocked(self, user_id: UserId) -> tuple[User, ...]:
+        """Whom he has blocked."""
+        return await self._database.read(_blocked, user_id)
 
     async def search(self, prefix: str) -> tuple[User, ...]:
         """By the beginning of the normalised username."""
@@ -123,6 +134,19 @@ def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ..
     return tuple(User(*row) for row in fetch(connection, _USERS.format(marks(user_ids)), *user_ids))
 
 
+def profile(connection: Connection, user_id: UserId) -> Profile | None:
+    """What a user sees of himself."""
+    found = fetch(connection, _PROFILE, user_id)
+    return Profile(User(*found[0][:5]), found[0][5] == 1) if found else None
+
+
+def _blocked(connection: Connection, user_id: UserId) -> tuple[User, ...]:
+    words = dialect(connection)
+    sql = _BLOCKED.format(select=words.select, join=words.join)
+    users = (User(*row) for row in fetch(connection, sql, user_id))
+    return tuple(sorted(users, key=lambda user: user.username))
+
+
 def _search(connection: Connection, prefix: str) -> tuple[User, ...]:
     return tuple(User(*row) for row in fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL))
 
@@ -131,7 +155,7 @@ def _add_session(connection: Connection, session: Session, refresh_hash: bytes, 
     device = session.device
     values = (session.id, session.user_id, device.name, device.platform, device.app_version)
     times = (session.created_at, session.last_seen_at, session.revoked_at)
-    run(connection, _ADD_SESSION, *values, *times, refresh_hash, session.created_at, expires_at)
+    run(connection, _ADD_SESSION, *values, *times, refresh_hash, expires_at)
 
 
 def _rotate(
@@ -151,7 +175,7 @@ def _rotate(
     if old not in (current, previous):
         run(connection, _REVOKE, now, session_id)
         return SessionRevoked()
-    run(connection, _ROTATE, new, old, now, now, expires_at, session_id)
+    run(connection, _ROTATE, new, old, now, expires_at, session_id)
     return _session((*row[:6], now, None))
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gochat.core.commands import Command
+from gochat.core.commands import Block, Command, UpdateProfile
 from gochat.core.decide import decide
 from gochat.core.delta import Committed, MeChange, OwnConversation
 from gochat.core.errors import ChatError, Internal, InvalidPayload
@@ -12,7 +12,7 @@ from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.state import Receipt, Result, State
 from gochat.storage import rows
-from gochat.storage.dialects import Row
+from gochat.storage.dialects import Asked, Row
 from gochat.storage.load import Loaded, Transaction, load
 
 log = logging.getLogger(__name__)
@@ -37,10 +37,10 @@ def run(
     loaded = load(transaction, commands)
     state = loaded.state
     answers = [_decide(state, command, loaded.now, limits) for command in commands]
-    changed = bool(state.changed or state.changed_members)
+    changed = bool(state.changed or state.changed_members or state.me_since)
     if changed:
         _write(transaction, loaded, process_id, n)
-    totals = _total_unread(transaction, answers)
+    totals = _total_unread(transaction, answers, state.profiles)
     return Outcome(
         tuple(_with_totals(answer, totals) for answer in answers) if totals else tuple(answers),
         Committed(tuple(state.changes(limits)), tuple(_me_changes(state, totals))) if changed else None,
@@ -66,9 +66,10 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
     # Of conversations, those that are new and had nothing reserved must not take another's place.
     new: list[Row] = []
     old: list[Row] = []
-    for cid, (since, _) in state.spans().items():
-        it = state.changed[cid]
-        (new if since == 0 and it.unique_key is None else old).append(rows.conversation_row(it))
+    spans = state.spans()
+    for cid, it in state.changed.items():
+        created = cid in spans and spans[cid][0] == 0
+        (new if created and it.unique_key is None else old).append(rows.conversation_row(it))
     _skip(transaction, state.unreadable)
     transaction.write(
         (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
@@ -78,8 +79,25 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         (sql.update_conversations, old),
         (sql.write_members, [rows.member_row(it) for it in state.changed_members.values()]),
         (sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since]),
+        *_profile_writes(transaction, loaded),
         (sql.insert_batch, [(process_id, n, rows.changes_out(state), loaded.now)]),
     )
+
+
+def _profile_writes(transaction: Transaction, loaded: Loaded) -> Iterable[Asked]:
+    sql, state = transaction.sql, loaded.state
+    pairs: dict[tuple[UserId, UserId], bool] = {}
+    fields: list[Row] = []
+    for user_id, decided in state.profiles.items():
+        pairs |= {(user_id, it.other_id): it.on for it in decided if isinstance(it, Block)}
+        updates = [it for it in decided if isinstance(it, UpdateProfile)]
+        names = [it.display_name for it in updates if it.display_name is not None]
+        hidden = [int(it.presence_hidden) for it in updates if it.presence_hidden is not None]
+        last: list[object] = [names[-1] if names else None, hidden[-1] if hidden else None]
+        fields.append([user_id, state.me[user_id], *last])
+    yield sql.insert_blocks, [[*pair, loaded.now] for pair, on in pairs.items() if on]
+    yield sql.delete_blocks, [pair for pair, on in pairs.items() if not on]
+    yield sql.write_profiles, fields
 
 
 def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, int]]) -> None:
@@ -90,9 +108,11 @@ def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, i
         transaction.run(transaction.sql.skip(len(seqs)), *seqs, cid, max(seqs))
 
 
-def _total_unread(transaction: Transaction, answers: Iterable[Answer]) -> dict[UserId, int]:
-    """Of everyone whose receipts the batch answers, as of its end."""
-    users: set[UserId] = set()
+def _total_unread(
+    transaction: Transaction, answers: Iterable[Answer], others: Iterable[UserId]
+) -> dict[UserId, int]:
+    """Of everyone whose receipts the batch answers, and of others, as of its end."""
+    users = set(others)
     for answer in answers:
         if isinstance(answer, dict):
             users.update(user_id for user_id, receipt in answer.items() if isinstance(receipt, Receipt))
@@ -122,4 +142,5 @@ def _me_changes(state: State, totals: dict[UserId, int]) -> Iterable[MeChange]:
             last_seq = state.conversations[member.conversation_id].last_seq
             own[member.user_id].append(OwnConversation(member, member.unread(last_seq)))
     for user_id, since in state.me_since.items():
-        yield MeChange(user_id, since, state.me[user_id], tuple(own[user_id]), totals.get(user_id, 0))
+        total, profile = totals.get(user_id, 0), user_id in state.profiles
+        yield MeChange(user_id, since, state.me[user_id], tuple(own[user_id]), total, profile)

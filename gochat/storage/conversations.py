@@ -10,7 +10,7 @@ from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership, Memberships
 from gochat.storage import rows
-from gochat.storage.fetch import as_list, dialect, fetch, marks, parse_list
+from gochat.storage.fetch import as_list, fetch, marks, parse_list
 
 _VIEW = f"""
 SELECT {rows.columns(rows.CONVERSATIONS, "c")},
@@ -42,13 +42,6 @@ SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
 FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
 """
-# From the others' side, in this order whatever the optimiser has sampled: most have few conversations.
-_ACQUAINTED = """
-{select} other.user_id
-FROM members other
-{join} members me ON me.conversation_id = other.conversation_id AND me.user_id = ? AND me.active = 1
-WHERE other.user_id IN ({others}) AND other.active = 1 GROUP BY other.user_id
-"""
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
 _MEMBERS = f"""
 SELECT {rows.columns(rows.MEMBERS, "m")} FROM members m
@@ -61,16 +54,6 @@ def memberships(connection: Connection, user_id: UserId) -> Memberships:
     values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
     ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
     return Memberships(me_revision or 0, tuple(Membership(*row) for row in parse_list(found)))
-
-
-def acquainted(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
-    """See `core.ports.Reader.acquainted`."""
-    if not others:
-        return frozenset()
-    words = dialect(connection)
-    sql = _ACQUAINTED.format(select=words.select, join=words.join, others=marks(others))
-    found = fetch(connection, sql, user_id, *others)
-    return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
 
 
 def conversation(

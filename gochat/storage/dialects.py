@@ -45,6 +45,16 @@ class Dialect(ABC):
 
     @property
     @abstractmethod
+    def write_profiles(self) -> str:
+        """Set `profile_revision` by id, and what else is not null."""
+
+    @property
+    @abstractmethod
+    def delete_blocks(self) -> str:
+        """Delete blocks by both their users."""
+
+    @property
+    @abstractmethod
     def unreserve(self) -> str:
         """Delete conversations by id that were not created."""
 
@@ -121,13 +131,35 @@ class MySQL(Dialect):
         Type.KEY: "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
         Type.HEX: "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
     }
-    _KEYS: Mapping[str, Type] = {"unique_key": Type.KEY, "client_message_id": Type.HEX}
+    _KEYS: Mapping[str, Type] = {
+        "unique_key": Type.KEY,
+        "client_message_id": Type.HEX,
+        "display_name": Type.TEXT,
+    }
 
     @property
     def write_users(self) -> str:
         return (
             f"UPDATE {self.given('id', 'me_revision')} STRAIGHT_JOIN users u FORCE INDEX (PRIMARY)"
             " ON u.id = given.id SET u.me_revision = given.me_revision"
+        )
+
+    @property
+    def write_profiles(self) -> str:
+        return (
+            f"UPDATE {self.given('id', 'profile_revision', 'display_name', 'presence_hidden')}"
+            " STRAIGHT_JOIN users u FORCE INDEX (PRIMARY) ON u.id = given.id"
+            " SET u.profile_revision = given.profile_revision,"
+            " u.display_name = COALESCE(given.display_name, u.display_name),"
+            " u.presence_hidden = COALESCE(given.presence_hidden, u.presence_hidden)"
+        )
+
+    @property
+    def delete_blocks(self) -> str:
+        return (
+            f"DELETE b FROM {self.given('user_id', 'blocked_id')}"
+            " STRAIGHT_JOIN blocks b FORCE INDEX (PRIMARY)"
+            " ON b.user_id = given.user_id AND b.blocked_id = given.blocked_id"
         )
 
     @property
@@ -227,6 +259,17 @@ class SQLite(Dialect):
     @property
     def write_users(self) -> str:
         return "UPDATE users SET me_revision = ?2 WHERE id = ?1"
+
+    @property
+    def write_profiles(self) -> str:
+        return (
+            "UPDATE users SET profile_revision = ?2, display_name = COALESCE(?3, display_name),"
+            " presence_hidden = COALESCE(?4, presence_hidden) WHERE id = ?1"
+        )
+
+    @property
+    def delete_blocks(self) -> str:
+        return "DELETE FROM blocks WHERE user_id = ? AND blocked_id = ?"
 
     @property
     def unreserve(self) -> str:

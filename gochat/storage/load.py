@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from gochat.core.commands import Command, CreateConversation, Needs
+from gochat.core.commands import Command, Needs, Reserving
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
 from gochat.core.state import State
 from gochat.storage import rows
@@ -66,7 +66,7 @@ class Loaded:
 
 
 def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
-    """Lock and read what the commands need: all of them create conversations, or none does.
+    """Lock and read what the commands need: all of them reserve conversations, or none does.
 
     Locks are taken in one order by every process: reservations by unique key (by batches that hold no lock
     yet), conversations by id, users by id. What was read before its lock would be stale.
@@ -92,7 +92,7 @@ def _reserve(transaction: Transaction, commands: Sequence[Command], loaded: Load
     Whoever comes second to a key waits here until the first has committed, and finds its row.
     """
     sql = transaction.sql
-    new = {c.unique_key: c.new_id for c in reversed(commands) if isinstance(c, CreateConversation)}
+    new = {c.unique_key: c.new_id for c in reversed(commands) if isinstance(c, Reserving)}
     by_key = loaded.state.by_key
     keys = sorted(key for key in new if key is not None)
     by_key.update(tuple(row) for row in transaction.find(sql.find_keys, [[key] for key in keys]))
@@ -114,13 +114,15 @@ def _place(conversation_id: ConversationId, key: str) -> Conversation:
 def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     """Lock, then read, all at once."""
     sql, state = transaction.sql, loaded.state
-    conversations, users, sent, members, messages, existing = transaction.find_each(
+    conversations, users, sent, members, messages, existing, blocks, blockers = transaction.find_each(
         (sql.lock_conversations, _singles(needs.conversations.union(state.by_key.values()))),
         (sql.lock_users, _singles(needs.me)),
         (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
         (sql.members, list(needs.members)),
         (sql.messages, list(needs.messages)),
         (sql.users, _singles(needs.users)),
+        (sql.blocks, sorted(needs.blocks)),
+        (sql.blockers, _singles(needs.blockers)),
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
         state.conversations[row[0]] = rows.conversation(row)
@@ -133,6 +135,8 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     for row in sql.dialect.unpack(messages, rows.MESSAGES):
         state.messages[(row[0], row[1])] = rows.message(row)
     state.users.update(tuple(row) for row in existing)
+    state.blocks.update((row[0], row[1]) for row in blocks)
+    state.blockers.update(tuple(row) for row in blockers)
 
 
 def _singles(ids: Set[int]) -> list[Row]:

@@ -63,7 +63,8 @@ def _batches(connection: Connection, after: Mapping[int, int], limit: int) -> tu
         values = (value for pair in some for value in pair)
         for process_id, n, text in fetch(connection, _BATCHES.format(where), *values, limit):
             changes = changes_in(text)
-            batches.append(Batch(process_id, n, changes.conversations, changes.users, changes.joined))
+            told = (changes.conversations, changes.users, changes.joined, changes.profiles)
+            batches.append(Batch(process_id, n, *told))
     return tuple(batches)
 
 

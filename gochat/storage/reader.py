@@ -15,7 +15,7 @@ from gochat.core.queries import (
     SyncPage,
     SyncRequest,
 )
-from gochat.storage import conversations, history, sync
+from gochat.storage import conversations, history, sync, visibility
 from gochat.storage.database import Database
 
 
@@ -83,9 +83,13 @@ class ConversationReader:
         """What changed in a user's own log."""
         return await self._database.read(sync.me, user_id, since)
 
-    async def acquainted(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
-        """Who shares a conversation."""
-        return await self._database.read(conversations.acquainted, user_id, tuple(others))
+    async def seen(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Whose presence he may see."""
+        return await self._database.read(visibility.seen, user_id, tuple(others))
+
+    async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Who may see his."""
+        return await self._database.read(visibility.seers, user_id, tuple(others))
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks."""

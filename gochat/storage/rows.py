@@ -69,6 +69,7 @@ CONVERSATIONS = Table(
         "created_by": Type.NUMBER,
         "unique_key": Type.KEY,
         "request_hash": Type.HEX,
+        "blocked": Type.NUMBER,
     },
     key=("id",),
 )
@@ -109,6 +110,11 @@ MESSAGES = Table(
     },
     key=("conversation_id", "seq"),
 )
+BLOCKS = Table(
+    "blocks",
+    {"user_id": Type.NUMBER, "blocked_id": Type.NUMBER, "created_at": Type.NUMBER},
+    key=("user_id", "blocked_id"),
+)
 BATCHES = Table(
     "batches",
     {"process_id": Type.NUMBER, "n": Type.NUMBER, "changes": Type.TEXT, "created_at": Type.NUMBER},
@@ -123,7 +129,8 @@ def columns(table: Table, alias: str) -> str:
 
 def conversation(row: Sequence[Any]) -> Conversation:
     """A row of `CONVERSATIONS`."""
-    return Conversation(row[0], _KINDS[row[1]], row[2], _HISTORIES[row[3]], *row[4:12])
+    values = (row[0], _KINDS[row[1]], row[2], _HISTORIES[row[3]], *row[4:12], row[12] == 1)
+    return Conversation(*values)
 
 
 def member(row: Sequence[Any]) -> Member:
@@ -164,6 +171,7 @@ def conversation_row(it: Conversation) -> list[object]:
         it.created_by,
         it.unique_key,
         it.request_hash.hex(),
+        int(it.blocked),
     ]
 
 
@@ -220,6 +228,8 @@ class Changes:
     """The same of the users' own logs."""
     joined: Mapping[ConversationId, tuple[UserId, ...]]
     """Who became a member."""
+    profiles: tuple[UserId, ...] = ()
+    """Who decided something about himself."""
 
 
 def changes_out(state: State) -> str:
@@ -231,7 +241,10 @@ def changes_out(state: State) -> str:
         for cid, decisions in state.decisions.items()
         if (newcomers := [user_id for decision in decisions for user_id in decision.joined])
     }
-    return orjson.dumps({"conversations": spans, "users": users, "joined": joined}).decode()
+    changes: dict[str, object] = {"conversations": spans, "users": users, "joined": joined}
+    if state.profiles:
+        changes["profiles"] = list(state.profiles)
+    return orjson.dumps(changes).decode()
 
 
 def changes_in(text: str) -> Changes:
@@ -241,4 +254,5 @@ def changes_in(text: str) -> Changes:
         {int(cid): (since, revision) for cid, (since, revision) in stored["conversations"].items()},
         {int(user_id): (since, revision) for user_id, (since, revision) in stored["users"].items()},
         {int(cid): tuple(user_ids) for cid, user_ids in stored["joined"].items()},
+        tuple(stored.get("profiles", ())),
     )

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from gochat.storage.dialects import Dialect
-from gochat.storage.rows import BATCHES, CONVERSATIONS, MEMBERS, MESSAGES, columns
+from gochat.storage.rows import BATCHES, BLOCKS, CONVERSATIONS, MEMBERS, MESSAGES, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Statements:
     """[id] -> id, number of active memberships"""
     lock_users: str
     """[id] -> id, me_revision"""
+    blocks: str
+    """[user_id, blocked_id] -> the same, of those there are"""
+    blockers: str
+    """[user_id] -> user_id, how many he has blocked"""
     successors: str
     """Two parameters, conversation_id and a limit -> members, highest standing and oldest first."""
     deleted: str
@@ -47,6 +51,11 @@ class Statements:
     write_members: str
     write_users: str
     """[id, me_revision]"""
+    insert_blocks: str
+    delete_blocks: str
+    """[user_id, blocked_id]"""
+    write_profiles: str
+    """[id, profile_revision, display_name, presence_hidden]; a null leaves what is there."""
     insert_batch: str
     purge_batches: str
     """Two parameters: created before, and a limit."""
@@ -103,6 +112,15 @@ def statements(d: Dialect) -> Statements:
             f"{d.select} u.id, u.me_revision FROM {d.given('id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id{d.for_update}"
         ),
+        blocks=(
+            f"{d.select} b.user_id, b.blocked_id FROM {d.given('user_id', 'blocked_id')}"
+            f" {d.join} blocks b{d.by('PRIMARY')}"
+            " ON b.user_id = given.user_id AND b.blocked_id = given.blocked_id"
+        ),
+        blockers=(
+            f"SELECT given.user_id, (SELECT COUNT(*) FROM blocks b{d.by('PRIMARY')}"
+            f" WHERE b.user_id = given.user_id) FROM {d.given('user_id')}"
+        ),
         successors=(
             f"SELECT {columns(MEMBERS, 'm')} FROM members m{d.by('ix_members_conversation')}"
             f" WHERE m.conversation_id = {at} AND m.active = 1"
@@ -132,6 +150,9 @@ def statements(d: Dialect) -> Statements:
         update_conversations=d.upsert(CONVERSATIONS),
         write_members=d.upsert(MEMBERS),
         write_users=d.write_users,
+        insert_blocks=d.insert_missing(BLOCKS),
+        delete_blocks=d.delete_blocks,
+        write_profiles=d.write_profiles,
         insert_batch=d.insert(BATCHES),
         purge_batches=d.purge_batches,
     )

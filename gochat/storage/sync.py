@@ -29,6 +29,7 @@ from gochat.core.sync import (
     start,
 )
 from gochat.storage import rows
+from gochat.storage.accounts import profile
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
@@ -56,6 +57,7 @@ _OUTLINE = (
 )
 _CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
 
+_PROFILE_DECIDED = "SELECT 1 FROM users WHERE id = ? AND profile_revision > ?"
 _ME_REVISION = "SELECT me_revision FROM users WHERE id = ?"
 _COUNT = f"""(SELECT COUNT(*) FROM (
   SELECT 1 FROM messages WHERE conversation_id = ? AND revision > ? AND seq >= ? LIMIT {MAX_CHANGES + 1}
@@ -283,4 +285,6 @@ def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision
     members = ((row[0], rows.member(row[1:])) for row in found)
     own = tuple(OwnConversation(member, member.unread(last_seq)) for last_seq, member in members)
     ((unread,),) = fetch(connection, _UNREAD, user_id)
-    return MeDelta(since, revision, own, int(unread or 0), gap)
+    decided = fetch(connection, _PROFILE_DECIDED, user_id, since)
+    him = profile(connection, user_id) if decided or gap else None
+    return MeDelta(since, revision, own, int(unread or 0), gap, him)

@@ -37,7 +37,10 @@ def _big(*, nullable: bool = False) -> Any:
 
 
 class UserRow(SQLModel, table=True):
-    """One account. `me_revision` counts what changed for this user alone."""
+    """One account. `me_revision` counts what changed for this user alone.
+
+    `profile_revision` is that at which he last decided about himself: his name, his settings, his blocks.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -54,6 +57,19 @@ class UserRow(SQLModel, table=True):
     avatar_url: str | None = Field(default=None, sa_column=Column(String(2000), nullable=True))
     about: str | None = Field(default=None, sa_column=Column(String(500), nullable=True))
     me_revision: int = Field(sa_column=_big())
+    profile_revision: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    presence_hidden: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    created_at: int = Field(sa_column=_big())
+
+
+class BlockRow(SQLModel, table=True):
+    """One user has blocked another."""
+
+    __tablename__ = "blocks"
+    __table_args__ = (Index("ix_blocks_blocked", "blocked_id", "user_id"), _UTF8)
+
+    user_id: int = Field(sa_column=_key())
+    blocked_id: int = Field(sa_column=_key())
     created_at: int = Field(sa_column=_big())
 
 
@@ -70,7 +86,6 @@ class SessionRow(SQLModel, table=True):
     device_app_version: str | None = Field(default=None, sa_column=Column(String(50), nullable=True))
     refresh_hash: bytes = Field(sa_column=Column(_bytes(32), nullable=False))
     previous_hash: bytes | None = Field(default=None, sa_column=Column(_bytes(32), nullable=True))
-    rotated_at: int = Field(sa_column=_big())
     created_at: int = Field(sa_column=_big())
     last_seen_at: int = Field(sa_column=_big())
     expires_at: int = Field(sa_column=_big())
@@ -95,6 +110,7 @@ class ConversationRow(SQLModel, table=True):
     created_by: int = Field(sa_column=_big())
     unique_key: str | None = Field(default=None, sa_column=Column(_ascii(64), nullable=True))
     request_hash: bytes = Field(sa_column=Column(_bytes(16), nullable=False))
+    blocked: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
 
 
 class MemberRow(SQLModel, table=True):

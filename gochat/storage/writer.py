@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from gochat.core.commands import Command, CreateConversation
+from gochat.core.commands import Command, Reserving
 from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, Unavailable
 from gochat.core.limits import Limits
 from gochat.core.ports import Publisher
@@ -119,7 +119,7 @@ class ConversationWriter:
         self._committer.close()
 
     def _take(self) -> list[_Entry]:
-        """The next batch, in the order of submission: creations alone, or anything else."""
+        """The next batch, in the order of submission: those that reserve alone, or anything else."""
         queue = self._queue
         entries: list[_Entry] = []
         size = 0
@@ -127,7 +127,7 @@ class ConversationWriter:
         while queue and len(entries) < rows:
             entry = queue[0]
             size += entry.size
-            if entries and (size > self._batch_bytes or _creates(entry) != _creates(entries[0])):
+            if entries and (size > self._batch_bytes or _reserves(entry) != _reserves(entries[0])):
                 break
             entries.append(queue.popleft())
         self._singly = max(0, self._singly - 1)
@@ -175,8 +175,8 @@ class ConversationWriter:
         self._loop.call_soon(self._delivered.set)
 
 
-def _creates(entry: _Entry) -> bool:
-    return isinstance(entry.command, CreateConversation)
+def _reserves(entry: _Entry) -> bool:
+    return isinstance(entry.command, Reserving)
 
 
 def _resolve(future: asyncio.Future[Result], answer: Answer) -> None:

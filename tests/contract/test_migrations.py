@@ -44,7 +44,7 @@ def drop_an_index(connection: Connection) -> None:
 
 
 def test_there_is_one_head() -> None:
-    assert migrate.head() == "0001"
+    assert migrate.head() == "0002"
 
 
 def test_up_check_down_up(database_url: str) -> None:

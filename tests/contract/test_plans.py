@@ -32,7 +32,10 @@ LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2)
 Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
 HOT: dict[str, Ask] = {
     "memberships": lambda reader, log, accounts: reader.memberships(ME),
-    "acquainted": lambda reader, log, accounts: reader.acquainted(ME, range(2, 6)),
+    "seen": lambda reader, log, accounts: reader.seen(ME, range(2, 6)),
+    "seers": lambda reader, log, accounts: reader.seers(ME, range(2, 6)),
+    "profile": lambda reader, log, accounts: accounts.profile(ME),
+    "blocked": lambda reader, log, accounts: accounts.blocked(ME),
     "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
     "conversations, more": lambda reader, log, accounts: reader.conversations(ME, (500, 2), 50),
@@ -206,7 +209,7 @@ def look_sqlite(connection: Connection, sql: str, values: Any) -> list[str]:
     return [f"{step} in {sql}" for step in scanned]
 
 
-SMALL = {"page", "changed", "part", "CONSTANT", "e"}
+SMALL = {"page", "changed", "part", "acquainted", "CONSTANT", "e"}
 """What a statement made itself, and the table of the one epoch."""
 
 

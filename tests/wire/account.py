@@ -24,7 +24,11 @@ class Account:
 
     def post(self, path: str, body: object) -> Any:
         """The body of a POST that succeeds."""
-        return self._answer(self.http.post(API + path, json=body, headers=self.headers))
+        return self.ask("POST", path, json=body)
+
+    def ask(self, method: str, path: str, **options: Any) -> Any:
+        """The body of any request that succeeds."""
+        return self._answer(self.http.request(method, API + path, headers=self.headers, **options))
 
     @property
     def headers(self) -> dict[str, str]:

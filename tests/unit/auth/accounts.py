@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gochat.core.errors import PhoneTaken, SessionRevoked, TokenInvalid, UsernameTaken
-from gochat.core.model import Millis, Session, SessionId, User, UserId
+from gochat.core.model import Millis, Profile, Session, SessionId, User, UserId
 from gochat.core.ports import Account
 
 
@@ -29,6 +29,13 @@ class MemoryAccounts:
 
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         return tuple(self.accounts[i].user for i in user_ids if i in self.accounts)
+
+    async def profile(self, user_id: UserId) -> Profile | None:
+        account = self.accounts.get(user_id)
+        return None if account is None else Profile(account.user, presence_hidden=False)
+
+    async def blocked(self, user_id: UserId) -> tuple[User, ...]:
+        return ()
 
     async def search(self, prefix: str) -> tuple[User, ...]:
         found = [a.user for a in self.accounts.values() if a.user.username.startswith(prefix)]

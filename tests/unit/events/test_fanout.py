@@ -117,10 +117,15 @@ class Database:
         return {}
 
 
+def fanout_of(sockets: Sockets, roster: Roster, database: Database) -> Fanout:
+    reader, changes = cast(Reader, database), cast(ChangeLog, database)
+    return Fanout(sockets, roster, reader, changes, NoDoorbell(), lambda user_id: None)
+
+
 async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
     roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
-    fanout = Fanout(sockets, roster, cast(Reader, database), cast(ChangeLog, database), NoDoorbell())
+    fanout = fanout_of(sockets, roster, database)
     store = Store(id_out(BEN))
     database.send()
     fanout.publish(Committed((database.add_ben(),)))
@@ -143,7 +148,7 @@ async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
 async def test_who_joined_before_another_member_came_is_told_late() -> None:
     """Ann's socket opens the conversation at its revision of now, while Ben's joining is still to be read."""
     sockets, database, roster = Sockets(), Database(), Roster()
-    fanout = Fanout(sockets, roster, cast(Reader, database), cast(ChangeLog, database), NoDoorbell())
+    fanout = fanout_of(sockets, roster, database)
     roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
     database.send()
     joined = database.add_ben()
@@ -169,7 +174,7 @@ async def test_who_joined_before_another_member_came_is_told_late() -> None:
 
 async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
-    fanout = Fanout(sockets, roster, cast(Reader, database), cast(ChangeLog, database), NoDoorbell())
+    fanout = fanout_of(sockets, roster, database)
     roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
     joined = database.add_ben()
     database.send()

@@ -1,0 +1,45 @@
+"""Who may see whose presence: those who share a conversation, unless one hides it or blocks the other."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from gochat.core.model import UserId
+from gochat.storage.fetch import dialect, fetch, marks
+
+# From the others' side, in this order whatever the optimiser has sampled: most have few conversations.
+_MAY_SEE = """
+{select} acquainted.other
+FROM (
+  {select} other.user_id AS other, me.user_id AS me
+  FROM members other
+  {join} members me ON me.conversation_id = other.conversation_id AND me.user_id = ? AND me.active = 1
+  WHERE other.user_id IN ({others}) AND other.active = 1
+  GROUP BY other.user_id, me.user_id
+) acquainted
+{join} users u ON u.id = acquainted.{seen} AND u.presence_hidden = 0
+LEFT JOIN blocks mine ON mine.user_id = acquainted.me AND mine.blocked_id = acquainted.other
+LEFT JOIN blocks theirs ON theirs.user_id = acquainted.other AND theirs.blocked_id = acquainted.me
+WHERE mine.user_id IS NULL AND theirs.user_id IS NULL
+"""
+
+
+def seen(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+    """See `core.ports.Reader.seen`."""
+    return _may_see(connection, user_id, others, "other")
+
+
+def seers(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+    """See `core.ports.Reader.seers`."""
+    return _may_see(connection, user_id, others, "me")
+
+
+def _may_see(
+    connection: Connection, user_id: UserId, others: Sequence[UserId], seen: str
+) -> frozenset[UserId]:
+    if not others:
+        return frozenset()
+    words = dialect(connection)
+    sql = _MAY_SEE.format(select=words.select, join=words.join, others=marks(others), seen=seen)
+    found = fetch(connection, sql, user_id, *others)
+    return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})

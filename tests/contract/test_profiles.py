@@ -1,0 +1,260 @@
+"""What users decide about themselves, from the writer to log and reader; one suite over every database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from gochat.core.commands import (
+    AddMembers,
+    Block,
+    Command,
+    EditMessage,
+    UpdateProfile,
+)
+from gochat.core.errors import ChatError, Forbidden, InvalidPayload, LimitExceeded, NotFound
+from gochat.core.model import Conversation, UserId
+from gochat.core.queries import SyncRequest
+from gochat.core.state import Sent
+from gochat.storage.accounts import StoredAccounts
+from gochat.storage.database import Database
+from gochat.storage.epoch import EpochGuard
+from gochat.storage.log import BatchLog
+from gochat.storage.reader import ConversationReader
+from tests.writing.stored import check, read
+from tests.writing.world import (
+    LIMITS,
+    Writing,
+    direct,
+    group,
+    new_id,
+    new_key,
+    prepare,
+    send,
+    writing,
+)
+
+
+def block(user_id: UserId, other_id: UserId, *, on: bool = True) -> Block:
+    return Block(new_id(), user_id, other_id, on)
+
+
+@asynccontextmanager
+async def reading(url: str) -> AsyncIterator[tuple[ConversationReader, StoredAccounts, BatchLog]]:
+    database = Database(url, pool_size=1)
+    try:
+        yield ConversationReader(database, LIMITS), StoredAccounts(database), BatchLog(database, EpochGuard())
+    finally:
+        await database.close()
+
+
+async def refused(it: Writing, command: Command) -> ChatError:
+    with pytest.raises(ChatError) as refusal:
+        await it.writer.submit(command)
+    return refusal.value
+
+
+def test_a_block_closes_the_direct_conversation_until_both_have_lifted_theirs(
+    database_url: str,
+) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            key = new_key()
+            before = await it.send(send(cid, ben, "before", key))
+            await it.writer.submit(block(anna, ben))
+            for user_id in (anna, ben):
+                error = await refused(it, send(cid, user_id))
+                assert (type(error), error.details) == (Forbidden, {"reason": "blocked"})
+            assert isinstance(await refused(it, EditMessage(cid, ben, 1, "after")), Forbidden)
+            again = await it.send(send(cid, ben, "before", key))
+            assert again == replace(before, duplicate=True), "what was acked stays so"
+            assert await it.create(direct(ben, anna)) == cid, "it is still there"
+            await it.writer.submit(block(ben, anna))
+            await it.writer.submit(block(anna, ben, on=False))
+            assert isinstance(await refused(it, send(cid, anna)), Forbidden)
+            await it.writer.submit(block(ben, anna, on=False))
+            assert (await it.send(send(cid, anna))).message.seq == 2
+            changes = [change for batch in it.recorder.published for change in batch.changes]
+            assert [change.delta.revision for change in changes] == [1, 2, 3], "a block is shown to nobody"
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_a_block_is_told_to_ones_own_devices_and_to_all_processes(database_url: str) -> None:
+    anna, ben, carl = prepare(database_url, 3)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as (reader, accounts, log):
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, ben))
+            await it.writer.submit(block(anna, ben))
+            (own,) = it.recorder.published[-1].me
+            assert (own.user_id, own.since, own.revision, own.profile, own.total_unread) == (
+                anna,
+                0,
+                1,
+                True,
+                1,
+            )
+            assert [user.id for user in await accounts.blocked(anna)] == [ben]
+            assert await accounts.blocked(ben) == ()
+            me = await reader.me(anna, 0)
+            assert (me.revision, me.profile) == (1, await accounts.profile(anna))
+            assert (await reader.me(anna, 1)).profile is None
+            assert (await reader.me(ben, 0)).profile is None
+            page = await reader.sync(anna, SyncRequest({}, 0, None, None, 50))
+            assert page.me == me
+            heads = await log.heads()
+            batches = await log.batches(dict.fromkeys(heads.numbers, 0))
+            assert [batch.profiles for batch in batches] == [(), (), (anna,)]
+            published = len(it.recorder.published)
+            await it.writer.submit(block(anna, ben))
+            await it.writer.submit(block(carl, ben, on=False))
+            assert len(it.recorder.published) == published, "nothing changed"
+
+    asyncio.run(scenario())
+
+
+def test_who_is_blocked_cannot_begin_anew(database_url: str) -> None:
+    anna, ben, carl = prepare(database_url, 3)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            await it.writer.submit(block(anna, ben))
+            error = await refused(it, direct(ben, anna))
+            stranger = await refused(it, direct(ben, new_id()))
+            assert (type(error), error.message, error.field) == (NotFound, stranger.message, stranger.field)
+            assert isinstance(await refused(it, direct(anna, ben)), Forbidden)
+            assert isinstance(await refused(it, group(ben, carl, anna)), NotFound)
+            theirs = await it.create(group(ben, carl))
+            assert isinstance(await refused(it, AddMembers(theirs, ben, (anna,))), NotFound)
+            ours = await it.create(group(carl, anna, ben))
+            assert (await it.send(send(ours, ben))).message.seq == 1, "a group is of all its members"
+            assert await it.create(group(anna, ben)), "who blocked may add whom he blocked"
+            await it.writer.submit(block(anna, ben, on=False))
+            assert await it.create(direct(ben, anna))
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_bad_blocks_are_refused(database_url: str) -> None:
+    anna, ben, carl, dora = prepare(database_url, 4)
+
+    async def scenario() -> None:
+        async with writing(database_url, replace(LIMITS, blocks=2)) as it:
+            assert isinstance(await refused(it, block(anna, anna)), InvalidPayload)
+            assert isinstance(await refused(it, block(anna, new_id())), NotFound)
+            answers = await it.submit_all([block(anna, other) for other in (ben, carl, dora)])
+            assert [type(answer) for answer in answers] == [type(None), type(None), LimitExceeded]
+            await it.writer.submit(block(anna, ben, on=False))
+            await it.writer.submit(block(anna, dora))
+            async with reading(database_url) as (_, accounts, _):
+                assert [user.id for user in await accounts.blocked(anna)] == [carl, dora]
+
+    asyncio.run(scenario())
+    assert not read(database_url).conversations, "no place is kept for what was never made"
+
+
+def test_blocks_and_sends_and_creations_of_two_processes_are_in_one_order(database_url: str) -> None:
+    users = prepare(database_url, 26)
+
+    async def scenario() -> None:
+        async with writing(database_url) as one, writing(database_url) as other:
+
+            async def meet(anna: UserId, ben: UserId, it: Writing, rival: Writing) -> None:
+                made, _ = await asyncio.gather(
+                    it.writer.submit(direct(ben, anna)),
+                    rival.writer.submit(block(anna, ben)),
+                    return_exceptions=True,
+                )
+                if isinstance(made, NotFound):
+                    return
+                assert not isinstance(made, BaseException)
+                assert isinstance(await refused(it, send(made.id, ben)), Forbidden)  # type: ignore[union-attr]
+
+            for n in range(0, 24, 2):
+                await meet(users[n], users[n + 1], *((one, other) if n % 4 else (other, one)))
+
+            anna, ben = users[24:]
+            cid = await one.create(direct(anna, ben))
+            sends = [other.writer.submit(send(cid, ben)) for _ in range(200)]
+            await one.writer.submit(block(anna, ben))
+            stored = len(read(database_url).messages)
+            answers = await asyncio.gather(*sends, return_exceptions=True)
+            sent = [answer.message.seq for answer in answers if isinstance(answer, Sent)]
+            assert sent == list(range(1, stored + 1)), "nothing is stored after the answer"
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_a_profile_is_changed_in_part(database_url: str) -> None:
+    (anna,) = prepare(database_url, 1)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as (reader, accounts, _):
+            await it.writer.submit(UpdateProfile(anna, " Anna 👩 "))
+            await it.submit_all(
+                [
+                    UpdateProfile(anna, presence_hidden=True),
+                    UpdateProfile(anna, "Anna B."),
+                    UpdateProfile(anna),
+                ]
+            )
+            profile = await accounts.profile(anna)
+            assert profile is not None
+            assert (profile.user.display_name, profile.presence_hidden) == ("Anna B.", True)
+            assert (await reader.me(anna, 1)).profile == profile
+            assert isinstance(await refused(it, UpdateProfile(anna, " \n")), InvalidPayload)
+            assert isinstance(await refused(it, UpdateProfile(new_id(), "Nobody")), NotFound)
+            await it.writer.submit(UpdateProfile(anna, presence_hidden=False))
+            assert await accounts.profile(anna) == replace(profile, presence_hidden=False)
+
+    asyncio.run(scenario())
+
+
+def test_who_may_see_whom(database_url: str) -> None:
+    anna, ben, carl, dora, eve = prepare(database_url, 5)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as (reader, _, _):
+            await it.create(group(anna, ben, carl, dora))
+            await it.create(direct(anna, ben))
+            all_ = (anna, ben, carl, dora, eve)
+
+            async def both(user_id: UserId) -> tuple[set[UserId], set[UserId]]:
+                return set(await reader.seen(user_id, all_)), set(await reader.seers(user_id, all_))
+
+            assert await both(anna) == ({anna, ben, carl, dora}, {anna, ben, carl, dora})
+            await it.writer.submit(block(anna, ben))
+            await it.writer.submit(UpdateProfile(carl, presence_hidden=True))
+            assert await both(anna) == ({anna, dora}, {anna, carl, dora})
+            assert await both(ben) == ({ben, dora}, {ben, carl, dora})
+            assert await both(carl) == ({anna, ben, carl, dora}, {carl})
+            assert await both(eve) == ({eve}, {eve})
+            assert await reader.seen(anna, ()) == frozenset()
+
+    asyncio.run(scenario())
+
+
+def test_a_block_in_one_batch_with_the_creation(database_url: str) -> None:
+    anna, ben, carl, dora = prepare(database_url, 4)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            made, _, late = await it.submit_all([direct(anna, ben), block(ben, anna), direct(anna, ben)])
+            assert isinstance(made, Conversation)
+            assert made == replace(late, blocked=False)  # type: ignore[type-var]
+            assert isinstance(await refused(it, send(made.id, anna)), Forbidden)
+            _, refusal = await it.submit_all([block(dora, carl), direct(carl, dora)])
+            assert isinstance(refusal, NotFound)
+
+    asyncio.run(scenario())
+    check(read(database_url))
