@@ -279,22 +279,31 @@ class Fanout:
                 self._let_in(connection, notice)
 
     def _let_in(self, connection: Connection, notice: Notice) -> None:
-        """A newcomer enters, and is told the conversation whole; what comes meanwhile is held for him."""
-        cid, sid = notice.conversation_id, connection.sid
-        self._sockets.enter(sid, conversation_room(cid))
-        self._spawn(self._tell_whole(connection, notice, self._visibility.hold(cid, sid)))
+        """A newcomer enters, and is told the conversation whole."""
+        self._sockets.enter(connection.sid, conversation_room(notice.conversation_id))
+        self._tell_apart(connection, notice, None)
 
     def _tell_own(self, notice: Notice, told: Collection[str]) -> list[str]:
         """Those whose own row is shown to no other, but to those who are told by themselves already."""
         connections = [it for it in self._admitted(notice.own) if it.sid not in told]
         for connection in connections:
-            self._spawn(self._tell_changes(connection, notice))
+            self._tell_apart(connection, notice, notice.since)
         return [connection.sid for connection in connections]
 
-    async def _tell_whole(self, connection: Connection, notice: Notice, held: list[Notice]) -> None:
-        """With `gap`, for what his phone kept from before. If he is no member any more he leaves again."""
+    def _tell_apart(self, connection: Connection, notice: Notice, since: int | None) -> None:
+        """One socket by itself, of what its user may see; what comes meanwhile is held for it."""
+        held = self._visibility.hold(notice.conversation_id, connection.sid)
+        self._spawn(self._tell(connection, notice, since, held))
+
+    async def _tell(
+        self, connection: Connection, notice: Notice, since: int | None, held: list[Notice]
+    ) -> None:
+        """What came after `since`; None: all, with `gap`, for what his phone kept from before.
+
+        If he is no member any more he leaves again.
+        """
         cid, sid = notice.conversation_id, connection.sid
-        delta = await self._read_for(connection, cid, None)
+        delta = await self._read_for(connection, cid, since)
         if not self._visibility.holds(cid, sid, held):
             return
         if delta is None:
@@ -303,13 +312,9 @@ class Fanout:
             self._forget_if_empty(cid)
             return
         assert delta.me is not None  # an answer for one user has it
-        self._sockets.broadcast(notice.event, orjson.dumps(delta_out(replace(delta, gap=True))), sid)
+        told = replace(delta, gap=delta.gap or since is None)
+        self._sockets.broadcast(notice.event, orjson.dumps(delta_out(told)), sid)
         self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
-
-    async def _tell_changes(self, connection: Connection, notice: Notice) -> None:
-        delta = await self._read_for(connection, notice.conversation_id, notice.since)
-        if delta is not None:
-            self._sockets.broadcast(notice.event, orjson.dumps(delta_out(delta)), connection.sid)
 
     async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
         """What its user may see, after `since`, or whole; None: he is no member, or the socket went."""

@@ -190,3 +190,18 @@ async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -
     fanout.publish(Committed((database.send(),)))
     assert sockets.heard == []
     fanout.close()
+
+
+async def test_what_a_newcomer_read_before_it_was_heard_is_not_told_again() -> None:
+    sockets, database, roster = Sockets(), Database(), Roster()
+    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    fanout = fanout_of(sockets, roster, database)
+    database.send()
+    fanout.publish(Committed((database.add_ben(),)))
+    late = [database.send(), database.send()]  # committed elsewhere, and not heard of yet
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    for change in (*late, database.send()):
+        fanout.publish(Committed((change,)))
+    assert [(delta["since"], delta["revision"]) for delta in sockets.heard] == [(0, 4), (4, 5)]
+    fanout.close()
