@@ -102,6 +102,10 @@ class Dialect(ABC):
     def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         """Run statements that write rows, one after the other."""
 
+    @abstractmethod
+    def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
+        """The same, and then commit."""
+
 
 class MySQL(Dialect):
     """MySQL and MariaDB. Rows to write come as one JSON parameter too.
@@ -221,10 +225,16 @@ class MySQL(Dialect):
     def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         self._run(connection, writes)
 
-    def _run(self, connection: Driver, asked: Sequence[Asked]) -> list[Sequence[Any]]:
+    def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
+        self._run(connection, writes, "COMMIT")
+
+    def _run(self, connection: Driver, asked: Sequence[Asked], *others: str) -> list[Sequence[Any]]:
         """All in one round trip. A statement that fails ends it: those after it are not run."""
         script = ";".join(
-            [statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'" for statement, given in asked]
+            [
+                *(statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'" for statement, given in asked),
+                *others,
+            ]
         )
         with closing(connection.cursor()) as cursor:
             cursor.execute(script)
@@ -316,3 +326,7 @@ class SQLite(Dialect):
     def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         for statement, values in writes:
             connection.executemany(statement, values)
+
+    def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
+        self.write(connection, writes)
+        connection.commit()

@@ -14,11 +14,15 @@ from gochat.storage.statements import Statements
 
 
 class Transaction:
-    """A transaction under way on a connection: the driver's, without SQLAlchemy's share of each statement."""
+    """A transaction under way on a connection: the driver's, without SQLAlchemy's share of each statement.
+
+    What it writes travels with the COMMIT, in one round trip, unless something is read before.
+    """
 
     def __init__(self, connection: Driver, sql: Statements) -> None:
         self._connection = connection
         self.sql = sql
+        self._unwritten: list[Asked] = []
 
     def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
         """The rows of some keys."""
@@ -27,28 +31,36 @@ class Transaction:
 
     def find_each(self, *asked: Asked) -> list[Sequence[Any]]:
         """The rows of each statement, in one round trip, read one after the other. No keys find no rows."""
+        self._write()
         found = iter(self.sql.dialect.find(self._connection, [it for it in asked if it[1]]))
         return [next(found) if keys else () for _, keys in asked]
 
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:
         """What a SELECT finds."""
+        self._write()
         with closing(self._connection.cursor()) as cursor:
             cursor.execute(statement, parameters)
             found: Sequence[Any] = cursor.fetchall()
             return found
 
     def write(self, *writes: Asked) -> None:
-        """Write the rows of each statement, in one round trip and in that order. No rows write nothing."""
-        self.sql.dialect.write(self._connection, [it for it in writes if it[1]])
+        """Write the rows of each statement, in that order. No rows write nothing."""
+        self._unwritten += [it for it in writes if it[1]]
+
+    def _write(self) -> None:
+        if self._unwritten:
+            writes, self._unwritten = self._unwritten, []
+            self.sql.dialect.write(self._connection, writes)
 
     def run(self, statement: str, *parameters: object) -> None:
         """Run a statement that finds nothing."""
+        self._write()
         with closing(self._connection.cursor()) as cursor:
             cursor.execute(statement, parameters)
 
     def commit(self) -> None:
         """Make it durable. Without an answer it may be or not."""
-        self._connection.commit()
+        self.sql.dialect.commit(self._connection, self._unwritten)
 
     def rollback(self) -> None:
         """Let go of its locks; nothing of it is left."""

@@ -8,8 +8,8 @@ from typing import Self
 
 from sqlalchemy import make_url
 
-COMMIT = b"\x07\x00\x00\x00\x03COMMIT"
-"""The packet: three bytes of length, its number, COM_QUERY."""
+COMMIT = b"COMMIT"
+"""Ends the script of statements that a packet is (COM_QUERY)."""
 
 
 class Cut(Enum):
@@ -68,7 +68,7 @@ class Proxy:
         answers.start()
         with contextlib.suppress(OSError):
             while question := client.recv(1 << 16):
-                if question == COMMIT and self.cut is not None:
+                if question.endswith(COMMIT) and self.cut is not None:
                     self._cut(client, server, question)
                     return
                 server.sendall(question)
