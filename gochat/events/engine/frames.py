@@ -68,7 +68,7 @@ class FrameReader:
     A frame that announces too much is refused on its header, before its payload is held. Raises FrameError.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_limit", "_need", "_opcode", "_position")
+    __slots__ = ("_buffer", "_fragments", "_limit", "_need", "_opcode", "_position", "fed")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -77,11 +77,14 @@ class FrameReader:
         self._need = 2  # bytes from `_position` on without which no frame is whole
         self._fragments: bytearray | None = None
         self._opcode = TEXT
+        self.fed = False
+        """Whether `next` may have a message."""
 
     def feed(self, data: bytes) -> None:
         """Add what was received."""
-        if self._position == len(self._buffer):
-            self._buffer, self._position = data, 0
+        self.fed = True
+        if not self._buffer:
+            self._buffer = data
             return
         if not isinstance(self._buffer, bytearray):
             self._buffer = bytearray(self._buffer)
@@ -94,12 +97,9 @@ class FrameReader:
         """Return the next message as (opcode, payload), text decoded; None when more bytes are needed."""
         while True:
             held = len(self._buffer) - self._position
-            if held < self._need:
-                if not held:
-                    self._buffer, self._position = b"", 0  # an idle connection holds nothing
-                return None
-            whole = self._frame(held)
+            whole = self._frame(held) if held >= self._need else None
             if whole is None:
+                self.fed = False
                 return None
             first, payload = whole
             if first == _WHOLE_TEXT and self._fragments is None:  # what nearly every message is
@@ -144,7 +144,11 @@ class FrameReader:
         if held < head + size:
             self._need = head + size
             return None
-        self._need, self._position = 2, end
+        self._need = 2
+        if held == head + size:  # an idle connection holds nothing
+            self._buffer, self._position, self.fed = b"", 0, False
+        else:
+            self._position = end
         return first, apply_mask(buffer[start + head : end], buffer[start + head - 4 : start + head])
 
     def _control(self, first: int, payload: bytes) -> Message:

@@ -140,7 +140,9 @@ class WebSocket(asyncio.Protocol):
                     self._hold()
                     return
                 reader = self._reader
-                message = None if reader is None else reader.next()
+                if reader is None or not reader.fed:
+                    return
+                message = reader.next()
                 if message is None:
                     return
                 opcode, payload = message
