@@ -84,6 +84,10 @@ class Settings(BaseSettings):
         le=1 << 30,
         description="What may wait to be sent to one socket; who reads more slowly has to connect again.",
     )
+    io_uring: bool = Field(
+        False,
+        description="Whether large rooms are sent to by one system call, if the kernel lets it (Linux 5.17).",
+    )
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time over which sockets are closed on SIGTERM."
     )

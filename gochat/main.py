@@ -99,6 +99,7 @@ class Chat:
         options = EngineOptions(
             max_message=MAX_BYTES,
             max_backlog=settings.socket_backlog_max_bytes,
+            io_uring=settings.io_uring,
             max_sessions_per_address=settings.sockets_per_address or None,
         )
         self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)

@@ -20,13 +20,14 @@ from .relay import Relay
 from .session import Application, Session
 from .transports import SocketTransport, Transport
 from .upgrade import Surplus, Upgrade
+from .uring import LEAST, Sink, Uring, open_uring
 
 logger = logging.getLogger(__name__)
 
 Accept = Callable[[Session, Request], Application]
 
 
-class Flushed(Protocol):
+class Flushed(Sink, Protocol):
     """What gathers its output for one turn of the loop."""
 
     def flush(self) -> None:
@@ -51,6 +52,7 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._addresses: dict[str, int] = {}
         self._written: list[Flushed] = []
+        self._uring = open_uring() if options.io_uring else None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # Sessions
@@ -176,11 +178,23 @@ class Engine:
     def _flush(self) -> None:
         """Flush what was written to. One that fails harms no other: the loop tells it of its loss."""
         written, self._written = self._written, []
+        if self._uring is not None and len(written) >= LEAST:
+            written = self._send(self._uring, written)
         for item in written:
             try:
                 item.flush()
             except Exception as error:
                 logger.info("write failed: %s", type(error).__name__)
+
+    def _send(self, ring: Uring, written: list[Flushed]) -> list[Flushed]:
+        """Send by one system call; return those that have something left to flush."""
+        try:
+            return ring.send(written)
+        except OSError as error:
+            logger.warning("io_uring failed, and is used no more: %s", error)
+            self._uring = None
+            ring.close()
+            return written
 
     # Tasks
 

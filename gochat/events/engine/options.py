@@ -33,5 +33,7 @@ class EngineOptions:
     """How deep arrays and objects may nest in a client's packet."""
     max_request_head: int = 65_536
     """The largest request line with headers, on the fast path."""
+    io_uring: bool = False
+    """Whether many sockets are sent to by one system call, where the kernel can do that."""
     max_sessions_per_address: int | None = None
     """Sessions that one network address may hold, over all; `None` is no limit (behind one shared proxy)."""

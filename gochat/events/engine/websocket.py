@@ -26,6 +26,7 @@ class WebSocket(asyncio.Protocol):
         "_transport",
         "_waiting",
         "bucket",
+        "fd",
         "inlet",
     )
 
@@ -38,6 +39,7 @@ class WebSocket(asyncio.Protocol):
         self._reader: FrameReader | None = FrameReader(engine.options.max_message)
         self._reading = True
         self.bucket = 0
+        self.fd = _descriptor(transport) if engine.options.io_uring else -1
         self.inlet: Inlet
         self._waiting: list[bytes] = []
         self._congested = False
@@ -66,6 +68,7 @@ class WebSocket(asyncio.Protocol):
         self._engine.wheel.cancel(self)
         self._closing = True
         self._transport = self._reader = None
+        self.fd = -1
         self.inlet.lost(self)
 
     # What the session calls
@@ -88,6 +91,19 @@ class WebSocket(asyncio.Protocol):
             self._closing = True
             self.inlet.fail(ProtocolError("slow consumer"), frames.POLICY_VIOLATION)
             transport.abort()
+
+    def take(self) -> bytes | None:
+        """Give out what was written, unless the transport has something to send before it."""
+        waiting, transport = self._waiting, self._transport
+        if not waiting or transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            return None
+        data = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+        waiting.clear()
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Take again what could not be sent."""
+        self._waiting.insert(0, data)
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.
@@ -185,3 +201,11 @@ class WebSocket(asyncio.Protocol):
         self._waiting.clear()
         self._engine.set_timer(self, self._engine.now() + self._engine.options.close_timeout)
         transport.close()
+
+
+def _descriptor(transport: asyncio.Transport) -> int:
+    """The socket's, if what is written to the transport is sent as it is."""
+    if transport.get_extra_info("sslcontext") is not None:
+        return -1
+    found = transport.get_extra_info("socket")
+    return -1 if found is None else int(found.fileno())

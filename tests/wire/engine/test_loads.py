@@ -3,6 +3,7 @@
 import random
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -243,3 +244,20 @@ def test_random_bytes(server: Server) -> None:
             ws.expect_closed()
     with Ws(server.port).connect() as other:
         other.expect_alive()
+
+
+def test_a_large_room_by_one_system_call(start: Start) -> None:
+    with start(ping_interval=20, io_uring=True) as server, ExitStack() as stack:
+        members = [stack.enter_context(Ws(server.port).connect()) for _ in range(40)]
+        slow = stack.enter_context(Ws(server.port, receive_buffer=4096).connect())
+        for member in (*members, slow):
+            member.send('421["join","room"]')
+            member.expect("431[]")
+        for n in range(300):
+            body = f"{n} " + "x" * random.choice((1, 100, 10_000, 70_000))
+            members[n % 40].send(f'42["room","room","{body}"]')
+            for member in members:
+                member.expect(f'42["room","{body}"]')
+        slow.expect_closed()
+        for member in members:
+            member.expect_alive()
