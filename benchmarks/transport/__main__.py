@@ -23,7 +23,7 @@ from benchmarks.measure import resident
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/benchmarks/transport.md"
-SERVERS = ("stock", "node", "engine", "floor")
+SERVERS = ("stock", "node", "engine", "io_uring", "floor")
 KIB = 1024
 
 
@@ -223,16 +223,17 @@ def markdown(rows: list[Row], busiest: float) -> str:
         "Written by `python -m benchmarks.transport --write`. Processor time of the server process over",
         f"loopback, all in one run, on {platform.python_implementation()} {platform.python_version()}",
         f"and {platform.machine()}: python-socketio as it comes (*stock*), Node's socket.io 4 with `ws`, the",
-        "engine on its fast path, and the floor: a C loop of `read()` and `send()` that parses nothing. The",
-        "ratios count; absolute times drift with the machine. The load client used at most",
+        "engine on its fast path, the same with its option *io_uring* (Linux), and the floor: a C loop of",
+        "`read()` and `send()` that parses nothing. The ratios, of the engine without that option, count;",
+        "absolute times drift with the machine. The load client used at most",
         f"{busiest:.0%} of a core.",
         "",
-        "| | unit | stock | Node | engine | floor | engine / Node | engine / floor | aim |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---|",
+        "| | unit | stock | Node | engine | io_uring | floor | / stock | / Node | / floor | aim |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
         cells = [f"{row.values[kind]:.1f}" if kind in row.values else "" for kind in SERVERS]
-        for base in ("node", "floor"):
+        for base in ("stock", "node", "floor"):
             value = row.values.get(base, 0)
             cells.append(f"{row.values['engine'] / value:.2f}" if value > 0.5 else "")
         lines.append(f"| {row.name} | {row.unit} | {' | '.join(cells)} | {row.target} |")

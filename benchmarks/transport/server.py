@@ -1,11 +1,13 @@
 """A Python server under test: prints its port, then serves.
 
-python -m benchmarks.transport.server stock | engine [PING_INTERVAL]
+python -m benchmarks.transport.server stock | engine | io_uring [PING_INTERVAL]
 """
 
 import gc
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -36,9 +38,9 @@ def stock(interval: float) -> dict[str, Any]:
     return {"app": socketio.ASGIApp(server), "http": "httptools"}
 
 
-def engine(interval: float) -> dict[str, Any]:
+def engine(interval: float, *, io_uring: bool = False) -> dict[str, Any]:
     """The engine with its dispatcher, on its fast path."""
-    server = EngineServer(options=EngineOptions(ping_interval=interval))
+    server = EngineServer(options=EngineOptions(ping_interval=interval, io_uring=io_uring))
 
     def dispatch(sid: str, event: str, args: list[Any], ack: Ack) -> None:
         message = args[0]
@@ -62,9 +64,16 @@ async def connect(_sid: str, _environ: Any, auth: Any) -> None:
         raise ConnectionRefusedError
 
 
+SERVERS: dict[str, Callable[[float], dict[str, Any]]] = {
+    "stock": stock,
+    "engine": engine,
+    "io_uring": partial(engine, io_uring=True),
+}
+
+
 async def main() -> None:
     kind, interval = sys.argv[1], float(sys.argv[2])
-    config: dict[str, Any] = (stock if kind == "stock" else engine)(interval)
+    config = SERVERS[kind](interval)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(4096)
