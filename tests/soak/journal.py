@@ -43,6 +43,8 @@ class Journal:
         self.violations: dict[str, list[str]] = defaultdict(list)
         self.heard: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         """By conversation and user: revision, and the oldest message's seq or 0, of every delta."""
+        self.closed: set[str] = set()
+        """Conversations in which one ever blocked the other."""
         self._news: list[str] = []
         self._receipts: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._places: dict[tuple[str, str], int] = defaultdict(int)
@@ -92,8 +94,17 @@ class Journal:
         """Refused for good."""
         sending = self.sendings[key]
         sending.refused = code
-        if sending.seq is not None or code != "not_found":
+        closed = code == "forbidden" and sending.draft.conversation_id in self.closed
+        if sending.seq is not None or (code != "not_found" and not closed):
             self.violation("ack", f"{key}: refused as {code}, seq {sending.seq}")
+
+    def blocked(self, conversation_id: str, since: float, until: float) -> None:
+        """A block was answered, and was to be lifted: between that nothing is first sent and acked."""
+        for key, it in self.sendings.items():
+            if it.draft.conversation_id != conversation_id or it.sent_at is None or it.acked_at is None:
+                continue
+            if since < it.sent_at and it.acked_at < until:
+                self.violation("block", f"{key}: acked though {conversation_id} was blocked")
 
     def hears(self, user_id: str, delta: shapes.Delta) -> None:
         """A delta, live or as an answer."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ API = "/api/v1"
 OUTBOX_MAX = 30
 CONVERSATIONS_MAX = 12
 LEAST_MEMBERS = 3
+BLOCKED_S = 0.5
 REFUSALS = {"not_found", "forbidden", "message_deleted", "unavailable", "overloaded", "token_expired"}
 """How an event of the load may be refused."""
 
@@ -77,6 +79,7 @@ class User:
         self._everyone = everyone
         self._pace = pace
         self._mine: list[Sending] = []
+        self._blocks = True
         self._http = httpx2.AsyncClient(timeout=5)
         self._deeds: dict[Callable[[Conversation], Awaitable[None]], float] = {
             self._write: 3 if quiet else 100,
@@ -93,6 +96,7 @@ class User:
             self._promote: 0.5,
             self._quit: 0.2,
             self._create: 0.3,
+            self._block: 0.3,
             self._go_offline: 0.7,
         }
 
@@ -263,6 +267,29 @@ class User:
         await self.phone.call(
             "conversation:create", {"kind": "group", "member_ids": others, "history": history}
         )
+
+    async def _block(self, held: Conversation) -> None:
+        """For a moment: what is first sent meanwhile is not stored."""
+        if held.own["kind"] != "direct" or not self._blocks:
+            return
+        (other,) = [user_id for user_id in held.members if user_id != self._id]
+        self._journal.closed.add(held.id)
+        if await self._ask_for_block("PUT", json={"user_id": other}):
+            since = time.monotonic()
+            await asyncio.sleep(BLOCKED_S)
+            self._journal.blocked(held.id, since, time.monotonic())
+        while not await self._ask_for_block("DELETE", params={"user_id": other}):
+            self._blocks = False  # what was not answered may still be done, at any time
+            await asyncio.sleep(1)
+
+    async def _ask_for_block(self, method: str, **what: Any) -> bool:
+        url = self._rng.choice(self.phone.urls) + f"{API}/me/blocks"
+        headers = {"Authorization": f"Bearer {self.phone.tokens['access_token']}"}
+        try:
+            response = await self._http.request(method, url, headers=headers, **what)
+        except httpx2.HTTPError:
+            return False
+        return response.status_code == httpx2.codes.OK
 
     async def _manage(self, event: str, held: Conversation, **what: object) -> None:
         await self.phone.call(event, {"conversation_id": held.id, **what})

@@ -155,6 +155,13 @@ def newcomers_hear_the_past() -> None:
     _patch(Visibility, "_filter", lambda _: lambda self, notice, hidden, held: [])
 
 
+def blocks_are_forgotten() -> None:
+    """Who is blocked writes on."""
+    from gochat.core import messages
+
+    _patch(messages, "check_open", lambda _: lambda conversation: None)
+
+
 FLAWS = {
     "ack_before_commit": Flaw(ack_before_commit, ("CommitsCut",) * 4),
     "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
@@ -167,6 +174,7 @@ FLAWS = {
     "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
     "unread_forgets_deletes": Flaw(unread_forgets_deletes),
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past),
+    "blocks_are_forgotten": Flaw(blocks_are_forgotten),
 }
 
 
