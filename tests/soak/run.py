@@ -24,6 +24,7 @@ STUCK_S = 20.0
 """After so long without enough messages it goes on all the same."""
 POLL_S = 0.05
 REGISTER_AT_ONCE = 8
+TRACEBACKS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ async def run(plan: Plan, directory: Path, say: Callable[[str], None]) -> Report
         finally:
             for user in users:
                 await user.phone.stop()
-        report.tracebacks = cluster.logs.count("Traceback (most recent call last)")
+        tracebacks = cluster.logs.split("Traceback (most recent call last)")[1:]
+        report.tracebacks = len(tracebacks)
+        for text in tracebacks[:TRACEBACKS_SHOWN]:
+            say(f"     TRACEBACK {text[:2_000]}")
     report.seconds = time.monotonic() - start
     return report
 
