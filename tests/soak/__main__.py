@@ -63,7 +63,7 @@ def carry_out(plan: Plan) -> Report:
 
 def _is_found(flaw: str, seed: int) -> bool:
     """Whether a run with the flaw, under the faults that bring it out, breaks a promise."""
-    report = carry_out(Plan(seed, 1_500, FLAWS[flaw].faults, servers=2, flaw=flaw))
+    report = carry_out(Plan(seed, FLAWS[flaw].messages, FLAWS[flaw].faults, servers=2, flaw=flaw))
     broken = [kind for kind in report.violations if kind != "load"]
     print(f"{flaw}: {'found: ' + ', '.join(broken) if broken else 'NOT FOUND'}")
     return bool(broken)

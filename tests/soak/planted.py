@@ -12,10 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Flaw:
-    """What plants it, and the faults that bring it out."""
+    """What plants it, the faults that bring it out, and how many messages it takes until it shows."""
 
     plant: Callable[[], None]
     faults: tuple[str, ...] = ()
+    messages: int = 1_500
 
 
 def _patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -167,14 +168,14 @@ FLAWS = {
     "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
     "no_retry_lookup": Flaw(no_retry_lookup, ("AcksCut",)),
     "seq_by_max": Flaw(seq_by_max),
-    "room_leak": Flaw(room_leak),
+    "room_leak": Flaw(room_leak, messages=6_000),
     "no_gap_repair": Flaw(no_gap_repair, ("RedisPubSubKilled", "RedisRestarted")),
     "receipts_go_back": Flaw(receipts_go_back),
     "double_delivery": Flaw(double_delivery),
     "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
-    "unread_forgets_deletes": Flaw(unread_forgets_deletes),
-    "newcomers_hear_the_past": Flaw(newcomers_hear_the_past),
-    "blocks_are_forgotten": Flaw(blocks_are_forgotten),
+    "unread_forgets_deletes": Flaw(unread_forgets_deletes, messages=6_000),
+    "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, messages=12_000),
+    "blocks_are_forgotten": Flaw(blocks_are_forgotten, messages=12_000),
 }
 
 
