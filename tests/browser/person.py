@@ -18,6 +18,8 @@ class Person:
         self.context = context
         self.url = url
         self.faults: list[str] = []
+        self.refusals: tuple[str, ...] = ()
+        """HTTP statuses that its console may tell of, now or later."""
         context.set_default_timeout(TIMEOUT_MS)
         context.on("request", lambda request: self._asked(request.url))
         context.on("weberror", lambda error: self.faults.append(str(error.error)))
@@ -32,7 +34,8 @@ class Person:
     def _heard(self, message: Any) -> None:
         # A connection that can't be made is told on the console; no page can help that.
         is_network = "net::ERR_" in message.text or "WebSocket connection to" in message.text
-        if message.type in {"error", "warning"} and not is_network:
+        is_refusal = any(f"status of {status} " in message.text for status in self.refusals)
+        if message.type in {"error", "warning"} and not is_network and not is_refusal:
             self.faults.append(message.text)
 
     def open(self, path: str = "/") -> None:
