@@ -122,7 +122,8 @@ class Fanout:
         """Find out what was missed, whenever that was; False if the database has less than was handed on.
 
         Args:
-            memberships: whether users may have become members of what is not heard here yet.
+            memberships: whether users may have become members of what is not heard here yet, or decided
+                something about themselves.
 
         Raises:
             ChatError: the database does not answer.
@@ -139,6 +140,7 @@ class Fanout:
         for user_id, revision in me_revisions.items():
             self._own.learn(user_id, revision)
         for user_id in own if memberships else ():
+            self._profile_changed(user_id)
             for membership in (await self._reader.memberships(user_id)).conversations:
                 self._receive(_joined(membership, user_id))
         return True
