@@ -81,16 +81,17 @@ class Uring:
                     sink.put_back(data)
                 left.append(sink)
                 continue
-            if data is not last:  # in a room it is the same for all
-                if used + len(data) > _BUFFER or len(sent) == _ENTRIES:
+            if len(sent) == _ENTRIES or (data is not last and used + len(data) > _BUFFER):
+                try:
                     left += self._submit(sent)
-                    sent, used = [], 0
+                except OSError:
+                    sink.put_back(data)
+                    raise
+                sent, last, used = [], b"", 0
+            if data is not last:  # in a room it is the same for all
                 address = self._address + used
                 self._buffer[used : used + len(data)] = data
                 last, used = data, used + len(data)
-            elif len(sent) == _ENTRIES:
-                left += self._submit(sent)
-                sent = []
             place = (self._tail + len(sent)) & self._mask
             _SQE.pack_into(
                 self._sqes,
