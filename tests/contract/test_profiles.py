@@ -11,11 +11,12 @@ from gochat.core.commands import (
     AddMembers,
     Block,
     Command,
+    DeleteMessage,
     EditMessage,
     UpdateProfile,
 )
 from gochat.core.errors import ChatError, Forbidden, InvalidPayload, LimitExceeded, NotFound
-from gochat.core.model import Conversation, UserId
+from gochat.core.model import Conversation, Message, UserId
 from gochat.core.queries import SyncRequest
 from gochat.core.state import Sent
 from gochat.storage.accounts import StoredAccounts
@@ -255,6 +256,22 @@ def test_a_block_in_one_batch_with_the_creation(database_url: str) -> None:
             assert isinstance(await refused(it, send(made.id, anna)), Forbidden)
             _, refusal = await it.submit_all([block(dora, carl), direct(carl, dora)])
             assert isinstance(refusal, NotFound)
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_who_is_blocked_may_still_delete_what_he_wrote(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, ben))
+            await it.writer.submit(block(anna, ben))
+            deleted = await it.writer.submit(DeleteMessage(cid, ben, 1))
+            assert isinstance(deleted, Message)
+            assert deleted.deleted_at is not None
 
     asyncio.run(scenario())
     check(read(database_url))

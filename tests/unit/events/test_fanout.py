@@ -122,6 +122,14 @@ def fanout_of(sockets: Sockets, roster: Roster, database: Database) -> Fanout:
     return Fanout(sockets, roster, reader, changes, NoDoorbell(), lambda user_id: None)
 
 
+async def ann_comes(fanout: Fanout, roster: Roster) -> Connection:
+    """Her socket opens the conversation at its revision of now."""
+    ann = Connection("ann's", Identity(ANN, 2, 0), admitted=True)
+    roster.add(ann)
+    await fanout.attach(ann)
+    return ann
+
+
 async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
     roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
@@ -153,9 +161,7 @@ async def test_who_joined_before_another_member_came_is_told_late() -> None:
     database.send()
     joined = database.add_ben()
     database.send()
-    ann = Connection("ann's", Identity(ANN, 2, 0), admitted=True)
-    roster.add(ann)
-    await fanout.attach(ann)
+    await ann_comes(fanout, roster)
     span = (joined.delta.since, joined.delta.revision)
     fanout.learn([Batch(1, 1, {CID: span}, {}, {CID: (BEN,)})])
     fanout.publish(Committed((database.send(),)))
@@ -178,9 +184,7 @@ async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -
     roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
     joined = database.add_ben()
     database.send()
-    ann = Connection("ann's", Identity(ANN, 2, 0), admitted=True)
-    roster.add(ann)
-    await fanout.attach(ann)
+    ann = await ann_comes(fanout, roster)
     database.members = {ANN}
     fanout.learn([Batch(1, 1, {CID: (joined.delta.since, joined.delta.revision)}, {}, {CID: (BEN,)})])
     database.may_read.set()
