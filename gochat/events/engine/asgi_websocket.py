@@ -76,7 +76,7 @@ class AsgiWebSocket:
             if not flush:
                 self._queue.clear()
             self._close = {"type": "websocket.close", "code": code, "reason": reason[:120]}
-            self._limit.reschedule(self._engine.now() + self._engine.options.close_timeout)
+            self._limit.reschedule(self._engine.loop.time() + self._engine.options.close_timeout)
             self._written.set()
             self._room.set()
         return True

@@ -158,7 +158,7 @@ class Client:
         self._in_flight += 1
         if self._in_flight >= self._limit:
             self.session.pause()
-        ack = Ack(self, member, packet.id)
+        ack = Ack(member, packet.id)
         try:
             result = dispatcher(member.sid, name, args, ack)
         except Exception:

@@ -6,32 +6,26 @@ It stands where python-socketio expects an `engineio.AsyncServer`, with the few 
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from .errors import Refused
 from .frames import SERVICE_RESTART
 from .handshake import OriginPolicy, Origins, Query, Request, parse_query
-from .heartbeat import Timed, Wheel
+from .heartbeat import Wheel
 from .options import EngineOptions
+from .output import Output
 from .payloads import open_packet
 from .polling import Polling
 from .relay import Relay
 from .session import Application, Session
 from .transports import SocketTransport, Transport
 from .upgrade import Surplus, Upgrade
-from .uring import LEAST, Sink, Uring, open_uring
 
 logger = logging.getLogger(__name__)
 
 Accept = Callable[[Session, Request], Application]
-
-
-class Flushed(Sink, Protocol):
-    """What gathers its output for one turn of the loop."""
-
-    def flush(self) -> None:
-        """Send it."""
 
 
 class Engine:
@@ -43,7 +37,8 @@ class Engine:
         self.options = options
         self.origins = OriginPolicy(origins)
         self.sessions: dict[str, Session] = {}
-        self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005))
+        self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005), self._wind)
+        self.output = Output(io_uring=options.io_uring)
         self.draining = False
         self.relay: Relay | None = None
         """Reaches the sessions of other processes, where requests come without sticky sessions."""
@@ -51,8 +46,6 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._addresses: dict[str, int] = {}
-        self._written: list[Flushed] = []
-        self._uring = open_uring() if options.io_uring else None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # Sessions
@@ -144,9 +137,8 @@ class Engine:
 
     # Time
 
-    def now(self) -> float:
-        """Return the loop's time in seconds."""
-        return self.loop.time()
+    now = staticmethod(time.monotonic)
+    """The time in seconds, as asyncio's loops count it."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -155,46 +147,15 @@ class Engine:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def set_timer(self, item: Timed, when: float) -> None:
-        """Let `item` expire at `when`."""
-        self.wheel.set(item, when)
+    def _wind(self) -> None:
         if self._timer is None:
             self._timer = self.loop.call_later(self.wheel.tick, self._turn)
 
     def _turn(self) -> None:
         self._timer = None
         self.wheel.turn(self.now())
-        if self.wheel and self._timer is None:
-            self._timer = self.loop.call_later(self.wheel.tick, self._turn)
-
-    # Output
-
-    def flush_soon(self, item: Flushed) -> None:
-        """Have `item.flush` called once, when this turn of the loop is over."""
-        if not self._written:
-            self.loop.call_soon(self._flush)
-        self._written.append(item)
-
-    def _flush(self) -> None:
-        """Flush what was written to. One that fails harms no other: the loop tells it of its loss."""
-        written, self._written = self._written, []
-        if self._uring is not None and len(written) >= LEAST:
-            written = self._send(self._uring, written)
-        for item in written:
-            try:
-                item.flush()
-            except Exception as error:
-                logger.info("write failed: %s", type(error).__name__)
-
-    def _send(self, ring: Uring, written: list[Flushed]) -> list[Flushed]:
-        """Send by one system call; return those that have something left to flush."""
-        try:
-            return ring.send(written)
-        except OSError as error:
-            logger.warning("io_uring failed, and is used no more: %s", error)
-            self._uring = None
-            ring.close()
-            return written
+        if self.wheel:
+            self._wind()
 
     # Tasks
 

@@ -4,6 +4,7 @@ Outbound, the *frame* is the unit of the whole engine: a packet is framed once a
 websocket. Transports that do not speak websocket take frames apart again with `unframe`.
 """
 
+import struct
 from collections.abc import Iterator
 from typing import Final
 
@@ -32,15 +33,20 @@ TRY_AGAIN_LATER: Final = 1013
 
 Message = tuple[int, str | bytes]
 
+_WHOLE_TEXT: Final = 0x80 | TEXT
+_TEXT_HEADS: Final = tuple(bytes((_WHOLE_TEXT, size)) for size in range(126))
+_head_16: Final = struct.Struct(">BBH").pack
+_head_64: Final = struct.Struct(">BBQ").pack
+
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """Frame a whole message as a server does: final, unmasked (section 5.2)."""
     size = len(payload)
     if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
+        return (_TEXT_HEADS[size] if opcode == TEXT else bytes((0x80 | opcode, size))) + payload
     if size < 65_536:
-        return bytes((0x80 | opcode, 126, size >> 8, size & 0xFF)) + payload
-    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload
+        return _head_16(0x80 | opcode, 126, size) + payload
+    return _head_64(0x80 | opcode, 127, size) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
@@ -68,7 +74,7 @@ class FrameReader:
     A frame that announces too much is refused on its header, before its payload is held. Raises FrameError.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_limit", "_need", "_opcode", "_position", "fed")
+    __slots__ = ("_buffer", "_fragments", "_limit", "_need", "_opcode", "_position")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -77,12 +83,26 @@ class FrameReader:
         self._need = 2  # bytes from `_position` on without which no frame is whole
         self._fragments: bytearray | None = None
         self._opcode = TEXT
-        self.fed = False
-        """Whether `next` may have a message."""
+
+    def whole(self, data: bytes) -> str | None:
+        """Return the text of `data` if that is one whole text frame, and nothing waits: it nearly always is.
+
+        With None nothing has happened: `data` is to be fed.
+        """
+        held = len(data)
+        if held < 6 or data[0] != _WHOLE_TEXT or self._buffer or self._fragments is not None:
+            return None
+        size, head = data[1] - 0x80, 6  # negative without a mask
+        if size == 126:
+            size, head = data[2] << 8 | data[3], 8
+        elif size == 127:
+            return None
+        if held != head + size or size > self._limit:
+            return None
+        return _text(apply_mask(data[head:], data[head - 4 : head]))
 
     def feed(self, data: bytes) -> None:
         """Add what was received."""
-        self.fed = True
         if not self._buffer:
             self._buffer = data
             return
@@ -99,11 +119,8 @@ class FrameReader:
             held = len(self._buffer) - self._position
             whole = self._frame(held) if held >= self._need else None
             if whole is None:
-                self.fed = False
                 return None
             first, payload = whole
-            if first == _WHOLE_TEXT and self._fragments is None:  # what nearly every message is
-                return TEXT, _text(payload)
             opcode = first & 0x0F
             if opcode >= CLOSE:
                 return self._control(first, payload)
@@ -146,7 +163,7 @@ class FrameReader:
             return None
         self._need = 2
         if held == head + size:  # an idle connection holds nothing
-            self._buffer, self._position, self.fed = b"", 0, False
+            self._buffer, self._position = b"", 0
         else:
             self._position = end
         return first, apply_mask(buffer[start + head : end], buffer[start + head - 4 : start + head])
@@ -160,7 +177,6 @@ class FrameReader:
         return first & 0x0F, payload
 
 
-_WHOLE_TEXT = 0x80 | TEXT
 # Without reserved bits, and control frames whole.
 _FIRST_BYTES = frozenset(
     {CONTINUATION, TEXT, BINARY, *(0x80 | op for op in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))}

@@ -3,6 +3,7 @@
 A deadline is kept to the tick. An item has one at a time; setting a new one forgets the old.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -17,12 +18,17 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """Items in buckets of one tick (seconds), by the time they are due."""
+    """Items in buckets of one tick (seconds), by the time they are due.
 
-    __slots__ = ("_buckets", "_done", "tick")
+    `begin` is called when there is something new to wait for: then `turn` has to be, once a tick, until the
+    wheel is empty.
+    """
 
-    def __init__(self, tick: float) -> None:
+    __slots__ = ("_begin", "_buckets", "_done", "tick")
+
+    def __init__(self, tick: float, begin: Callable[[], object] = bool) -> None:
         self.tick = tick
+        self._begin = begin
         self._buckets: dict[int, list[Timed]] = {}
         self._done = 0  # the last bucket that was emptied
 
@@ -31,10 +37,17 @@ class Wheel:
 
     def set(self, item: Timed, when: float) -> None:
         """Let `item` expire at the last tick not after `when`, though never at once."""
-        bucket = max(int(when / self.tick), self._done + 1)
-        if item.bucket != bucket:
-            item.bucket = bucket
-            self._buckets.setdefault(bucket, []).append(item)
+        bucket = int(when / self.tick)
+        if bucket <= self._done:
+            bucket = self._done + 1
+        if item.bucket == bucket:
+            return
+        item.bucket = bucket
+        if bucket in self._buckets:
+            self._buckets[bucket].append(item)
+        else:
+            self._buckets[bucket] = [item]
+            self._begin()
 
     @staticmethod
     def cancel(item: Timed) -> None:

@@ -208,9 +208,8 @@ def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) ->
 
     Nothing here may change `members`: closing a session defers what it does to rooms.
     """
-    for sid, member in members.items():
-        if skip and sid in skip:
-            continue
+    heard = [member for sid, member in members.items() if sid not in skip] if skip else members.values()
+    for member in heard:
         try:
             member.write(frames)
         except Exception as error:

@@ -67,11 +67,10 @@ class Ack:
     that ask for no answer, too; nothing is sent then, nor to a client that has gone.
     """
 
-    __slots__ = ("_client", "_identifier", "_member")
+    __slots__ = ("_identifier", "_member")
 
-    def __init__(self, client: "Client", member: Member, identifier: int | None) -> None:
-        self._client: Client | None = client
-        self._member = member
+    def __init__(self, member: Member, identifier: int | None) -> None:
+        self._member: Member | None = member
         self._identifier = identifier
 
     @property
@@ -81,22 +80,21 @@ class Ack:
 
     def __call__(self, *payload: Any) -> None:
         """Answer. Raises RuntimeError the second time, and TypeError for what JSON cannot hold."""
-        client, self._client = self._client, None
-        if client is None:
+        member, self._member = self._member, None
+        if member is None:
             raise RuntimeError("an event is acked once")
-        member = self._member
         if self._identifier is not None and member.connected:
             if len(payload) == 1 and type(payload[0]) is bytes:
                 member.write(packets.encode_ack(member.namespace, self._identifier, payload[0]))
             else:
                 member.write(packets.encode(packets.ACK, member.namespace, payload, self._identifier))
-        client.finished()
+        member.client.finished()
 
     def release(self) -> None:
         """End the event's place in flight, if that has not happened yet, without an answer."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.finished()
+        member, self._member = self._member, None
+        if member is not None:
+            member.client.finished()
 
 
 Dispatcher = Callable[[str, str, list[Any], Ack], Awaitable[object] | None]

@@ -27,6 +27,7 @@ RESERVED_EVENTS: Final = frozenset(
 )
 
 _HEAD = re.compile(r"([0-6])(?:([0-9]{1,4})-)?(?:(/[^,]{0,255})(?:,|\Z))?([0-9]{1,16})?")
+_EVENT_HEAD = re.compile(r"2([0-9]{0,15})(?=\[)")
 _NOTHING: Final = object()
 _MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript holds exactly
 
@@ -41,23 +42,17 @@ class Packet(NamedTuple):
     attachments: int = 0
 
 
+_packet = tuple.__new__  # as `Packet` does, without a call of Python's
+
+
 def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
     """Decode a client's packet (without the Engine.IO type). Raises ProtocolError."""
-    start = text.find("[")
-    digits = text[1:start]
-    if start > 0 and text[0] == "2" and len(digits) < 16 and (not digits or _is_number(digits)):
-        data = _load(text[start:], max_depth)  # what nearly every packet is
+    head = _EVENT_HEAD.match(text)
+    if head is not None:  # what nearly every packet is
+        digits = head[1]
+        data = _load(text[head.end() :], max_depth)
         _check_event(data)
-        return Packet(EVENT, "/", int(digits) if digits else None, data)
-    return _decode(text, max_attachments, max_depth)
-
-
-def _is_number(digits: str) -> bool:
-    return digits.isascii() and digits.isdigit()
-
-
-def _decode(text: str, max_attachments: int, max_depth: int) -> Packet:
-    """Decode a packet of whatever kind."""
+        return _packet(Packet, (EVENT, "/", int(digits) if digits else None, data, 0))
     head = _HEAD.match(text)
     if head is None:
         raise ProtocolError("no packet")
@@ -184,6 +179,8 @@ def encode_event(namespace: str, event: str, payload: bytes) -> bytes:
 
 def encode_ack(namespace: str, identifier: int, payload: bytes) -> bytes:
     """Encode an ack whose one argument is JSON already."""
+    if namespace == "/":
+        return frame(b"43%d[%b]" % (identifier, payload))
     return frame(b"%b[%b]" % (_head(ACK, namespace, identifier), payload))
 
 

@@ -95,7 +95,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _await_head(self) -> None:
-        self.engine.set_timer(self, self.engine.now() + self.engine.options.request_timeout)
+        self.engine.wheel.set(self, self.engine.now() + self.engine.options.request_timeout)
 
     def _upgrade(self, rest: bytes) -> None:
         try:

@@ -160,7 +160,7 @@ class Session:
 
     def _set_timer(self) -> None:
         if self.open:
-            self.engine.set_timer(self, min(self._beat, self.deadline))
+            self.engine.wheel.set(self, min(self._beat, self.deadline))
 
     # Upgrade
 
@@ -206,7 +206,7 @@ class Session:
         if self.transport.close(code, reason, flush=flush):
             self.engine.forget(self)
         else:
-            self.engine.set_timer(self, self.engine.now() + self.engine.options.close_timeout)
+            self.engine.wheel.set(self, self.engine.now() + self.engine.options.close_timeout)
         self.application.closed(reason)
 
     def lost(self, transport: Transport) -> None:

@@ -54,7 +54,7 @@ class Upgrade:
         self.paused = False
         self.probed = False
         session.upgrade = self
-        session.engine.set_timer(self, session.engine.now() + session.engine.options.upgrade_timeout)
+        session.engine.wheel.set(self, session.engine.now() + session.engine.options.upgrade_timeout)
 
     def receive(self, packet: str | bytes) -> None:
         """Take the next packet of the upgrade. Raises ProtocolError."""

@@ -21,6 +21,7 @@ class WebSocket(asyncio.Protocol):
         "_congested",
         "_connections",
         "_engine",
+        "_output",
         "_reader",
         "_reading",
         "_transport",
@@ -34,6 +35,7 @@ class WebSocket(asyncio.Protocol):
 
     def __init__(self, engine: Engine, transport: asyncio.Transport, connections: set[Any]) -> None:
         self._engine = engine
+        self._output = engine.output
         self._transport: asyncio.Transport | None = transport
         self._connections = connections
         self._reader: FrameReader | None = FrameReader(engine.options.max_message)
@@ -49,10 +51,25 @@ class WebSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand over the packets in `data`, up to a pause."""
-        if self._reader is not None:
-            self._reader.feed(data)
-            if self._reading:
+        reader = self._reader
+        if reader is None:
+            return
+        if not self._reading:
+            reader.feed(data)
+            return
+        try:
+            text = None if self._closing else reader.whole(data)
+            if text is None:
+                reader.feed(data)
                 self._pump()
+            else:
+                self.inlet.receive(text)
+                if self.inlet.paused and not self._closing:
+                    self._hold()
+        except FrameError as error:
+            self.inlet.fail(error, error.code)
+        except ProtocolError as error:
+            self.inlet.fail(error)
 
     def pause_writing(self) -> None:
         """The client reads too slowly: look from now on at what waits for it."""
@@ -77,7 +94,7 @@ class WebSocket(asyncio.Protocol):
         """Send frames: all those of one turn of the loop in one system call."""
         waiting = self._waiting
         if not waiting:
-            self._engine.flush_soon(self)
+            self._output.add(self)
         waiting.append(data)
 
     def flush(self) -> None:
@@ -121,7 +138,7 @@ class WebSocket(asyncio.Protocol):
             return True
         transport.write(frames.close_frame(code, reason))
         if flush:
-            self._engine.set_timer(self, self._engine.now() + self._engine.options.close_timeout)
+            self._engine.wheel.set(self, self._engine.now() + self._engine.options.close_timeout)
             self.resume()
         else:
             self._cut(transport)
@@ -149,30 +166,21 @@ class WebSocket(asyncio.Protocol):
     # Inside
 
     def _pump(self) -> None:
-        """Hand over what has been read, in slices so that no client keeps the others waiting."""
-        try:
-            for _ in range(SLICE):
-                if self.inlet.paused and not self._closing:
-                    self._hold()
-                    return
-                reader = self._reader
-                if reader is None or not reader.fed:
-                    return
-                message = reader.next()
-                if message is None:
-                    return
-                opcode, payload = message
-                if opcode >= frames.CLOSE:
-                    self._control(opcode, payload)
-                elif not self._closing:
-                    self.inlet.receive(payload)
-        except FrameError as error:
-            self.inlet.fail(error, error.code)
-        except ProtocolError as error:
-            self.inlet.fail(error)
-        else:
-            self._hold()
-            self.resume()
+        """Hand over what has been fed, in slices so that no client keeps the others waiting."""
+        for _ in range(SLICE):
+            if self.inlet.paused and not self._closing:
+                self._hold()
+                return
+            message = None if self._reader is None else self._reader.next()
+            if message is None:
+                return
+            opcode, payload = message
+            if opcode >= frames.CLOSE:
+                self._control(opcode, payload)
+            elif not self._closing:
+                self.inlet.receive(payload)
+        self._hold()
+        self.resume()
 
     def _hold(self) -> None:
         if self._reading and self._transport is not None:
@@ -183,7 +191,7 @@ class WebSocket(asyncio.Protocol):
         if not self._reading and self._transport is not None and not self._transport.is_closing():
             self._reading = True
             self._transport.resume_reading()
-            self._pump()
+            self.data_received(b"")
 
     def _control(self, opcode: int, payload: Any) -> None:
         if opcode == frames.PING and not self._closing:
@@ -199,7 +207,7 @@ class WebSocket(asyncio.Protocol):
         self._closing = True
         self._reader = None
         self._waiting.clear()
-        self._engine.set_timer(self, self._engine.now() + self._engine.options.close_timeout)
+        self._engine.wheel.set(self, self._engine.now() + self._engine.options.close_timeout)
         transport.close()
 
 

@@ -68,6 +68,35 @@ def test_what_a_client_frames_is_read_however_it_is_cut(
     assert read(FrameReader(LIMIT), data, sizes) == [message for message, _ in messages]
 
 
+ONE = st.builds(
+    lambda payload, first, tail: masked(payload, first) + tail,
+    st.one_of(st.binary(max_size=140), st.text(max_size=140).map(str.encode), st.binary(min_size=LIMIT - 1)),
+    st.sampled_from([0x81, 0x81, 0x82, 0x01, 0x89, 0xC1]),
+    st.sampled_from([b"", b"", b"\x81"]),
+)
+
+
+@given(st.one_of(ONE, st.binary(max_size=200)), st.sampled_from([b"", masked(b"a", 0x01), b"\x81"]))
+def test_what_is_read_at_once_is_what_would_have_been_read(data: bytes, before: bytes) -> None:
+    def step(reader: FrameReader, *, at_once: bool) -> list[Message] | int:
+        try:
+            read(reader, before, [])
+            text = reader.whole(data) if at_once else None
+            return read(reader, data, []) if text is None else [(TEXT, text)]
+        except FrameError as error:
+            return error.code
+
+    assert step(FrameReader(LIMIT), at_once=True) == step(FrameReader(LIMIT), at_once=False)
+
+
+def test_one_short_text_is_read_at_once() -> None:
+    reader = FrameReader(LIMIT)
+    assert [reader.whole(masked(b"x" * size, 0x81)) for size in (0, 125, 126, LIMIT)] == [
+        "x" * size for size in (0, 125, 126, LIMIT)
+    ]
+    assert reader.whole(masked(b"x" * (LIMIT + 1), 0x81)) is None
+
+
 @given(st.binary(max_size=400), st.lists(st.integers(1, 50), max_size=20))
 def test_rubbish_is_read_or_refused_and_never_more(data: bytes, sizes: list[int]) -> None:
     try:

@@ -70,3 +70,14 @@ def test_a_long_sleep_is_caught_up_in_one_turn() -> None:
         wheel.set(item, when)
     wheel.turn(1e6)
     assert [item.expired for item in items] == [[1e6]] * 3
+
+
+def test_it_says_when_there_is_something_new_to_wait_for() -> None:
+    begun: list[bool] = []
+    wheel, item, other = Wheel(1, lambda: begun.append(True)), Item(), Item()
+    wheel.set(item, 5)
+    assert begun
+    wheel.turn(5)
+    begun.clear()
+    wheel.set(other, 9)
+    assert begun
