@@ -101,6 +101,10 @@ class FarSocket:
         """Send frames."""
         self._say("write", frames)
 
+    def send(self, frames: bytes) -> None:
+        """Send frames."""
+        self.write(frames)
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Have it closed."""
         self._forget()

@@ -70,6 +70,10 @@ class AsgiWebSocket:
         self._queue.append(frames)
         self._written.set()
 
+    def send(self, frames: bytes) -> None:
+        """Send frames."""
+        self.write(frames)
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Close, with `flush` after what is queued; give up when that takes too long."""
         if self._close is None:

@@ -114,30 +114,28 @@ class Client:
         """Handle one message; return what has to be awaited before the next. Raises ProtocolError."""
         if self._held is None and type(data) is str:
             packet = packets.decode(data, self._options.max_attachments, self._options.max_depth)
-            if packet.attachments:
-                self._held = packet
-                return None
         else:
-            whole = self._attach(data, self._held)
-            if whole is None:
-                return None
-            packet = whole
-        if packet.kind == packets.CONNECT:
-            return self._connect(packet)
-        member = self.members.get(packet.namespace)
+            packet = self._attach(data, self._held)
+        kind, namespace, identifier, content, attachments = packet
+        if attachments:
+            self._held = packet
+            return None
+        if kind == packets.CONNECT:
+            return self._connect(namespace, content)
+        member = self.members.get(namespace)
         if member is None:
             raise ProtocolError("packet for a namespace that is not connected")
         if not member.connected:
             return None  # it was disconnected by us; what was still on its way is dropped
-        if packet.kind == packets.EVENT:
-            return self._event(member, packet)
-        if packet.kind == packets.ACK:
-            step: Step | None = self.server.manager.take_ack(member, packet.id, packet.data)
+        if kind == packets.EVENT:
+            return self._event(member, identifier, content)
+        if kind == packets.ACK:
+            step: Step | None = self.server.manager.take_ack(member, identifier, content)
             return step
         return self._disconnect(member)
 
-    def _attach(self, data: str | bytes, held: Packet | None) -> Packet | None:
-        """Add an attachment to the packet that waits for it; return the packet if it is whole."""
+    def _attach(self, data: str | bytes, held: Packet | None) -> Packet:
+        """Add an attachment to the packet that waits for it; return the packet, whole if none is missing."""
         if held is None:
             raise ProtocolError("attachment without a packet")
         if type(data) is not bytes:
@@ -146,19 +144,19 @@ class Client:
         if sum(map(len, self._attachments)) > self._options.max_message:
             raise ProtocolError("attachments too big")
         if len(self._attachments) < held.attachments:
-            return None
+            return held
         attachments, self._attachments, self._held = self._attachments, [], None
         return packets.with_attachments(held, attachments)
 
-    def _event(self, member: Member, packet: Packet) -> Step | None:
-        name, *args = packet.data
+    def _event(self, member: Member, identifier: int | None, content: list[Any]) -> Step | None:
+        name, *args = content
         dispatcher = self.server.dispatcher
         if dispatcher is None or member.namespace != "/":
-            return self.server.handle_event(member, packet.id, name, args)
+            return self.server.handle_event(member, identifier, name, args)
         self._in_flight += 1
         if self._in_flight >= self._limit:
             self.session.pause()
-        ack = Ack(member, packet.id)
+        ack = Ack(member, identifier)
         try:
             result = dispatcher(member.sid, name, args, ack)
         except Exception:
@@ -191,19 +189,19 @@ class Client:
 
     # Namespaces
 
-    async def _connect(self, packet: Packet) -> None:
+    async def _connect(self, namespace: str, auth: Any) -> None:
         """Answer a CONNECT."""
-        member = self.members.get(packet.namespace)
+        member = self.members.get(namespace)
         if member is not None and member.connected:
             return  # the libraries say it twice when their user does
-        member, error = await self.server.connect_member(self, packet.namespace, packet.data)
+        member, error = await self.server.connect_member(self, namespace, auth)
         if member is None:
-            self._refuse(packet.namespace, error)
+            self._refuse(namespace, error)
             return
         if not self.session.open:
             return
         self.session.allow(math.inf)
-        answer = packets.encode(packets.CONNECT, packet.namespace, {"sid": member.sid})
+        answer = packets.encode(packets.CONNECT, namespace, {"sid": member.sid})
         member.answer(answer)
 
     def _refuse(self, namespace: str, error: dict[str, Any]) -> None:

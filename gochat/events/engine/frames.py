@@ -68,6 +68,24 @@ def unframe(frames: bytes) -> Iterator[tuple[int, bytes]]:
         position += size
 
 
+def whole_text(data: bytes, limit: int) -> str | None:
+    """Return the message if `data` is one whole text frame: what a client sends nearly always comes so.
+
+    None says nothing about `data`. Raises FrameError.
+    """
+    held = len(data)
+    if held < 6 or data[0] != _WHOLE_TEXT:
+        return None
+    size, head = data[1] - 0x80, 6  # negative without a mask
+    if size == 126:
+        size, head = data[2] << 8 | data[3], 8
+    elif size == 127:
+        return None
+    if held != head + size or size > limit:
+        return None
+    return _text(apply_mask(data[head:], data[head - 4 : head]))
+
+
 class FrameReader:
     """Bytes from one client in, its messages out, at most `limit` bytes each.
 
@@ -84,22 +102,10 @@ class FrameReader:
         self._fragments: bytearray | None = None
         self._opcode = TEXT
 
-    def whole(self, data: bytes) -> str | None:
-        """Return the text of `data` if that is one whole text frame, and nothing waits: it nearly always is.
-
-        With None nothing has happened: `data` is to be fed.
-        """
-        held = len(data)
-        if held < 6 or data[0] != _WHOLE_TEXT or self._buffer or self._fragments is not None:
-            return None
-        size, head = data[1] - 0x80, 6  # negative without a mask
-        if size == 126:
-            size, head = data[2] << 8 | data[3], 8
-        elif size == 127:
-            return None
-        if held != head + size or size > self._limit:
-            return None
-        return _text(apply_mask(data[head:], data[head - 4 : head]))
+    @property
+    def holds(self) -> bool:
+        """Whether the rest of something has to come."""
+        return bool(self._buffer) or self._fragments is not None
 
     def feed(self, data: bytes) -> None:
         """Add what was received."""

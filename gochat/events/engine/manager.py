@@ -208,8 +208,9 @@ def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) ->
 
     Nothing here may change `members`: closing a session defers what it does to rooms.
     """
-    heard = [member for sid, member in members.items() if sid not in skip] if skip else members.values()
-    for member in heard:
+    for sid, member in members.items():
+        if skip and sid in skip:
+            continue
         try:
             member.write(frames)
         except Exception as error:

@@ -39,6 +39,10 @@ class Polling:
         self._queue.append(frames)
         self._wake()
 
+    def send(self, frames: bytes) -> None:
+        """Send frames."""
+        self.write(frames)
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """End the polls: the pending one hears a CLOSE packet, or with `flush` the next one does.
 

@@ -155,12 +155,12 @@ class Session:
             self._pinged = True
             # From when the ping was due: two late timers do not add up. A long stall of ours is forgiven.
             self._beat = max(self._beat, now - 1) + self.engine.options.ping_timeout
-            self.write(PING_FRAME)
+            self.transport.send(PING_FRAME)
             self._set_timer()
 
     def _set_timer(self) -> None:
         if self.open:
-            self.engine.wheel.set(self, min(self._beat, self.deadline))
+            self.engine.wheel.set(self, self._beat if self._beat < self.deadline else self.deadline)
 
     # Upgrade
 

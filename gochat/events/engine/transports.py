@@ -22,6 +22,9 @@ class Transport(Protocol):
     def write(self) -> Write:
         """Send frames, or queue them within the backlog."""
 
+    def send(self, frames: bytes) -> None:
+        """Send frames without waiting for the end of the turn, where it can."""
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """End it: with `flush` after what was written, otherwise at once. `code` is a websocket close code.
 

@@ -6,7 +6,7 @@ from typing import Any
 from . import frames
 from .engine import Engine
 from .errors import FrameError, ProtocolError
-from .frames import FrameReader
+from .frames import FrameReader, whole_text
 from .transports import Inlet
 
 SLICE = 128
@@ -20,6 +20,7 @@ class WebSocket(asyncio.Protocol):
         "_closing",
         "_congested",
         "_connections",
+        "_deaf",
         "_engine",
         "_output",
         "_reader",
@@ -38,7 +39,7 @@ class WebSocket(asyncio.Protocol):
         self._output = engine.output
         self._transport: asyncio.Transport | None = transport
         self._connections = connections
-        self._reader: FrameReader | None = FrameReader(engine.options.max_message)
+        self._reader: FrameReader | None = None
         self._reading = True
         self.bucket = 0
         self.fd = _descriptor(transport) if engine.options.io_uring else -1
@@ -46,26 +47,22 @@ class WebSocket(asyncio.Protocol):
         self._waiting: list[bytes] = []
         self._congested = False
         self._closing = False
+        self._deaf = False
 
     # What asyncio calls
 
     def data_received(self, data: bytes) -> None:
         """Hand over the packets in `data`, up to a pause."""
-        reader = self._reader
-        if reader is None:
-            return
-        if not self._reading:
-            reader.feed(data)
-            return
         try:
-            text = None if self._closing else reader.whole(data)
-            if text is None:
-                reader.feed(data)
-                self._pump()
-            else:
-                self.inlet.receive(text)
-                if self.inlet.paused and not self._closing:
-                    self._hold()
+            if self._reader is None and self._reading and not self._closing:
+                text = whole_text(data, self._engine.options.max_message)
+                if text is not None:
+                    self.inlet.receive(text)
+                    if self.inlet.paused and not self._closing:
+                        self._hold()
+                    return
+            if not self._deaf:
+                self._feed(data)
         except FrameError as error:
             self.inlet.fail(error, error.code)
         except ProtocolError as error:
@@ -83,19 +80,27 @@ class WebSocket(asyncio.Protocol):
         """The connection is gone, whoever ended it."""
         self._connections.discard(self)
         self._engine.wheel.cancel(self)
-        self._closing = True
+        self._closing = self._deaf = True
         self._transport = self._reader = None
         self.fd = -1
         self.inlet.lost(self)
 
     # What the session calls
 
-    def write(self, data: bytes) -> None:
+    def write(self, frames: bytes) -> None:
         """Send frames: all those of one turn of the loop in one system call."""
         waiting = self._waiting
         if not waiting:
             self._output.add(self)
-        waiting.append(data)
+        waiting.append(frames)
+
+    def send(self, frames: bytes) -> None:
+        """Send frames without waiting for the end of the turn."""
+        transport = self._transport
+        if self._waiting or transport is None or transport.is_closing():
+            self.write(frames)
+        else:
+            transport.write(frames)
 
     def flush(self) -> None:
         """Send what was written; a client that lets too much pile up is evicted."""
@@ -165,18 +170,29 @@ class WebSocket(asyncio.Protocol):
 
     # Inside
 
-    def _pump(self) -> None:
+    def _feed(self, data: bytes) -> None:
+        if self._reader is None:  # an idle connection has none
+            self._reader = FrameReader(self._engine.options.max_message)
+        self._reader.feed(data)
+        if self._reading:
+            self._pump(self._reader)
+
+    def _pump(self, reader: FrameReader) -> None:
         """Hand over what has been fed, in slices so that no client keeps the others waiting."""
         for _ in range(SLICE):
             if self.inlet.paused and not self._closing:
                 self._hold()
                 return
-            message = None if self._reader is None else self._reader.next()
+            message = reader.next()
             if message is None:
+                if not reader.holds:
+                    self._reader = None
                 return
             opcode, payload = message
             if opcode >= frames.CLOSE:
                 self._control(opcode, payload)
+                if self._deaf:
+                    return
             elif not self._closing:
                 self.inlet.receive(payload)
         self._hold()
@@ -204,7 +220,7 @@ class WebSocket(asyncio.Protocol):
 
     def _cut(self, transport: asyncio.Transport) -> None:
         """Read nothing more; close when what was written has gone out, or in a while without."""
-        self._closing = True
+        self._closing = self._deaf = True
         self._reader = None
         self._waiting.clear()
         self._engine.wheel.set(self, self._engine.now() + self._engine.options.close_timeout)

@@ -1,6 +1,7 @@
 """RFC 6455, server side."""
 
 import os
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from gochat.events.engine import frames
 from gochat.events.engine.errors import FrameError
-from gochat.events.engine.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameReader, Message
+from gochat.events.engine.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameReader, Message, whole_text
 
 LIMIT = 1000
 MESSAGES = st.one_of(
@@ -76,25 +77,40 @@ ONE = st.builds(
 )
 
 
-@given(st.one_of(ONE, st.binary(max_size=200)), st.sampled_from([b"", masked(b"a", 0x01), b"\x81"]))
-def test_what_is_read_at_once_is_what_would_have_been_read(data: bytes, before: bytes) -> None:
-    def step(reader: FrameReader, *, at_once: bool) -> list[Message] | int:
+@given(st.one_of(ONE, st.binary(max_size=200)))
+def test_what_is_read_at_once_is_what_would_have_been_read(data: bytes) -> None:
+    def attempt(reading: Callable[[], list[Message]]) -> list[Message] | int:
         try:
-            read(reader, before, [])
-            text = reader.whole(data) if at_once else None
-            return read(reader, data, []) if text is None else [(TEXT, text)]
+            return reading()
         except FrameError as error:
             return error.code
 
-    assert step(FrameReader(LIMIT), at_once=True) == step(FrameReader(LIMIT), at_once=False)
+    def at_once() -> list[Message]:
+        text = whole_text(data, LIMIT)
+        return step_by_step() if text is None else [(TEXT, text)]
+
+    def step_by_step() -> list[Message]:
+        return read(FrameReader(LIMIT), data, [])
+
+    assert attempt(at_once) == attempt(step_by_step)
 
 
-def test_one_short_text_is_read_at_once() -> None:
+@pytest.mark.parametrize("size", [0, 1, 125, 126, LIMIT])
+def test_one_text_is_read_at_once(size: int) -> None:
+    assert whole_text(masked(b"x" * size, 0x81), LIMIT) == "x" * size
+
+
+def test_what_is_too_long_or_more_than_one_is_not_read_at_once() -> None:
+    for data in (masked(b"x" * (LIMIT + 1), 0x81), masked(b"", 0x81) * 2, masked(b"x", 0x81)[:-1]):
+        assert whole_text(data, LIMIT) is None
+
+
+def test_a_reader_holds_what_is_not_whole() -> None:
     reader = FrameReader(LIMIT)
-    assert [reader.whole(masked(b"x" * size, 0x81)) for size in (0, 125, 126, LIMIT)] == [
-        "x" * size for size in (0, 125, 126, LIMIT)
-    ]
-    assert reader.whole(masked(b"x" * (LIMIT + 1), 0x81)) is None
+    assert [reader.holds, read(reader, masked(b"x", 0x81), []), reader.holds] == [False, [(TEXT, "x")], False]
+    for begun in (masked(b"x", 0x81)[:1], masked(b"x", 0x01)):
+        reader = FrameReader(LIMIT)
+        assert (read(reader, begun, []), reader.holds) == ([], True)
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(1, 50), max_size=20))
