@@ -1,19 +1,22 @@
 FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 WORKDIR /srv/gochat
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY requirements/ requirements/
-COPY scripts/npm.py scripts/web.py scripts/
-# npm comes in a wheel for the pages' scripts, and the sync takes it out again.
+COPY scripts/ scripts/
+# npm comes in a wheel for the pages' scripts, mypyc for the engine; the last sync takes both out again.
 RUN pip install --require-hashes --no-deps --requirement requirements/uv.txt \
     && uv venv --python /usr/local/bin/python .venv \
     && .venv/bin/python -m scripts.web \
-    && uv pip sync --require-hashes requirements/run.txt \
+    && uv pip sync --require-hashes requirements/compile.txt \
     && rm -f .venv/bin/node
 COPY pyproject.toml README.md LICENSE ./
 COPY gochat/ gochat/
 COPY alembic/ alembic/
 # Editable: the migrations stand beside the package, not in it.
-RUN uv pip install --no-deps --build-constraints requirements/build.txt --editable . \
+RUN .venv/bin/python scripts/compile.py . \
+    && uv pip sync --require-hashes requirements/run.txt \
+    && uv pip install --no-deps --build-constraints requirements/build.txt --editable . \
     && python -m compileall -q gochat
 
 FROM python:3.13-slim-bookworm

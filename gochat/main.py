@@ -30,7 +30,7 @@ from gochat.core.ports import Presences
 from gochat.events.connection import Roster
 from gochat.events.dispatch import Dispatcher
 from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
-from gochat.events.engine import EngineApp, EngineManager, EngineOptions, EngineServer
+from gochat.events.engine import COMPILED, EngineApp, EngineManager, EngineOptions, EngineServer
 from gochat.events.fanout import Fanout
 from gochat.events.handlers import Handlers
 from gochat.events.poll import Poll
@@ -192,6 +192,7 @@ class Chat:
             process=os.getpid(),
             database=self._url.partition(":")[0],
             redis=self._doorbell is not None,
+            compiled=COMPILED,
         )
 
     async def drain(self) -> None:

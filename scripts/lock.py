@@ -23,6 +23,7 @@ CONTENTS = {
     "run": ("project",),
     "test": ("project", "test"),
     "all": ("project", "test", "browser"),
+    "compile": ("project", "compile"),
     "build": ("build",),
     "uv": ("uv",),
     "node": ("node",),
@@ -60,7 +61,7 @@ def compile_lock(name: str, pyproject: dict[str, Any], upgrade: bool) -> None:
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"]
     command += ["--no-annotate", "--python-version", oldest(pyproject), "--output-file", str(path)]
     command += ["--upgrade"] if upgrade else []
-    command += ["--constraint", str(LOCKS / "run.txt")] if name in {"test", "all"} else []
+    command += ["--constraint", str(LOCKS / "run.txt")] if name in {"test", "all", "compile"} else []
     subprocess.run(
         [*command, "-"], input=inputs(name, pyproject), text=True, check=True, stdout=subprocess.DEVNULL
     )

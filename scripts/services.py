@@ -1,8 +1,9 @@
 """Install what tests need and Python's locks do not bring: `services.py test|all|bench`, inside .venv.
 
-MariaDB, Redis, Chromium and Java come from Debian's packages, if this is Debian and root; Node from a wheel,
-if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is
-there. What is missing in the end fails with CI=true; else the tests that need it are skipped and say so.
+MariaDB, Redis, Chromium, Java and a C compiler come from Debian's packages, if this is Debian and root; Node
+from a wheel, if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing
+if all is there. What is missing in the end fails with CI=true; else the tests that need it are skipped and
+say so.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ JAVA = ROOT / "tests" / "java"
 SERVERS = (programs.MARIADB, programs.MARIADB_SETUP, programs.REDIS)
 LEVELS = {
     "test": SERVERS,
-    "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN),
-    "bench": SERVERS,
+    "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN, programs.CC),
+    "bench": (*SERVERS, programs.CC),
 }
 
 

@@ -18,7 +18,7 @@ hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, max_examples=300)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
-SLOW_FOLDERS = {"browser", "faults", "fuzz", "java"}
+SLOW_FOLDERS = {"browser", "compiled", "faults", "fuzz", "java"}
 
 # MYSQL_URL_TEST names a MySQL server of one's own, a user who may create databases: it is tested on as well.
 EXTERNAL_MYSQL = os.environ.get("MYSQL_URL_TEST", "")

@@ -42,6 +42,7 @@ REDIS = Program("Redis", ("redis-server",), "redis-server", _ALL)
 NODE = Program("Node", ("node",), "nodejs", ("tests/wire",))
 CHROMIUM = Program("Chromium", ("chromium", "google-chrome"), "chromium", ("tests/browser",))
 JAVA = Program("Java", ("javac",), "default-jdk-headless", ("tests/java",))
+CC = Program("a C compiler", ("cc",), "gcc libc6-dev python3-dev", ("tests/compiled",))
 MAVEN = Program("Maven", ("mvn",), "maven", ("tests/java",))
 
 

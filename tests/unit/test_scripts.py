@@ -20,7 +20,10 @@ def test_locks_are_fresh() -> None:
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
-        ({"project": {**PYPROJECT["project"], "dependencies": ["httptools"]}}, {"run", "test", "all"}),
+        (
+            {"project": {**PYPROJECT["project"], "dependencies": ["httptools"]}},
+            {"run", "test", "all", "compile"},
+        ),
         ({"project": {**PYPROJECT["project"], "requires-python": ">=3.12"}}, set(lock.CONTENTS)),
         ({"build-system": {"requires": ["hatchling>=2"]}}, {"build"}),
         ({"dependency-groups": {**PYPROJECT["dependency-groups"], "uv": ["uv>=1"]}}, {"uv"}),

@@ -12,6 +12,9 @@ that to the `server`; outbound, `manager` frames an event once and writes it to 
 `payloads`, `packets`, `handshake`, `heartbeat`, `session` and `client` do no I/O.
 """
 
+from typing import Final
+
+from . import frames
 from .asgi import PATHS, EngineApp
 from .manager import EngineManager, EngineRedisManager
 from .member import Ack, Dispatcher
@@ -19,7 +22,11 @@ from .options import EngineOptions
 from .protocol import engine_protocol_class
 from .server import EngineServer
 
+COMPILED: Final = not frames.__file__.endswith(".py")
+"""Whether the inner modules are C: see scripts/compile.py."""
+
 __all__ = [
+    "COMPILED",
     "PATHS",
     "Ack",
     "Dispatcher",

@@ -42,6 +42,8 @@ class Engine:
         self.draining = False
         self.relay: Relay | None = None
         """Reaches the sessions of other processes, where requests come without sticky sessions."""
+        self.now: Callable[[], float] = time.monotonic
+        """The time in seconds."""
         self._accept = accept
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -136,9 +138,6 @@ class Engine:
                 session.drain()
 
     # Time
-
-    now = staticmethod(time.monotonic)
-    """The time in seconds, as asyncio's loops count it."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

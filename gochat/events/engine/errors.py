@@ -6,6 +6,8 @@ EngineError
   Refused         an HTTP request or websocket handshake is answered with an error
 """
 
+from typing import Final
+
 
 class EngineError(Exception):
     """The root of the engine's own errors."""
@@ -16,6 +18,9 @@ class ProtocolError(EngineError):
 
     The text is safe to log: it holds nothing that the client sent.
     """
+
+    code: Final = 1002
+    """The close code that answers it on a websocket (RFC 6455 section 7.4.1)."""
 
 
 class FrameError(EngineError):

@@ -12,8 +12,7 @@ import socketio
 
 from . import packets
 from .client import Step
-from .member import Member
-from .session import logger
+from .member import Member, deliver
 
 MAX_CALLBACKS = 1000
 """Acks that one client may owe the server; the oldest is forgotten first."""
@@ -201,18 +200,3 @@ class EngineRedisManager(socketio.AsyncRedisManager, EngineManager):  # type: ig
     def __init__(self, url: str, channel: str = "socketio", **options: Any) -> None:
         """Take `AsyncRedisManager`'s arguments."""
         super().__init__(url, channel=channel, **options)  # type: ignore[call-arg]
-
-
-def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) -> None:
-    """Write frames to every member. One that fails harms no other: its session is closed.
-
-    Nothing here may change `members`: closing a session defers what it does to rooms.
-    """
-    for sid, member in members.items():
-        if skip and sid in skip:
-            continue
-        try:
-            member.write(frames)
-        except Exception as error:
-            logger.info("session %s: write failed: %s", member.client.session.sid, type(error).__name__)
-            member.client.session.close("transport error")

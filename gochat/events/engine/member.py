@@ -1,6 +1,7 @@
 """A client in one namespace, and the answers it is owed. Without I/O."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from . import packets
@@ -10,6 +11,9 @@ from .transports import Write, drop
 
 if TYPE_CHECKING:
     from .client import Client
+
+
+logger = logging.getLogger(__name__)
 
 
 class Member:
@@ -58,6 +62,21 @@ class Member:
             self.client.session.fail(ProtocolError("slow consumer"), POLICY_VIOLATION)
         else:
             self._held.append(frames)
+
+
+def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) -> None:
+    """Write frames to every member. One that fails harms no other: its session is closed.
+
+    Nothing here may change `members`: closing a session defers what it does to rooms.
+    """
+    for sid, member in members.items():
+        if skip and sid in skip:
+            continue
+        try:
+            member.write(frames)
+        except Exception as error:
+            logger.info("session %s: write failed: %s", member.client.session.sid, type(error).__name__)
+            member.client.session.close("transport error")
 
 
 class Ack:

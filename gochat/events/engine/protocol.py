@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -131,7 +131,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
             head += frames.frame(packet)
         connections.add(websocket)
         self._let_go()
-        transport.set_protocol(websocket)
+        transport.set_protocol(cast(asyncio.Protocol, websocket))
         transport.write(head)
         return websocket
 

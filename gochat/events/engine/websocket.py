@@ -13,8 +13,8 @@ SLICE = 128
 """Packets of one client that are handled before others get their turn."""
 
 
-class WebSocket(asyncio.Protocol):
-    """One client's websocket after the handshake."""
+class WebSocket:
+    """One client's websocket after the handshake; an `asyncio.Protocol`, though not by name."""
 
     __slots__ = (
         "_closing",
@@ -63,10 +63,11 @@ class WebSocket(asyncio.Protocol):
                     return
             if not self._deaf:
                 self._feed(data)
-        except FrameError as error:
+        except (FrameError, ProtocolError) as error:
             self.inlet.fail(error, error.code)
-        except ProtocolError as error:
-            self.inlet.fail(error)
+
+    def eof_received(self) -> None:
+        """The client sends nothing more: the transport closes."""
 
     def pause_writing(self) -> None:
         """The client reads too slowly: look from now on at what waits for it."""
