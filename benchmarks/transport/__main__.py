@@ -8,6 +8,7 @@ websockets, polling.c) and the floor, and node with `npm ci` done in this folder
 """
 
 import argparse
+import os
 import platform
 import statistics
 import subprocess
@@ -22,8 +23,9 @@ from pathlib import Path
 from benchmarks.measure import resident
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs/benchmarks/transport.md"
-SERVERS = ("stock", "node", "engine", "io_uring", "floor")
+ROOT = HERE.parents[1]
+PAGE = ROOT / "docs/benchmarks/transport.md"
+SERVERS = ("stock", "node", "engine", "compiled", "io_uring", "floor")
 KIB = 1024
 
 
@@ -31,11 +33,14 @@ class Server:
     """A server process and a load client connected to it."""
 
     def __init__(self, kind: str, programs: Path, client: str, ping_interval: float) -> None:
+        name = "engine" if kind == "compiled" else kind
         command = {
             "node": ["node", str(HERE / "server.js"), str(int(ping_interval * 1000))],
             "floor": [str(programs / "floor")],
-        }.get(kind, [sys.executable, "-m", "benchmarks.transport.server", kind, str(ping_interval)])
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        }.get(kind, [sys.executable, "-m", "benchmarks.transport.server", name, str(ping_interval)])
+        tree = programs / "compiled" if kind == "compiled" else ROOT
+        environment = os.environ | {"PYTHONPATH": str(tree)}
+        self.process = subprocess.Popen(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         port = self.process.stdout.readline().strip()
         self._load = subprocess.Popen(
@@ -91,6 +96,12 @@ class Row:
     client: str = "load"
     values: dict[str, float] = field(default_factory=dict)
 
+    def ratio(self, kind: str, base: str) -> str:
+        """Return one value over another, or nothing where there is no such thing."""
+        if kind not in self.values or self.values.get(base, 0) < 0.5:
+            return ""
+        return f"{self.values[kind] / self.values[base]:.2f}"
+
 
 def cost(command: str, per: int) -> Sample:
     """Sample the processor time of a command, per operation."""
@@ -142,19 +153,22 @@ def stalling(events: int) -> Sample:
 
 
 @contextmanager
-def programs() -> Iterator[Path]:
-    """Compile the load clients and the floor."""
+def programs(*, compiled: bool) -> Iterator[Path]:
+    """Compile the load clients, the floor, and a copy of the engine."""
     with tempfile.TemporaryDirectory() as directory:
         for name in ("load", "polling", "floor"):
             source, program = str(HERE / f"{name}.c"), str(Path(directory) / name)
             subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+        if compiled:
+            script = [sys.executable, str(ROOT / "scripts/compile.py"), str(Path(directory) / "compiled")]
+            subprocess.run(script, stdout=subprocess.DEVNULL, check=True)
         yield Path(directory)
 
 
 def plan(*, quick: bool) -> Iterator[Row]:
     """Yield what to measure."""
     rounds, k = (3, 1) if quick else (7, 3)
-    real = ("stock", "node", "engine")
+    real = ("stock", "node", "engine", "compiled")
     for size, target in ((500, "0.6 of Node, 1.6 of the floor"), (50, "0.6 of Node")):
         for window in (1, 8):
             events = k * 20_000 // size
@@ -170,10 +184,11 @@ def plan(*, quick: bool) -> Iterator[Row]:
     name, unit = "memory of idle connections", "KiB per connection"
     yield Row(f"{name}, 2,000", unit, "8 KiB", "connect 100 100", memory(2000), 1, real)
     if not quick:
-        yield Row(f"{name}, 10,000", unit, "8 KiB", "connect 100 100", memory(10_000), 1, ("node", "engine"))
+        many, kinds = f"{name}, 10,000", real[1:]
+        yield Row(many, unit, "8 KiB", "connect 100 100", memory(10_000), 1, kinds)
     count = 1000 if quick else 2000
     beat, name = heartbeat(count, 3.0), "heartbeat of an idle connection"
-    yield Row(name, "µs per ping and pong", "0.3 of Node", f"connect {count} {count}", beat, 2, real, 3.0)
+    yield Row(name, "µs per ping and pong", "0.3 of Node", f"connect {count} {count}", beat, 4, real, 3.0)
     name = "a client that reads nothing, sent 30 MB"
     yield Row(name, "MiB more memory", "1 MiB", "connect 10 1", stalling(30_000), 1, real)
 
@@ -223,19 +238,20 @@ def markdown(rows: list[Row], busiest: float) -> str:
         "Written by `python -m benchmarks.transport --write`. Processor time of the server process over",
         f"loopback, all in one run, on {platform.python_implementation()} {platform.python_version()}",
         f"and {platform.machine()}: python-socketio as it comes (*stock*), Node's socket.io 4 with `ws`, the",
-        "engine on its fast path, the same with its option *io_uring* (Linux), and the floor: a C loop of",
-        "`read()` and `send()` that parses nothing. The ratios, of the engine without that option, count;",
-        "absolute times drift with the machine. The load client used at most",
+        "engine on its fast path, as it is, *compiled* by `scripts/compile.py`, and with its option",
+        "*io_uring* (Linux); and the floor, a C loop of `read()` and `send()` that parses nothing. The",
+        "ratios count, which are the uncompiled engine's where they do not say so; absolute times drift with",
+        "the machine. The load client used at most",
         f"{busiest:.0%} of a core.",
         "",
-        "| | unit | stock | Node | engine | io_uring | floor | / stock | / Node | / floor | aim |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        "| | unit | stock | Node | engine | compiled | io_uring | floor "
+        "| / stock | / Node | / floor | compiled / Node | compiled / floor | aim |",
+        "|---|---|" + "---:|" * 11 + "---|",
     ]
     for row in rows:
         cells = [f"{row.values[kind]:.1f}" if kind in row.values else "" for kind in SERVERS]
-        for base in ("stock", "node", "floor"):
-            value = row.values.get(base, 0)
-            cells.append(f"{row.values['engine'] / value:.2f}" if value > 0.5 else "")
+        cells += [row.ratio("engine", base) for base in ("stock", "node", "floor")]
+        cells += [row.ratio("compiled", base) for base in ("node", "floor")]
         lines.append(f"| {row.name} | {row.unit} | {' | '.join(cells)} | {row.target} |")
     return "\n".join(lines) + "\n"
 
@@ -249,10 +265,11 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[Row] = []
     busiest = 0.0
-    with programs() as built:
+    wanted = options.servers.split(",")
+    with programs(compiled="compiled" in wanted) as built:
         for row in plan(quick=options.quick):
             if options.only in row.name:
-                busiest = max(busiest, measure(row, built, options.servers.split(",")))
+                busiest = max(busiest, measure(row, built, wanted))
                 print(row.name, {kind: round(value, 1) for kind, value in row.values.items()}, flush=True)
                 rows.append(row)
     if options.write:
