@@ -19,7 +19,11 @@ def advance(state: State, command: AdvanceReceipts, limits: Limits) -> Decision:
     conversation = state.conversations.get(command.conversation_id)
     answers: dict[UserId, Receipt | ChatError] = {}
     rows: list[Member] = []
-    shown = conversation is not None and conversation.member_count <= limits.shown_members
+    shown = (
+        conversation is not None
+        and conversation.member_count <= limits.shown_members
+        and not conversation.blocked
+    )
     for user_id, position in command.positions.items():
         try:
             conversation, member = membership(state, command.conversation_id, user_id)

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from gochat.core.commands import Position
+from gochat.core.commands import Block, Position
 from gochat.core.delta import Why
 from gochat.core.errors import NotFound
 from gochat.core.state import Receipt
 from gochat.storage.receipts import ReceiptGatherer
 from tests.writing.stored import check, read
-from tests.writing.world import group, prepare, send, writing
+from tests.writing.world import direct, group, new_id, prepare, send, writing
 
 MEMBERS = 256
 
@@ -80,6 +80,31 @@ def test_private_and_shown_in_one_moment_do_not_mix(database_url: str) -> None:
             assert answers[-1] == Receipt(4, 4, unread=0, total_unread=0)
             changes = [change for batch in it.recorder.published for change in batch.changes]
             assert [m.shown_read_seq for change in changes for m in change.delta.members][-1] == 2
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_where_one_has_blocked_the_other_a_receipt_shows_nothing(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            for _ in range(4):
+                await it.send(send(cid, anna))
+            receipts = ReceiptGatherer(it.writer)
+            await receipts.advance(cid, ben, Position(1, 1))
+            await it.writer.submit(Block(new_id(), ben, anna, True))
+            answer = await receipts.advance(cid, ben, Position(3, 3))
+            assert answer == Receipt(3, 3, unread=1, total_unread=1)
+            hidden = it.recorder.published[-1]
+            assert (hidden.changes, [own.total_unread for own in hidden.me]) == ((), [1])
+            await it.writer.submit(Block(new_id(), ben, anna, False))
+            await receipts.advance(cid, ben, Position(4, 4))
+            (change,) = it.recorder.published[-1].changes
+            (shown,) = change.delta.members
+            assert (shown.shown_read_seq, shown.shown_delivered_seq) == (4, 4)
 
     asyncio.run(scenario())
     check(read(database_url))
