@@ -32,6 +32,7 @@ from gochat.core.limits import Limits
 from gochat.core.model import Attachment, Conversation, Message, Role
 from gochat.core.state import Receipt, Result, Sent
 from gochat.storage import committer
+from gochat.storage.dialects import FEW
 from tests.services.mariadb import MariaDB
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, new_key, prepare, send, writing
@@ -61,6 +62,35 @@ def test_a_message_is_stored_published_and_answered(database_url: str) -> None:
     assert message.body == body
     assert message.attachments == (picture,)
     assert abs(message.created_at - stored.conversations[message.conversation_id].created_at) < 60_000
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 30])
+def test_any_text_is_stored_as_it_was_said_in_a_batch_of_any_size(database_url: str, count: int) -> None:
+    (anna,) = prepare(database_url, 1)
+    bodies = [
+        "'",
+        '"\\',
+        "%s%",
+        "a\0b",
+        " a ",
+        "\U0001f44d",
+        "a\u2028",
+        "x" * 5000,
+        "null",
+        "); --",
+        "\\u0041",
+    ]
+
+    async def scenario() -> list[Message]:
+        async with writing(database_url, batch_rows=count) as it:
+            cid = await it.create(group(anna))
+            sends = [it.send(send(cid, anna, body)) for _ in range(4) for body in bodies]
+            return [sent.message for sent in await asyncio.gather(*sends)]
+
+    messages = asyncio.run(scenario())
+    stored = read(database_url)
+    check(stored)
+    assert sorted(stored.messages.values(), key=lambda it: it.seq) == messages
 
 
 def test_one_batch_keeps_the_order_of_submission(database_url: str) -> None:
