@@ -28,7 +28,8 @@ Convert = Callable[[bytes], object]
 def ask(connection: Any, script: str) -> list[Sequence[Any]]:
     """Run a script of statements; the rows of each, none for those that find nothing.
 
-    Whole numbers, decimals, text and bytes come as Python's own, all else as text.
+    Whole numbers, decimals, text and bytes come as Python's own, all else as text. The connection waits for
+    an answer as long as it may take to ask: its two timeouts have to be the same.
 
     Raises:
         pymysql.err.Error: a statement failed, and those after it were not run; or the connection is lost.

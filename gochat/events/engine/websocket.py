@@ -192,10 +192,10 @@ class WebSocket:
             opcode, payload = message
             if opcode >= frames.CLOSE:
                 self._control(opcode, payload)
-                if self._deaf:
-                    return
             elif not self._closing:
                 self.inlet.receive(payload)
+            if self._deaf:
+                return
         self._hold()
         self.resume()
 
