@@ -8,7 +8,7 @@ class EngineOptions:
     """Times are seconds, sizes bytes. Every bound is per client unless it says otherwise."""
 
     ping_interval: float = 25.0
-    """From one answered ping to the next ping."""
+    """From one ping to the next, which waits for the answer to the one before."""
     ping_timeout: float = 20.0
     """How long a pong may take before the session is closed."""
     connect_timeout: float = 10.0

@@ -48,6 +48,8 @@ class Session:
 
     __slots__ = (
         "_beat",
+        "_due",
+        "_overdue",
         "_pinged",
         "_postponed",
         "application",
@@ -79,7 +81,9 @@ class Session:
         self.bucket = 0
         self.deadline = math.inf
         self._pinged = False
-        self._beat = math.inf
+        self._overdue = False  # the pong of a ping, when the next ping is due
+        self._due = math.inf  # the next ping
+        self._beat = math.inf  # when the heartbeat is looked at
         self._postponed: tuple[str, int] | None = None
         self.transport: Transport
         self.application: Application
@@ -89,7 +93,7 @@ class Session:
         self.transport = transport
         self.application = application
         self.set_writer(transport.write)
-        self._beat = self.engine.now() + self.engine.options.ping_interval
+        self._due = self._beat = self.engine.now() + self.engine.options.ping_interval
         self._set_timer()
 
     def set_writer(self, write: Write) -> None:
@@ -110,8 +114,10 @@ class Session:
             if not self._pinged:
                 raise ProtocolError("pong without a ping")
             self._pinged = False
-            self._beat = self.engine.now() + self.engine.options.ping_interval
-            self._set_timer()
+            if self._overdue:
+                self._overdue = False
+                self._due = self._beat = self.engine.now()
+                self._set_timer()
         elif packet == "1":
             self.transport.release()
             self.close("transport close", flush=True)
@@ -147,16 +153,30 @@ class Session:
             self.application.expired()
         elif self._beat > soon:
             self._set_timer()
-        elif self._pinged:
-            # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but for
-            # the codes that its library takes for a fault, and would wait for a heartbeat before it returns.
-            self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         else:
+            self._look(now, soon)
+
+    def _look(self, now: float, soon: float) -> None:
+        """Ping, or see whether the pong has come: that itself sets no timer."""
+        options = self.engine.options
+        if not self._pinged and self._due <= soon:
             self._pinged = True
             # From when the ping was due: two late timers do not add up. A long stall of ours is forgiven.
-            self._beat = max(self._beat, now - 1) + self.engine.options.ping_timeout
+            pinged_at = max(self._due, now - 1)
+            self._due = pinged_at + options.ping_interval
+            self._beat = pinged_at + min(options.ping_interval, options.ping_timeout)
             self.transport.send(PING_FRAME)
-            self._set_timer()
+        elif not self._pinged:
+            self._beat = self._due
+        else:
+            self._beat = self._due - options.ping_interval + options.ping_timeout
+            self._overdue = True
+            if self._beat <= soon:
+                # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but
+                # for the codes that its library takes for a fault, and would wait for a heartbeat before it
+                # returns.
+                self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
+        self._set_timer()
 
     def _set_timer(self) -> None:
         if self.open:

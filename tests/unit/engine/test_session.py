@@ -1,0 +1,112 @@
+"""The heartbeat of a session, on a clock of its own."""
+
+from typing import Any
+
+import pytest
+
+from gochat.events.engine.engine import Engine
+from gochat.events.engine.errors import ProtocolError
+from gochat.events.engine.options import EngineOptions
+from gochat.events.engine.payloads import PING_FRAME
+from gochat.events.engine.session import Session
+
+pytestmark = pytest.mark.anyio
+
+
+class Silent:
+    """A transport, and the application on it: they note what they are told."""
+
+    name = "websocket"
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.reasons: list[str] = []
+
+    def write(self, frames: bytes) -> None:
+        self.sent.append(frames)
+
+    send = write
+
+    def close(self, code: int, reason: str, *, flush: bool) -> bool:
+        return True
+
+    def closed(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def release(self) -> None: ...
+    def resume(self) -> None: ...
+    def drain(self) -> None: ...
+    def expired(self) -> None: ...
+    def receive(self, data: str | bytes) -> None: ...
+    def writer_changed(self, write: Any) -> None: ...
+
+
+class Clock:
+    """Turns the wheel of an engine with one session, tenth by tenth of a second."""
+
+    def __init__(self, interval: float, timeout: float) -> None:
+        self.now = 1000.0
+        self.other = Silent()
+        options = EngineOptions(ping_interval=interval, ping_timeout=timeout, close_timeout=1)
+        self.engine = Engine(lambda _session, _request: self.other, options)
+        self.engine.now = lambda: self.now
+        self.session = Session(self.engine, "sid", "address")
+        self.session.start(self.other, self.other)
+
+    def wait(self, seconds: float) -> int:
+        """Let time pass; return how many pings came."""
+        before = len(self.other.sent)
+        for _ in range(round(seconds * 10)):
+            self.now += 0.1
+            self.engine.wheel.turn(self.now)
+        assert set(self.other.sent) <= {PING_FRAME}
+        return len(self.other.sent) - before
+
+
+@pytest.mark.parametrize(("interval", "patience"), [(25, 20), (20, 20), (3, 20)])
+async def test_a_client_that_answers_is_pinged_once_an_interval(interval: float, patience: float) -> None:
+    clock = Clock(interval, patience)
+    assert clock.wait(interval + 1) == 1
+    for _ in range(10):
+        clock.session.receive("3")
+        assert clock.wait(interval) == 1
+    assert clock.session.open
+
+
+@pytest.mark.parametrize(("interval", "patience"), [(25, 20), (20, 20), (3, 20)])
+async def test_a_client_that_is_silent_is_pinged_once_and_closed_in_time(
+    interval: float, patience: float
+) -> None:
+    clock = Clock(interval, patience)
+    assert clock.wait(interval + 1) == 1
+    assert clock.wait(patience - 3) == 0
+    assert clock.session.open
+    clock.wait(3)
+    assert clock.other.reasons == ["ping timeout"]
+
+
+async def test_a_pong_that_is_later_than_the_next_ping_is_followed_by_that() -> None:
+    clock = Clock(3, 20)
+    assert clock.wait(4) == 1
+    assert clock.wait(8) == 0
+    clock.session.receive("3")
+    assert clock.wait(1) == 1
+    clock.session.receive("3")
+    assert [clock.wait(1.5), clock.wait(2)] == [0, 1]
+
+
+async def test_a_pong_that_was_not_asked_for_is_refused() -> None:
+    clock = Clock(3, 20)
+    clock.wait(4)
+    clock.session.receive("3")
+    with pytest.raises(ProtocolError):
+        clock.session.receive("3")
+
+
+async def test_a_stall_of_ours_is_forgiven() -> None:
+    clock = Clock(25, 20)
+    clock.now += 100
+    clock.engine.wheel.turn(clock.now)
+    assert clock.other.sent == [PING_FRAME]
+    clock.wait(17)
+    assert clock.session.open
