@@ -21,6 +21,15 @@ _BINARY = 63
 """The character set of what is no text."""
 _WHOLE = {FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG}
 _DECIMAL = {FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL}
+_STRINGS = {
+    FIELD_TYPE.TINY_BLOB,
+    FIELD_TYPE.MEDIUM_BLOB,
+    FIELD_TYPE.LONG_BLOB,
+    FIELD_TYPE.BLOB,
+    FIELD_TYPE.VAR_STRING,
+    FIELD_TYPE.STRING,
+    FIELD_TYPE.VARCHAR,
+}
 
 Convert = Callable[[bytes], object]
 
@@ -117,17 +126,6 @@ def _convert(column: bytes) -> Convert:
     if kind in _DECIMAL:
         return _decimal
     return _as_it_is if charset == _BINARY and kind in _STRINGS else bytes.decode
-
-
-_STRINGS = {
-    FIELD_TYPE.TINY_BLOB,
-    FIELD_TYPE.MEDIUM_BLOB,
-    FIELD_TYPE.LONG_BLOB,
-    FIELD_TYPE.BLOB,
-    FIELD_TYPE.VAR_STRING,
-    FIELD_TYPE.STRING,
-    FIELD_TYPE.VARCHAR,
-}
 
 
 def _decimal(value: bytes) -> Decimal:

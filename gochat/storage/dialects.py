@@ -144,6 +144,9 @@ class MySQL(Dialect):
         "display_name": Type.TEXT,
     }
 
+    def __init__(self) -> None:
+        self._few: dict[str, tuple[str, tuple[Type, ...], str]] = {}
+
     @property
     def write_users(self) -> str:
         return (
@@ -175,9 +178,6 @@ class MySQL(Dialect):
             f"DELETE c FROM {self.given('id')} STRAIGHT_JOIN conversations c FORCE INDEX (PRIMARY)"
             " ON c.id = given.id WHERE c.revision = 0"
         )
-
-    def __init__(self) -> None:
-        self._few: dict[str, tuple[str, tuple[Type, ...], str]] = {}
 
     def prepare(self, connection: Connection) -> None:
         for statement in self._SESSION:

@@ -8,8 +8,9 @@ Three lines serve an application:
 
 How a packet moves: `protocol` or `asgi` accept a client (`handshake`), a transport (`websocket`,
 `asgi_websocket`, `polling`) hands packets to its `session` (Engine.IO), that to its `client` (Socket.IO),
-that to the `server`; outbound, `manager` frames an event once and writes it to every member. `frames`,
-`payloads`, `packets`, `handshake`, `heartbeat`, `session` and `client` do no I/O.
+that to the `server`; outbound, `manager` frames an event once and writes it to every member, and `output`
+sends what was written in a turn of the loop. `frames`, `payloads`, `packets`, `handshake`, `heartbeat`,
+`session`, `member` and `client` do no I/O.
 """
 
 from typing import Final

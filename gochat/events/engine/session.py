@@ -165,7 +165,7 @@ class Session:
             pinged_at = max(self._due, now - 1)
             self._due = pinged_at + options.ping_interval
             self._beat = pinged_at + min(options.ping_interval, options.ping_timeout)
-            self.transport.send(PING_FRAME)
+            self._ping()
         elif not self._pinged:
             self._beat = self._due
         else:
@@ -177,6 +177,13 @@ class Session:
                 # returns.
                 self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
         self._set_timer()
+
+    def _ping(self) -> None:
+        """One that fails harms no other, of the many that are due in one turn: the loop tells of the loss."""
+        try:
+            self.transport.send(PING_FRAME)
+        except Exception as error:
+            logger.info("session %s: ping failed: %s", self.sid, type(error).__name__)
 
     def _set_timer(self) -> None:
         if self.open:

@@ -103,6 +103,18 @@ async def test_a_pong_that_was_not_asked_for_is_refused() -> None:
         clock.session.receive("3")
 
 
+async def test_a_ping_that_fails_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(3, 20)
+    healthy = Silent()
+    second = Session(clock.engine, "other", "address")
+    monkeypatch.setattr(clock.other, "send", lambda _frames: 1 / 0)
+    second.start(healthy, healthy)
+    clock.wait(4)
+    assert healthy.sent == [PING_FRAME]
+    clock.wait(20)
+    assert clock.other.reasons == healthy.reasons == ["ping timeout"]
+
+
 async def test_a_stall_of_ours_is_forgiven() -> None:
     clock = Clock(25, 20)
     clock.now += 100
