@@ -27,17 +27,18 @@ from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis, UserId
 from gochat.core.ports import Presences
+from gochat.events.cluster.doorbell import NoDoorbell, RedisDoorbell, Ring
+from gochat.events.cluster.relay import RedisRelay
 from gochat.events.connection import Roster
+from gochat.events.connections import Connections
+from gochat.events.delivery.fanout import Fanout
+from gochat.events.delivery.poll import Poll
+from gochat.events.delivery.presence import PresenceWatch
+from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Dispatcher
-from gochat.events.doorbell import NoDoorbell, RedisDoorbell, Ring
 from gochat.events.engine import COMPILED, EngineApp, EngineManager, EngineOptions, EngineServer
-from gochat.events.fanout import Fanout
+from gochat.events.engine_sockets import EngineSockets
 from gochat.events.handlers import Handlers
-from gochat.events.poll import Poll
-from gochat.events.presence import PresenceWatch
-from gochat.events.relay import RedisRelay
-from gochat.events.server import Connections, EngineSockets
-from gochat.events.typing import Typing
 from gochat.logs import configure
 from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps

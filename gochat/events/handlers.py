@@ -28,10 +28,10 @@ from gochat.core.ports import Authenticator, Identity, Reader, Receipts, Writer
 from gochat.core.queries import ConversationView
 from gochat.core.state import Receipt, Result, Sent
 from gochat.events.connection import Connection
+from gochat.events.delivery.presence import PresenceWatch
+from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Handler
-from gochat.events.presence import PresenceWatch
 from gochat.events.sockets import Sockets, conversation_room, screen_room
-from gochat.events.typing import Typing
 from gochat.ids import new_id
 
 Shape = Mapping[str, Any]

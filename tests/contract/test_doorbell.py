@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gochat.events import doorbell as module
-from gochat.events.doorbell import RedisDoorbell, Ring
+from gochat.events.cluster import doorbell as module
+from gochat.events.cluster.doorbell import RedisDoorbell, Ring
 from tests.services.redis import Redis
 
 KEY = b"k" * 32

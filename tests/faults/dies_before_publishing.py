@@ -5,7 +5,7 @@ import signal
 
 from gochat.cli import app
 from gochat.core.delta import Committed
-from gochat.events.fanout import Fanout
+from gochat.events.delivery.fanout import Fanout
 
 LAST_WORDS = "These are my last words."
 

@@ -89,14 +89,14 @@ def seq_by_max() -> None:
 
 def room_leak() -> None:
     """Who leaves goes on hearing."""
-    from gochat.events.fanout import Fanout
+    from gochat.events.delivery.fanout import Fanout
 
     _patch(Fanout, "_farewell", lambda _: lambda self, notice: None)
 
 
 def no_gap_repair() -> None:
     """What is missing is never read back."""
-    from gochat.events.gates import Gates
+    from gochat.events.delivery.gates import Gates
 
     _patch(Gates, "_mend", lambda _: lambda self, key, gate: None)
 
@@ -122,7 +122,7 @@ def receipts_go_back() -> None:
 
 def double_delivery() -> None:
     """Now and then a delta goes out twice."""
-    from gochat.events.fanout import Fanout
+    from gochat.events.delivery.fanout import Fanout
 
     def hand_on(original: Any) -> Any:
         def twice(self: Any, notice: Any) -> None:
@@ -151,7 +151,7 @@ def unread_forgets_deletes() -> None:
 
 def newcomers_hear_the_past() -> None:
     """An edit of an old message reaches whoever joined after it."""
-    from gochat.events.visibility import Visibility
+    from gochat.events.delivery.visibility import Visibility
 
     _patch(Visibility, "_filter", lambda _: lambda self, notice, hidden, held: [])
 

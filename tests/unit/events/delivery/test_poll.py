@@ -7,7 +7,7 @@ import pytest
 
 from gochat.core.errors import Unavailable
 from gochat.core.queries import Batch, Heads
-from gochat.events.poll import Poll
+from gochat.events.delivery.poll import Poll
 
 
 class Log:

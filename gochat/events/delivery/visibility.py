@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from gochat.core.model import ConversationId
-from gochat.events.gate import Notice
+from gochat.events.delivery.gate import Notice
 from gochat.events.sockets import Sockets
 
 MAX_HELD = 256

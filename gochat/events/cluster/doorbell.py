@@ -18,9 +18,9 @@ from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from gochat.events.cluster.pipeline import Publisher
+from gochat.events.cluster.subscriptions import Subscriptions
 from gochat.events.engine import EngineRedisManager
-from gochat.events.publisher import Publisher
-from gochat.events.subscriptions import Subscriptions
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ import structlog
 from gochat.core.errors import ChatError
 from gochat.core.ports import ChangeLog
 from gochat.core.queries import Batch, Heads
-from gochat.events.fanout import Fanout
+from gochat.events.delivery.fanout import Fanout
 
 log = structlog.get_logger(__name__)
 

@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from gochat.core.errors import NotFound, Unavailable
-from gochat.events import gates as module
-from gochat.events.gate import OwnNotice
-from gochat.events.gates import Gates
+from gochat.events.delivery import gates as module
+from gochat.events.delivery.gate import OwnNotice
+from gochat.events.delivery.gates import Gates
 
 
 class Log:

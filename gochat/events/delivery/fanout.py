@@ -18,12 +18,12 @@ from gochat.core.errors import ChatError, NotFound, SessionRevoked
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
+from gochat.events.cluster.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
 from gochat.events.connection import Connection, Roster
-from gochat.events.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
-from gochat.events.gate import Notice, OwnNotice
-from gochat.events.gates import RETRY_S, Gates
+from gochat.events.delivery.gate import Notice, OwnNotice
+from gochat.events.delivery.gates import RETRY_S, Gates
+from gochat.events.delivery.visibility import Visibility
 from gochat.events.sockets import Sockets, conversation_room, presence_room, screen_room, user_room
-from gochat.events.visibility import Visibility
 
 log = structlog.get_logger(__name__)
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import structlog
 
-from gochat.events.doorbell import RedisDoorbell, Ring
+from gochat.events.cluster.doorbell import RedisDoorbell, Ring
+from gochat.events.cluster.relayed import FarSocket, NearSocket
 from gochat.events.engine.asgi import EngineApp
 from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import Refused
 from gochat.events.engine.handshake import Request
 from gochat.events.engine.transports import SocketTransport
-from gochat.events.relayed import FarSocket, NearSocket
 
 log = structlog.get_logger(__name__)
 

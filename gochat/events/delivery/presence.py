@@ -17,8 +17,8 @@ from gochat.core.errors import ChatError
 from gochat.core.model import UserId
 from gochat.core.ports import Presences, Reader
 from gochat.core.presence import Presence, Sighting, is_alive, presence
+from gochat.events.cluster.doorbell import Doorbell, Ring
 from gochat.events.connection import Connection, Roster
-from gochat.events.doorbell import Doorbell, Ring
 from gochat.events.sockets import Sockets, presence_room
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gochat.events.gate import MAX_EARLY, Gate, Notice
+from gochat.events.delivery.gate import MAX_EARLY, Gate, Notice
 
 
 def notice(since: int, revision: int, payload: bytes | None = b"{}") -> Notice:

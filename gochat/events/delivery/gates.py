@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from gochat.core.errors import ChatError, NotFound
-from gochat.events.gate import Entry, Gate
+from gochat.events.delivery.gate import Entry, Gate
 
 log = structlog.get_logger(__name__)
 

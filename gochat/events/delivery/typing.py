@@ -8,7 +8,7 @@ import orjson
 from gochat.contract.ids import id_out
 from gochat.contract.shapes import TypingChanged
 from gochat.core.model import ConversationId, UserId
-from gochat.events.doorbell import Doorbell, Ring
+from gochat.events.cluster.doorbell import Doorbell, Ring
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 
 TTL_S = 6.0

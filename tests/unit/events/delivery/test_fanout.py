@@ -15,9 +15,9 @@ from gochat.core.errors import NotFound
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
 from gochat.core.ports import ChangeLog, Identity, Reader
 from gochat.core.queries import Batch, Membership, Memberships
+from gochat.events.cluster.doorbell import NoDoorbell
 from gochat.events.connection import Connection, Roster
-from gochat.events.doorbell import NoDoorbell
-from gochat.events.fanout import Fanout
+from gochat.events.delivery.fanout import Fanout
 from gochat.events.sockets import conversation_room
 from tests.phone.store import Store
 

@@ -1,9 +1,9 @@
-"""The Socket.IO server of the chat: who may connect, what each socket hears, and how it ends."""
+"""The sockets of this process: who may connect, what each socket hears, and how it ends."""
 
 import asyncio
 import random
 import time
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
@@ -16,15 +16,13 @@ from gochat.contract.ids import time_out
 from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
 from gochat.core.ports import Authenticator
 from gochat.events.connection import Connection, Roster
-from gochat.events.engine import EngineServer
-from gochat.events.fanout import Fanout
-from gochat.events.presence import PresenceWatch
+from gochat.events.delivery.fanout import Fanout
+from gochat.events.delivery.presence import PresenceWatch
+from gochat.events.delivery.typing import Typing
 from gochat.events.sockets import Sockets, conversation_of
-from gochat.events.typing import Typing
 
 log = structlog.get_logger(__name__)
 
-NAMESPACE = "/"
 WARN_BEFORE_S = 60.0
 """How long before its end a token's phone is told."""
 GRACE_S = 30.0
@@ -32,49 +30,6 @@ GRACE_S = 30.0
 ATTACH_TIMEOUT_S = 10.0
 RESTART_S = 5.0
 """Over how long sockets are closed that have to come again."""
-
-
-class EngineSockets:
-    """`Sockets` over the engine."""
-
-    def __init__(self, server: EngineServer) -> None:
-        self._server = server
-        self._leaving: set[asyncio.Future[None]] = set()
-
-    def enter(self, sid: str, room: str) -> None:
-        """See the seam."""
-        member = self._server.manager.member(sid, NAMESPACE)
-        if member is not None and not member.left:
-            self._server.manager.basic_enter_room(sid, NAMESPACE, room)
-
-    def leave(self, sid: str, room: str) -> None:
-        """See the seam."""
-        self._server.manager.basic_leave_room(sid, NAMESPACE, room)
-
-    def members(self, room: str) -> Collection[str]:
-        """See the seam."""
-        members: Collection[str] = self._server.manager.room(room, NAMESPACE)
-        return members
-
-    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
-        """See the seam."""
-        self._server.broadcast(event, payload, room, skip=skip)
-
-    def drain(self, sid: str) -> None:
-        """See the seam."""
-        member = self._server.manager.member(sid, NAMESPACE)
-        if member is not None:
-            member.client.session.drain()
-
-    def evict(self, sid: str) -> None:
-        """See the seam."""
-        self._server.evict(sid, "evicted")
-
-    def dismiss(self, sid: str) -> None:
-        """See the seam."""
-        task = asyncio.ensure_future(self._server.disconnect(sid, NAMESPACE, ignore_queue=True))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
 
 
 class Connections:

@@ -1,0 +1,1 @@
+"""Between processes: the doorbell (pub/sub wake-up) over Redis, and the relay of sessions."""

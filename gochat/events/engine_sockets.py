@@ -1,0 +1,51 @@
+"""`Sockets` over the engine: the only module of the chat's face that knows how python-socketio is asked."""
+
+import asyncio
+from collections.abc import Collection
+
+from gochat.events.engine import EngineServer
+
+NAMESPACE = "/"
+
+
+class EngineSockets:
+    """`Sockets` over the engine."""
+
+    def __init__(self, server: EngineServer) -> None:
+        self._server = server
+        self._leaving: set[asyncio.Future[None]] = set()
+
+    def enter(self, sid: str, room: str) -> None:
+        """See the seam."""
+        member = self._server.manager.member(sid, NAMESPACE)
+        if member is not None and not member.left:
+            self._server.manager.basic_enter_room(sid, NAMESPACE, room)
+
+    def leave(self, sid: str, room: str) -> None:
+        """See the seam."""
+        self._server.manager.basic_leave_room(sid, NAMESPACE, room)
+
+    def members(self, room: str) -> Collection[str]:
+        """See the seam."""
+        members: Collection[str] = self._server.manager.room(room, NAMESPACE)
+        return members
+
+    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
+        """See the seam."""
+        self._server.broadcast(event, payload, room, skip=skip)
+
+    def drain(self, sid: str) -> None:
+        """See the seam."""
+        member = self._server.manager.member(sid, NAMESPACE)
+        if member is not None:
+            member.client.session.drain()
+
+    def evict(self, sid: str) -> None:
+        """See the seam."""
+        self._server.evict(sid, "evicted")
+
+    def dismiss(self, sid: str) -> None:
+        """See the seam."""
+        task = asyncio.ensure_future(self._server.disconnect(sid, NAMESPACE, ignore_queue=True))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
