@@ -1,36 +1,43 @@
-"""Blocks, hidden presence, and when a user last decided about himself."""
+"""Blocks, hidden presence, and when a user last decided about themselves."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from gochat.storage.steps import (
+    add_column_if_missing,
+    create_index_if_missing,
+    create_table_if_missing,
+    drop_column_if_there,
+    drop_table_if_there,
+    key,
+    number,
+    set_default,
+)
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-UTF8 = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+oldest_code = "0001"
 
 
 def upgrade() -> None:
-    """Add them; drop what nobody reads."""
-    op.add_column("users", sa.Column("profile_revision", sa.BigInteger(), nullable=False, server_default="0"))
-    op.add_column("users", sa.Column("presence_hidden", sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("conversations", sa.Column("blocked", sa.Integer(), nullable=False, server_default="0"))
-    op.create_table(
-        "blocks",
-        sa.Column("user_id", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("blocked_id", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        **UTF8,
+    """Add them. Nobody reads `sessions.rotated_at` from here on; 0001's code still writes it."""
+    add_column_if_missing("users", number("profile_revision", default=0))
+    add_column_if_missing(
+        "users", sa.Column("presence_hidden", sa.Integer(), nullable=False, server_default="0")
     )
-    op.create_index("ix_blocks_blocked", "blocks", ["blocked_id", "user_id"])
-    op.drop_column("sessions", "rotated_at")
+    add_column_if_missing(
+        "conversations", sa.Column("blocked", sa.Integer(), nullable=False, server_default="0")
+    )
+    create_table_if_missing("blocks", key("user_id"), key("blocked_id"), number("created_at"))
+    create_index_if_missing("ix_blocks_blocked", "blocks", ["blocked_id", "user_id"])
+    set_default("sessions", "rotated_at", sa.BigInteger(), "0")
 
 
 def downgrade() -> None:
     """As it was."""
-    op.add_column("sessions", sa.Column("rotated_at", sa.BigInteger(), nullable=False, server_default="0"))
-    op.drop_table("blocks")
-    op.drop_column("conversations", "blocked")
-    op.drop_column("users", "presence_hidden")
-    op.drop_column("users", "profile_revision")
+    set_default("sessions", "rotated_at", sa.BigInteger(), None)
+    drop_table_if_there("blocks")
+    drop_column_if_there("conversations", "blocked")
+    drop_column_if_there("users", "presence_hidden")
+    drop_column_if_there("users", "profile_revision")

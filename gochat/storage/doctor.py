@@ -29,8 +29,10 @@ def examine(url: str) -> Iterator[Finding]:
         sqlalchemy.exc.DBAPIError: it does not answer.
     """
     with write_engine(url).connect() as connection:
-        version, head = migrate.version(connection), migrate.head()
-        yield Finding(f"the schema is at {version or 'nothing'}", version == head, "run `gochat migrate`")
+        standing = migrate.standing(connection)
+        yield Finding(
+            f"the schema is at {standing.version or 'nothing'}", standing.fits, "run `gochat migrate`"
+        )
         if connection.dialect.name == "sqlite":
             yield Finding("SQLite in WAL mode with synchronous=FULL: for one process", True)
         else:

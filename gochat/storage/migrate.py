@@ -3,59 +3,140 @@
 The scripts stand in `alembic/` at the top of the tree; an installed wheel carries them within the package.
 """
 
+import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
 from gochat.storage.engines import migration_engine, transaction
+from gochat.storage.fetch import fetch, run
 
 LOCK_TIMEOUT = 60
 """Seconds to wait for another process that migrates the same database."""
 STATEMENT_TIMEOUT = 3_600
 """Seconds for one statement, which may copy a large table."""
+_LOOK_EVERY = 0.5
 
 
-class MigrationLockedError(Exception):
+class MigrationError(Exception):
+    """The schema can't be changed; the text says why, to whoever runs the server."""
+
+
+class MigrationLockedError(MigrationError):
     """Another process has been migrating this database for `LOCK_TIMEOUT` seconds."""
+
+
+class SchemaTooNewError(MigrationError):
+    """The schema was made by newer code, and this code may not run on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a database's schema stands to this code."""
+
+    version: str | None
+    """The revision of the schema; None: it has none yet."""
+    fits: bool
+    """Whether this code may run on it: it is the code's own, or a newer one that says so."""
+    state: str
+    """`ok`, or what is wrong, for people."""
 
 
 def head() -> str:
     """The version that this code needs."""
-    (revision,) = ScriptDirectory.from_config(_config()).get_heads()
-    return revision
+    return _revisions()[-1].revision
 
 
-def current(url: str) -> str | None:
-    """The version of a database; None: it has none yet."""
+def standing(connection: Connection) -> Standing:
+    """How the schema of a connection's database stands to this code.
+
+    A schema that this code has never heard of is newer. Its migration left a mark, the oldest revision whose
+    code may run on it: code that knows this revision is not older.
+    """
+    version, known = _version(connection), [script.revision for script in _revisions()]
+    if version in known or version is None:
+        fits = version == known[-1]
+        return Standing(
+            version, fits, "ok" if fits else f"is at {version or 'nothing'}, must be at {known[-1]}"
+        )
+    oldest = _mark(connection)
+    fits = oldest in known
+    state = (
+        "ok" if fits else f"is at {version}, which needs the code of {oldest} or newer; this is {known[-1]}"
+    )
+    return Standing(version, fits, state)
+
+
+def current(url: str) -> Standing:
+    """The same of a database."""
     with _connect(url) as connection:
-        return version(connection)
+        return standing(connection)
 
 
-def version(connection: Connection) -> str | None:
-    """The same of a connection's database."""
-    return MigrationContext.configure(connection).get_current_revision()
+def wait(url: str, seconds: float) -> Standing:
+    """Wait until the schema fits, or that long: another process migrates. The last that was seen.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database did not answer all the time.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            seen = current(url)
+            if seen.fits or time.monotonic() > until:
+                return seen
+        except DBAPIError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_EVERY)
 
 
-def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database to a version. Several processes may do it at once: one does, the others wait.
+def upgrade(url: str, revision: str = "head") -> Standing:
+    """Bring a database up to a version; nothing is done to one that is newer. How it stands then.
+
+    May be run again after it was killed, and by several processes at once: one does it, the others wait.
+
+    Raises:
+        MigrationLockedError: another one takes too long.
+        SchemaTooNewError: this code may not run on it.
+    """
+    with _connect(url) as connection, _alone(connection):
+        before = standing(connection)
+        known = [script.revision for script in _revisions()]
+        if before.version is not None and before.version not in known:
+            if not before.fits:
+                raise SchemaTooNewError(f"The schema {before.state}.")
+            return before
+        done = 0 if before.version is None else known.index(before.version) + 1
+        target = _index(revision)
+        for script in _revisions()[done : target + 1]:
+            # Before it, since older code must not be let in half-way; after it, since it may make the table.
+            _set_mark(connection, script.module.oldest_code)
+            command.upgrade(_config(connection), script.revision)
+            _set_mark(connection, script.module.oldest_code)
+        return standing(connection)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take a database back to a version, and what it holds for newer ones is lost; `base` leaves nothing.
 
     Raises:
         MigrationLockedError: another one takes too long.
     """
     with _connect(url) as connection, _alone(connection):
-        command.upgrade(_config(connection), revision)
-
-
-def downgrade(url: str, revision: str) -> None:
-    """Take a database back to a version; `base` leaves nothing of it, nor of the data."""
-    with _connect(url) as connection, _alone(connection):
         command.downgrade(_config(connection), revision)
+        if revision != "base":
+            _set_mark(connection, _revisions()[_index(revision)].module.oldest_code)
 
 
 def check(url: str) -> None:
@@ -66,6 +147,41 @@ def check(url: str) -> None:
     """
     with _connect(url) as connection:
         command.check(_config(connection))
+
+
+@cache
+def _revisions() -> tuple[Script, ...]:
+    """All that this code knows, the oldest first."""
+    return tuple(ScriptDirectory.from_config(_config()).walk_revisions())[::-1]
+
+
+def _index(revision: str) -> int:
+    known = [script.revision for script in _revisions()]
+    if revision == "head":
+        return len(known) - 1
+    if revision not in known:
+        raise MigrationError(f"There is no revision {revision}; there are {', '.join(known)}.")
+    return known.index(revision)
+
+
+def _version(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _mark(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("schema_marks"):
+        return None
+    found = fetch(connection, "SELECT oldest_code FROM schema_marks WHERE id = 1")
+    return str(found[0][0]) if found else None
+
+
+def _set_mark(connection: Connection, oldest_code: str) -> None:
+    if not inspect(connection).has_table("schema_marks"):
+        return
+    if _mark(connection) is None:
+        run(connection, "INSERT INTO schema_marks (oldest_code, id) VALUES (?, 1)", oldest_code)
+    else:
+        run(connection, "UPDATE schema_marks SET oldest_code = ? WHERE id = 1", oldest_code)
 
 
 def _scripts() -> Path:
@@ -98,11 +214,12 @@ def _alone(connection: Connection) -> Iterator[None]:
         with transaction(connection):
             yield
         return
-    name = "CONCAT('gochat.migrate.', MD5(DATABASE()))"
-    (locked,) = connection.exec_driver_sql(f"SELECT GET_LOCK({name}, {LOCK_TIMEOUT})").one()
+    database = connection.exec_driver_sql("SELECT DATABASE()").scalar_one()
+    name = f"gochat.migrate.{hashlib.md5(database.encode(), usedforsecurity=False).hexdigest()}"
+    locked = connection.exec_driver_sql(f"SELECT GET_LOCK('{name}', {LOCK_TIMEOUT})").scalar_one()
     if locked != 1:
         raise MigrationLockedError(f"Another process has been migrating for {LOCK_TIMEOUT} s.")
     try:
         yield
     finally:
-        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})").one()
+        connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{name}')").one()

@@ -86,6 +86,8 @@ class SessionRow(SQLModel, table=True):
     device_app_version: str | None = Field(default=None, sa_column=Column(String(50), nullable=True))
     refresh_hash: bytes = Field(sa_column=Column(_bytes(32), nullable=False))
     previous_hash: bytes | None = Field(default=None, sa_column=Column(_bytes(32), nullable=True))
+    rotated_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    """Written by the code of revision 0001 only; to be dropped once nobody runs that any more."""
     created_at: int = Field(sa_column=_big())
     last_seen_at: int = Field(sa_column=_big())
     expires_at: int = Field(sa_column=_big())
@@ -183,3 +185,13 @@ class EpochRow(SQLModel, table=True):
     id: int = Field(sa_column=_key())
     epoch: str = Field(sa_column=Column(_ascii(32), nullable=False))
     created_at: int = Field(sa_column=_big())
+
+
+class SchemaMarkRow(SQLModel, table=True):
+    """One row: the oldest revision whose code may run on this schema."""
+
+    __tablename__ = "schema_marks"
+    __table_args__ = (_UTF8,)
+
+    id: int = Field(sa_column=_key())
+    oldest_code: str = Field(sa_column=Column(_ascii(32), nullable=False))

@@ -17,6 +17,10 @@ T = TypeVar("T")
 TABLES = [table.name for table in SQLModel.metadata.sorted_tables]
 
 
+NEXT = "9999"
+"""A revision that this code has never heard of."""
+
+
 def look(url: str, at: Callable[[Connection], T]) -> T:
     engine = write_engine(url)
     with engine.connect() as connection:
@@ -43,18 +47,15 @@ def drop_an_index(connection: Connection) -> None:
     connection.exec_driver_sql(f"DROP INDEX ix_messages_revision{on}")
 
 
-def test_there_is_one_head() -> None:
-    assert migrate.head() == "0002"
-
-
 def test_up_check_down_up(database_url: str) -> None:
-    assert migrate.current(database_url) is None
-    migrate.upgrade(database_url)
-    assert migrate.current(database_url) == migrate.head()
+    before = migrate.current(database_url)
+    assert (before.version, before.fits) == (None, False)
+    assert migrate.upgrade(database_url) == migrate.Standing(migrate.head(), True, "ok")
+    assert migrate.current(database_url).fits
     assert table_names(database_url) == set(TABLES)
     migrate.check(database_url)
     migrate.downgrade(database_url, "base")
-    assert migrate.current(database_url) is None
+    assert migrate.current(database_url) == before
     assert table_names(database_url) == set()
     migrate.upgrade(database_url)
     migrate.check(database_url)
@@ -71,7 +72,7 @@ def test_a_second_upgrade_changes_nothing(database_url: str) -> None:
 def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: migrate.upgrade(database_url), range(4)))
-    assert migrate.current(database_url) == migrate.head()
+    assert migrate.current(database_url).fits
     migrate.check(database_url)
 
 
@@ -87,3 +88,71 @@ def test_a_difference_is_found(database_url: str) -> None:
     look(database_url, drop_an_index)
     with pytest.raises(CommandError, match="ix_messages_revision"):
         migrate.check(database_url)
+
+
+def newer(url: str, oldest_code: str) -> None:
+    """What the code of a later release leaves behind that ran `gochat migrate`."""
+    look(
+        url,
+        lambda connection: connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{NEXT}'"),
+    )
+    look(
+        url,
+        lambda connection: connection.exec_driver_sql(
+            f"UPDATE schema_marks SET oldest_code = '{oldest_code}'"
+        ),
+    )
+
+
+def test_a_newer_schema_that_only_adds_fits_and_is_left_alone(database_url: str) -> None:
+    migrate.upgrade(database_url)
+    newer(database_url, "0001")
+    expected = migrate.Standing(NEXT, True, "ok")
+    assert migrate.current(database_url) == expected
+    assert migrate.upgrade(database_url) == expected
+
+
+def test_a_newer_schema_that_took_something_away_does_not_fit(database_url: str) -> None:
+    migrate.upgrade(database_url)
+    newer(database_url, "9998")
+    standing = migrate.current(database_url)
+    assert not standing.fits
+    assert standing.state == f"is at 9999, which needs the code of 9998 or newer; this is {migrate.head()}"
+    with pytest.raises(migrate.SchemaTooNewError, match="needs the code of 9998"):
+        migrate.upgrade(database_url)
+
+
+def test_the_mark_goes_up_and_down_with_the_schema(database_url: str) -> None:
+    migrate.upgrade(database_url)
+    assert look(database_url, marks) == ["0001"]
+    newer(database_url, "9998")
+    look(
+        database_url,
+        lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'"),
+    )
+    migrate.upgrade(database_url)
+    migrate.downgrade(database_url, "0003")
+    assert look(database_url, marks) == ["0001"]
+
+
+def marks(connection: Connection) -> list[str]:
+    return list(connection.exec_driver_sql("SELECT oldest_code FROM schema_marks").scalars())
+
+
+def test_a_revision_may_be_named(database_url: str) -> None:
+    assert migrate.upgrade(database_url, "0002").version == "0002"
+    with pytest.raises(migrate.MigrationError, match=r"no revision 0815; there are 0001, 0002, "):
+        migrate.upgrade(database_url, "0815")
+    migrate.upgrade(database_url)
+    migrate.check(database_url)
+
+
+def test_both_histories_of_the_second_revision_meet(database_url: str) -> None:
+    """An earlier form of 0002 dropped a column that the code of 0001 fills."""
+    migrate.upgrade(database_url, "0002")
+    look(
+        database_url,
+        lambda connection: connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN rotated_at"),
+    )
+    migrate.upgrade(database_url)
+    migrate.check(database_url)
