@@ -1,4 +1,4 @@
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8 AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 WORKDIR /srv/gochat
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
@@ -19,14 +19,16 @@ RUN .venv/bin/python scripts/compile.py . \
     && uv pip install --no-deps --build-constraints requirements/build.txt --editable . \
     && python -m compileall -q gochat
 
-FROM python:3.13-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /data --create-home gochat
+FROM python:3.13-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
+RUN groupadd --system --gid 10001 gochat \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /data --create-home gochat
 COPY --from=build /srv/gochat /srv/gochat
 ENV PATH=/srv/gochat/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     GOCHAT_ENV=production \
     HOST=0.0.0.0
-USER gochat
+# By number: a host that lets in no root can tell.
+USER 10001:10001
 # Where a SQLite file would go: SQLITE_PATH=/data/gochat.db, with a volume here.
 WORKDIR /data
 EXPOSE 8000

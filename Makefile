@@ -24,7 +24,7 @@ test-all: test ## the same, then faults, browser, Java and the long ones
 	@$(BIN)/python scripts/services.py all
 	$(BIN)/python -m pytest -m slow tests $(ARGS)
 
-check: ## lint, types, import rules, locks: all without a network
+check: ## lint, types, import rules, locks, workflows: all without a network
 	@$(PYTHON) scripts/bootstrap.py test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,6 +33,8 @@ check: ## lint, types, import rules, locks: all without a network
 	$(BIN)/python scripts/lock.py --check
 	$(BIN)/python scripts/settings_table.py --check
 	$(BIN)/python scripts/check_tree.py
+	PATH=$(BIN):$$PATH $(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github
 
 format: ## let ruff fix and format the code
 	@$(PYTHON) scripts/bootstrap.py test

@@ -24,6 +24,9 @@ _EXAMPLE_SECRET = re.compile(
 )
 _MYSQL_SCHEMES = ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql")
 
+RAILWAY_EDGE = "100.64.0.0/10"
+"""Where Railway's edge connects from: shared address space (RFC 6598), which nobody outside can come from."""
+
 Csv = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -66,7 +69,8 @@ class Settings(BaseSettings):
     )
     forwarded_allow_ips: Csv = Field(
         ("127.0.0.1",),
-        description="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas.",
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas. On Railway,"
+        " its edge.",
     )
     allowed_origins: Csv = Field(
         (),
@@ -143,6 +147,8 @@ class Settings(BaseSettings):
         environment = given.setdefault("gochat_env", "production" if on_railway else "development")
         if environment == "production":
             given.setdefault("log_format", "json")
+        if on_railway:
+            given.setdefault("forwarded_allow_ips", RAILWAY_EDGE)
         return given
 
     @field_validator("allowed_origins", "forwarded_allow_ips", "jwt_secrets_old", mode="before")

@@ -1,4 +1,7 @@
-"""Write the README's table of settings from gochat/config.py, or check with --check that it is up to date."""
+"""Write the README's table of settings and compose.yaml's list of them from gochat/config.py.
+
+With --check: change nothing, and exit 1 if one of them is stale.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,13 @@ from pydantic import SecretStr
 
 from gochat.config import Settings, variables
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-START, END = "<!-- settings: written by `make contract` -->\n", "<!-- end of settings -->\n"
+ROOT = Path(__file__).resolve().parent.parent
+README, COMPOSE = ROOT / "README.md", ROOT / "compose.yaml"
+START, END = "settings: written by `make contract`", "end of settings"
+
+GIVEN_BY_COMPOSE = {"HOST", "PORT", "MYSQL_URL", "REDIS_URL", "JWT_SECRET", "ALLOWED_ORIGINS"}
+OF_OTHERS = {"RAILWAY_ENVIRONMENT", "SQLITE_PATH"}
+"""What says nothing in a container beside MySQL."""
 
 
 def _default(value: object) -> str:
@@ -29,16 +37,31 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def main() -> None:
-    """Rewrite the part of the README between the markers, or exit 1 if it is stale."""
-    text = README.read_text()
+def passed_through() -> str:
+    """Return the lines of compose.yaml that hand on the settings which it does not give itself."""
+    names = [variables(name)[0] for name in Settings.model_fields]
+    return "".join(f"      {name}:\n" for name in names if name not in GIVEN_BY_COMPOSE | OF_OTHERS)
+
+
+def rewritten(path: Path, fresh: str) -> str:
+    """Return the text of `path` with the lines between its two markers replaced."""
+    text = path.read_text()
     before, _, rest = text.partition(START)
+    rest_of_line = rest.partition("\n")[0]
     _, _, after = rest.partition(END)
-    fresh = f"{before}{START}{table()}{END}{after}"
-    if sys.argv[1:] != ["--check"]:
-        README.write_text(fresh)
-    elif text != fresh:
-        sys.exit("README.md: the table of settings is stale. Run `make contract`.")
+    indent = text[: text.index(END)].rpartition("\n")[2]
+    return f"{before}{START}{rest_of_line}\n{fresh}{indent}{END}{after}"
+
+
+def main() -> None:
+    """Rewrite what lies between the markers of both files, or exit 1 if one is stale."""
+    check = sys.argv[1:] == ["--check"]
+    for path, lines in ((README, table()), (COMPOSE, passed_through())):
+        fresh = rewritten(path, lines)
+        if not check:
+            path.write_text(fresh)
+        elif path.read_text() != fresh:
+            sys.exit(f"{path.name}: the list of settings is stale. Run `make contract`.")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,10 @@ def test_railway_is_production_unless_said_otherwise(load: Load, name: str) -> N
     assert settings.is_production
     assert settings.log_format == "json"
     assert not load({"GOCHAT_ENV": "development", name: "staging"}).is_production
+    assert settings.forwarded_allow_ips == ("100.64.0.0/10",)
+    assert load(
+        {"FORWARDED_ALLOW_IPS": "10.0.0.1", name: "staging", "GOCHAT_ENV": "development"}
+    ).forwarded_allow_ips == ("10.0.0.1",)
 
 
 def test_sound_production_starts(load: Load) -> None:
