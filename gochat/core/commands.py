@@ -73,8 +73,7 @@ class SendMessage:
         """16 bytes over everything but the key itself: the same request gives the same hash, for ever."""
         text = f"{self.conversation_id}\x00{self.reply_to_seq or 0}\x00{self.body}"
         if self.attachments:
-            rows = [[a.url, a.mime_type, a.size, a.width, a.height, a.name] for a in self.attachments]
-            text += "\x00" + json.dumps(rows)
+            text += "\x00" + json.dumps([attachment.as_requested() for attachment in self.attachments])
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     @property

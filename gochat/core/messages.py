@@ -14,7 +14,7 @@ from gochat.core.errors import (
 )
 from gochat.core.limits import Limits
 from gochat.core.membership import membership
-from gochat.core.model import Conversation, ConversationId, Kind, Member, Message, Millis, Role
+from gochat.core.model import ConversationId, Kind, Member, Message, Millis, Role
 from gochat.core.profiles import check_open
 from gochat.core.state import Decision, Sent, State
 
@@ -58,9 +58,9 @@ def send(state: State, command: SendMessage, now: Millis, limits: Limits) -> Dec
     return Decision(
         Sent(message),
         Why.MESSAGE_CREATED,
-        _with_message(conversation, seq, revision, created_at),
+        conversation.with_message(seq, revision, created_at),
         created=message,
-        members=(_read_up_to(sender, seq),),
+        members=(sender.having_sent(seq),),
     )
 
 
@@ -108,9 +108,7 @@ def delete(state: State, command: DeleteMessage, now: Millis) -> Decision:
     if message.deleted_at is not None:
         return Decision(message)
     revision = conversation.revision + 1
-    deleted = replace(
-        message, body=None, attachments=(), deleted_at=max(now, message.created_at), revision=revision
-    )
+    deleted = message.deleted(revision, max(now, message.created_at))
     return Decision(
         deleted,
         Why.MESSAGE_DELETED,
@@ -146,7 +144,7 @@ def told_again(message: Message, visible_from_seq: int | None) -> Message:
     """
     if visible_from_seq is not None and message.seq >= visible_from_seq:
         return message
-    return replace(message, body=None, attachments=(), edited_at=None, deleted_at=None, reply_to_seq=None)
+    return message.as_stored()
 
 
 def _repeat(state: State, stored: Message, request_hash: bytes) -> Message:
@@ -162,40 +160,3 @@ def _visible(state: State, member: Member, cid: ConversationId, seq: int, field:
     if message is None or seq < member.visible_from_seq:
         raise NotFound("There is no such message.", field=field)
     return message
-
-
-def _with_message(conversation: Conversation, seq: int, revision: int, at: Millis) -> Conversation:
-    return Conversation(
-        conversation.id,
-        conversation.kind,
-        conversation.title,
-        conversation.history,
-        revision,
-        seq,
-        at,
-        conversation.member_count,
-        conversation.created_at,
-        conversation.created_by,
-        conversation.unique_key,
-        conversation.request_hash,
-        conversation.blocked,
-    )
-
-
-def _read_up_to(member: Member, seq: int) -> Member:
-    """Whoever writes has read what stands before it. Others see that from the message itself."""
-    return Member(
-        member.conversation_id,
-        member.user_id,
-        member.role,
-        member.active,
-        member.revision,
-        member.joined_revision,
-        member.visible_from_seq,
-        seq,
-        seq,
-        0,
-        member.shown_delivered_seq,
-        member.shown_read_seq,
-        member.me_revision,
-    )

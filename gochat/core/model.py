@@ -4,7 +4,7 @@ A conversation's `revision` counts every change that its members see; whatever a
 revision at which it last changed. `seq` counts messages, from 1, without holes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -48,6 +48,13 @@ class Attachment:
     height: int | None = None
     name: str | None = None
 
+    def as_requested(self) -> list[object]:
+        """What a retry of the message repeats.
+
+        It is hashed, and hashes are kept for ever: what is added must not change it where it is None.
+        """
+        return [self.url, self.mime_type, self.size, self.width, self.height, self.name]
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -67,6 +74,14 @@ class Message:
     edited_at: Millis | None = None
     deleted_at: Millis | None = None
     reply_to_seq: int | None = None
+
+    def deleted(self, revision: int, at: Millis) -> "Message":
+        """The same without its contents; it keeps its place."""
+        return replace(self, body=None, attachments=(), deleted_at=at, revision=revision)
+
+    def as_stored(self) -> "Message":
+        """No more than that it was stored: for a sender who does not see it any more."""
+        return replace(self, body=None, attachments=(), edited_at=None, deleted_at=None, reply_to_seq=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,24 @@ class Conversation:
     blocked: bool = False
     """Direct ones: whether one of the two has blocked the other. Nobody is shown it."""
 
+    def with_message(self, seq: int, revision: int, at: Millis) -> "Conversation":
+        """The same with one more message. Every send makes one: `replace` would cost it twice the time."""
+        return Conversation(
+            self.id,
+            self.kind,
+            self.title,
+            self.history,
+            revision,
+            seq,
+            at,
+            self.member_count,
+            self.created_at,
+            self.created_by,
+            self.unique_key,
+            self.request_hash,
+            self.blocked,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -112,8 +145,29 @@ class Member:
     me_revision: int = 0
     """When something that only he sees last changed; counted on his user row."""
 
+    def having_sent(self, seq: int) -> "Member":
+        """The same having sent a message, and so read what stands before it.
+
+        Others see that from the message itself. Every send makes one: see `Conversation.with_message`.
+        """
+        return Member(
+            self.conversation_id,
+            self.user_id,
+            self.role,
+            self.active,
+            self.revision,
+            self.joined_revision,
+            self.visible_from_seq,
+            seq,
+            seq,
+            0,
+            self.shown_delivered_seq,
+            self.shown_read_seq,
+            self.me_revision,
+        )
+
     def unread(self, last_seq: int) -> int:
-        """How many messages he has not read, deleted ones apart."""
+        """How many messages they have not read, deleted ones apart."""
         return max(0, last_seq - self.read_seq - self.skipped)
 
 
