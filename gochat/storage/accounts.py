@@ -17,24 +17,31 @@ from gochat.core.errors import (
 )
 from gochat.core.model import Device, Millis, Profile, Session, SessionId, User, UserId
 from gochat.core.ports import Account
+from gochat.storage import rows
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
 
-_USER = "id, username, display_name, avatar_url, about"
+_USER = rows.columns(rows.USERS, "u")
+_BESIDE = len(rows.USERS.columns)
+"""Where in a row that begins with a user's columns the next one stands."""
 _SESSION = (
     "id, user_id, device_name, device_platform, device_app_version, created_at, last_seen_at, revoked_at"
 )
 _ADD_USER = f"""
-INSERT INTO users ({_USER}, password_hash, phone, me_revision, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)
+INSERT INTO users ({", ".join(rows.USERS.columns)}, password_hash, phone, me_revision, created_at)
+VALUES ({marks(rows.USERS.columns)}, ?, ?, 0, ?)
 """
-_BY_USERNAME = f"SELECT {_USER}, password_hash, phone FROM users WHERE username = ?"
-_BY_PHONE = f"SELECT {_USER}, password_hash, phone FROM users WHERE phone = ?"
-_USERS = f"SELECT {_USER} FROM users WHERE id IN ({{}})"
-_PROFILE = f"SELECT {_USER}, presence_hidden FROM users WHERE id = ?"
+_ACCOUNT = f"SELECT {_USER}, u.password_hash, u.phone FROM users u"
+_BY_USERNAME = f"{_ACCOUNT} WHERE u.username = ?"
+_BY_PHONE = f"{_ACCOUNT} WHERE u.phone = ?"
+_USERS = f"SELECT {_USER} FROM users u WHERE u.id IN ({{}})"
+_PROFILE = f"SELECT {_USER}, u.presence_hidden FROM users u WHERE u.id = ?"
 _BLOCKED = f"""
 {{select}} {_USER} FROM blocks b {{join}} users u ON u.id = b.blocked_id WHERE b.user_id = ?
 """
-_BEGINNING = f"SELECT {_USER} FROM users WHERE username >= ? AND username < ? ORDER BY username LIMIT 20"
+_BEGINNING = f"""
+SELECT {_USER} FROM users u WHERE u.username >= ? AND u.username < ? ORDER BY u.username LIMIT 20
+"""
 _AFTER_ALL = "\x7f"
 """Sorts after every character of a username."""
 _ADD_SESSION = f"""
@@ -109,9 +116,8 @@ class StoredAccounts:
 
 def _create(connection: Connection, account: Account, now: Millis) -> None:
     user = account.user
-    values = (user.id, user.username, user.display_name, user.avatar_url, user.about)
     try:
-        run(connection, _ADD_USER, *values, account.password_hash, account.phone, now)
+        run(connection, _ADD_USER, *rows.USERS.write(user), account.password_hash, account.phone, now)
     except IntegrityError:
         if fetch(connection, _BY_USERNAME, user.username):
             raise UsernameTaken(field="username") from None
@@ -125,30 +131,30 @@ def _account(connection: Connection, statement: str, value: str) -> Account | No
     if not value.isascii() or value.endswith(" "):
         return None
     found = fetch(connection, statement, value)
-    return Account(User(*found[0][:5]), *found[0][5:]) if found else None
+    return Account(rows.USERS.read(found[0]), *found[0][_BESIDE:]) if found else None
 
 
 def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ...]:
     if not user_ids:
         return ()
-    return tuple(User(*row) for row in fetch(connection, _USERS.format(marks(user_ids)), *user_ids))
+    return tuple(map(rows.USERS.read, fetch(connection, _USERS.format(marks(user_ids)), *user_ids)))
 
 
 def profile(connection: Connection, user_id: UserId) -> Profile | None:
     """What a user sees of himself."""
     found = fetch(connection, _PROFILE, user_id)
-    return Profile(User(*found[0][:5]), found[0][5] == 1) if found else None
+    return Profile(rows.USERS.read(found[0]), found[0][_BESIDE] == 1) if found else None
 
 
 def _blocked(connection: Connection, user_id: UserId) -> tuple[User, ...]:
     words = dialect(connection)
     sql = _BLOCKED.format(select=words.select, join=words.join)
-    users = (User(*row) for row in fetch(connection, sql, user_id))
+    users = map(rows.USERS.read, fetch(connection, sql, user_id))
     return tuple(sorted(users, key=lambda user: user.username))
 
 
 def _search(connection: Connection, prefix: str) -> tuple[User, ...]:
-    return tuple(User(*row) for row in fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL))
+    return tuple(map(rows.USERS.read, fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL)))
 
 
 def _add_session(connection: Connection, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:

@@ -69,15 +69,15 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
     spans = state.spans()
     for cid, it in state.changed.items():
         created = cid in spans and spans[cid][0] == 0
-        (new if created and it.unique_key is None else old).append(rows.conversation_row(it))
+        (new if created and it.unique_key is None else old).append(rows.CONVERSATIONS.write(it))
     _skip(transaction, state.unreadable)
     transaction.write(
         (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
-        (sql.insert_messages, [rows.message_row(it) for it in state.created.values()]),
-        (sql.update_messages, [rows.message_row(it) for it in state.updated.values()]),
+        (sql.insert_messages, [rows.MESSAGES.write(it) for it in state.created.values()]),
+        (sql.update_messages, [rows.MESSAGES.write(it) for it in state.updated.values()]),
         (sql.insert_conversations, new),
         (sql.update_conversations, old),
-        (sql.write_members, [rows.member_row(it) for it in state.changed_members.values()]),
+        (sql.write_members, [rows.MEMBERS.write(it) for it in state.changed_members.values()]),
         (sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since]),
         *_profile_writes(transaction, loaded),
         (sql.insert_batch, [(process_id, n, rows.changes_out(state), loaded.now)]),

@@ -101,12 +101,12 @@ def members(
     if not fetch(connection, _IS_MEMBER, user_id, conversation_id):
         raise NotFound("There is no such conversation.", field="conversation_id")
     found = fetch(connection, _MEMBERS, conversation_id, after or 0, limit + 1)
-    page = tuple(map(rows.member, found[:limit]))
+    page = tuple(map(rows.MEMBERS.read, found[:limit]))
     return MemberPage(page, page[-1].user_id if len(found) > limit else None)
 
 
 def _view(row: Sequence[Any]) -> ConversationView:
-    me = rows.member(row[_MEMBER_AT:_MESSAGE_AT])
+    me = rows.MEMBERS.read(row[_MEMBER_AT:_MESSAGE_AT])
     sees = row[_MESSAGE_AT] is not None and row[_MESSAGE_AT + 1] >= me.visible_from_seq
-    last = rows.message(row[_MESSAGE_AT:]) if sees else None
-    return ConversationView(rows.conversation(row), me, last)
+    last = rows.MESSAGES.read(row[_MESSAGE_AT:]) if sees else None
+    return ConversationView(rows.CONVERSATIONS.read(row), me, last)

@@ -14,7 +14,8 @@ import orjson
 from sqlalchemy import Connection
 
 from gochat.storage.answers import ask
-from gochat.storage.rows import Table, Type, columns
+from gochat.storage.rows import Table, columns
+from gochat.storage.tables import Type
 
 FEW = 4
 """Rows that are cheaper for MySQL as VALUES than out of JSON."""

@@ -1,6 +1,6 @@
 """Running SQL as it is written: `?` marks a value, on every database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import orjson
@@ -58,6 +58,6 @@ def parse_list(text: str | None) -> list[list[Any]]:
     return rows
 
 
-def marks(values: Sequence[object]) -> str:
-    """What stands between the brackets of `IN`."""
+def marks(values: Sized) -> str:
+    """What stands between the brackets of `IN` or `VALUES`."""
     return ", ".join("?" * len(values))

@@ -51,7 +51,7 @@ def history(
     )
     found = fetch(connection, _SPAN, conversation_id, low, high) if low <= high else ()
     return HistoryPage(
-        tuple(map(rows.message, found)), has_more_before=low > first, has_more_after=high < last
+        tuple(map(rows.MESSAGES.read, found)), has_more_before=low > first, has_more_after=high < last
     )
 
 
@@ -61,5 +61,5 @@ def status(connection: Connection, user_id: UserId, keys: Iterable[bytes]) -> Ma
     if not wanted:
         return {}
     found = fetch(connection, _STATUS.format(marks(wanted)), user_id, *wanted)
-    messages = ((visible_from, rows.message(row)) for visible_from, *row in found)
+    messages = ((visible_from, rows.MESSAGES.read(row)) for visible_from, *row in found)
     return {it.client_message_id: told_again(it, visible_from) for visible_from, it in messages}

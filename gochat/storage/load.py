@@ -110,7 +110,7 @@ def _reserve(transaction: Transaction, commands: Sequence[Command], loaded: Load
     by_key.update(tuple(row) for row in transaction.find(sql.find_keys, [[key] for key in keys]))
     missing = [key for key in keys if key not in by_key]
     if missing:
-        places = [rows.conversation_row(_place(new[key], key)) for key in missing]
+        places = [rows.CONVERSATIONS.write(_place(new[key], key)) for key in missing]
         transaction.write((sql.reserve, places))
         found = transaction.find(sql.find_keys, [[key] for key in missing])
         by_key.update(tuple(row) for row in found)
@@ -137,7 +137,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
         (sql.blockers, _singles(needs.blockers)),
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
-        state.conversations[row[0]] = rows.conversation(row)
+        state.conversations[row[0]] = rows.CONVERSATIONS.read(row)
         loaded.now = row[-1]
     if not loaded.now:
         loaded.now = transaction.rows(sql.clock)[0][0]
@@ -145,7 +145,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     _take_members(members, transaction, state)
     _take_sent(sent, transaction, needs, state)
     for row in sql.dialect.unpack(messages, rows.MESSAGES):
-        state.messages[(row[0], row[1])] = rows.message(row)
+        state.messages[(row[0], row[1])] = rows.MESSAGES.read(row)
     state.users.update(tuple(row) for row in existing)
     state.blocks.update((row[0], row[1]) for row in blocks)
     state.blockers.update(tuple(row) for row in blockers)
@@ -157,13 +157,13 @@ def _singles(ids: Set[int]) -> list[Row]:
 
 def _take_members(found: Sequence[Any], transaction: Transaction, state: State) -> None:
     for row in transaction.sql.dialect.unpack(found, rows.MEMBERS):
-        state.members[(row[0], row[1])] = rows.member(row)
+        state.members[(row[0], row[1])] = rows.MEMBERS.read(row)
 
 
 def _take_sent(found: Sequence[Any], transaction: Transaction, needs: Needs, state: State) -> None:
     """Messages sent before; where one is not of the conversation that is named now, its sender's row too."""
     elsewhere = set()
-    for message in map(rows.message, transaction.sql.dialect.unpack(found, rows.MESSAGES)):
+    for message in map(rows.MESSAGES.read, transaction.sql.dialect.unpack(found, rows.MESSAGES)):
         state.sent[(message.sender_id, message.client_message_id)] = message
         elsewhere.add((message.conversation_id, message.sender_id))
     if missing := elsewhere - needs.members:
@@ -174,7 +174,7 @@ def _read_successors(transaction: Transaction, cid: ConversationId, count: int, 
     """As many as the batch may take out, and one: but only if its commands can reach the owner at all."""
     if any(key[0] == cid and member.role is Role.OWNER for key, member in state.members.items()):
         for row in transaction.rows(transaction.sql.successors, cid, count + 1):
-            state.members[(cid, row[1])] = rows.member(row)
+            state.members[(cid, row[1])] = rows.MEMBERS.read(row)
 
 
 def _count_deleted(transaction: Transaction, needs: Needs, state: State) -> None:

@@ -1,48 +1,31 @@
-"""Rows and core's values. Column names stand in the order of the fields of core's classes.
+"""Rows and core's values. Both directions are made of core's classes and of the columns in `tables.py`.
 
-A row read is any sequence of values in that order. A row to write is a list that JSON can hold: bytes
-as hexadecimal digits, attachments as a JSON text within.
+Columns stand in the order of the fields of core's class. A row read is any sequence of values in that order,
+which may go on after them. A row to write is a list that JSON can hold: bytes as hexadecimal digits,
+attachments as a JSON text within.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import EnumType
+from types import UnionType
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
+from sqlalchemy import inspect
+from sqlmodel import SQLModel
 
-from gochat.core.model import (
-    Attachment,
-    Conversation,
-    ConversationId,
-    History,
-    Kind,
-    Member,
-    Message,
-    Role,
-    UserId,
-)
+from gochat.core.model import Attachment, Conversation, ConversationId, Member, Message, User, UserId
 from gochat.core.state import State
+from gochat.storage import tables
+from gochat.storage.tables import Type
 
-_KINDS = {kind.value: kind for kind in Kind}
-_HISTORIES = {history.value: history for history in History}
-_ROLES = {role.value: role for role in Role}
-
-
-class Type(Enum):
-    """How a column's value travels in a JSON parameter."""
-
-    NUMBER = auto()
-    TEXT = auto()
-    KEY = auto()
-    """Short ASCII text, compared by byte."""
-    HEX = auto()
-    """Bytes."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as the conversation writer knows it. `key` is the primary key."""
+    """A table as statements are made of it. `key` is the primary key."""
 
     name: str
     columns: Mapping[str, Type]
@@ -54,168 +37,117 @@ class Table:
         return tuple(column for column in self.columns if column not in self.key)
 
 
-CONVERSATIONS = Table(
-    "conversations",
-    {
-        "id": Type.NUMBER,
-        "kind": Type.KEY,
-        "title": Type.TEXT,
-        "history": Type.KEY,
-        "revision": Type.NUMBER,
-        "last_seq": Type.NUMBER,
-        "last_message_at": Type.NUMBER,
-        "member_count": Type.NUMBER,
-        "created_at": Type.NUMBER,
-        "created_by": Type.NUMBER,
-        "unique_key": Type.KEY,
-        "request_hash": Type.HEX,
-        "blocked": Type.NUMBER,
-    },
-    key=("id",),
-)
-MEMBERS = Table(
-    "members",
-    {
-        "conversation_id": Type.NUMBER,
-        "user_id": Type.NUMBER,
-        "role": Type.KEY,
-        "active": Type.NUMBER,
-        "revision": Type.NUMBER,
-        "joined_revision": Type.NUMBER,
-        "visible_from_seq": Type.NUMBER,
-        "delivered_seq": Type.NUMBER,
-        "read_seq": Type.NUMBER,
-        "skipped": Type.NUMBER,
-        "shown_delivered_seq": Type.NUMBER,
-        "shown_read_seq": Type.NUMBER,
-        "me_revision": Type.NUMBER,
-    },
-    key=("user_id", "conversation_id"),
-)
-MESSAGES = Table(
-    "messages",
-    {
-        "conversation_id": Type.NUMBER,
-        "seq": Type.NUMBER,
-        "revision": Type.NUMBER,
-        "sender_id": Type.NUMBER,
-        "client_message_id": Type.HEX,
-        "request_hash": Type.HEX,
-        "body": Type.TEXT,
-        "attachments": Type.TEXT,
-        "created_at": Type.NUMBER,
-        "edited_at": Type.NUMBER,
-        "deleted_at": Type.NUMBER,
-        "reply_to_seq": Type.NUMBER,
-    },
-    key=("conversation_id", "seq"),
-)
-BLOCKS = Table(
-    "blocks",
-    {"user_id": Type.NUMBER, "blocked_id": Type.NUMBER, "created_at": Type.NUMBER},
-    key=("user_id", "blocked_id"),
-)
-BATCHES = Table(
-    "batches",
-    {"process_id": Type.NUMBER, "n": Type.NUMBER, "changes": Type.TEXT, "created_at": Type.NUMBER},
-    key=("process_id", "n"),
-)
+@dataclass(frozen=True, slots=True)
+class Stored(Table, Generic[T]):
+    """A table whose rows are values of core."""
+
+    read: Callable[[Sequence[Any]], T]
+    """The value of a row."""
+    write: Callable[[T], list[object]]
+    """The row to write of a value."""
 
 
 def columns(table: Table, alias: str) -> str:
-    """The columns of a SELECT list, in the order that the functions below read."""
+    """The columns of a SELECT list, in the order that `read` takes."""
     return ", ".join(f"{alias}.{column}" for column in table.columns)
 
 
-def conversation(row: Sequence[Any]) -> Conversation:
-    """A row of `CONVERSATIONS`."""
-    values = (row[0], _KINDS[row[1]], row[2], _HISTORIES[row[3]], *row[4:12], row[12] == 1)
-    return Conversation(*values)
+def _table(row: type[SQLModel], names: Iterable[str] | None = None) -> Table:
+    """What the statements need of a declared table; of all its columns, or of some."""
+    declared = inspect(row).local_table
+    wanted = declared.columns.keys() if names is None else names
+    types = {name: declared.columns[name].info["type"] for name in wanted}
+    return Table(declared.name, types, tuple(column.name for column in declared.primary_key))
 
 
-def member(row: Sequence[Any]) -> Member:
-    """A row of `MEMBERS`."""
-    return Member(row[0], row[1], _ROLES[row[2]], row[3] == 1, *row[4:13])
+def _stored(value: type[T], row: type[SQLModel]) -> Stored[T]:
+    """A table, read and written as a class of core, each of whose fields is a column."""
+    names = [field.name for field in fields(value)]  # type: ignore[arg-type]  # a dataclass
+    table = _table(row, names)
+    return Stored(table.name, table.columns, table.key, _reader(value, names), _writer(value, names))
 
 
-def message(row: Sequence[Any]) -> Message:
-    """A row of `MESSAGES`."""
-    return Message(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        row[6],
-        _attachments(row[7]),
-        row[8],
-        row[9],
-        row[10],
-        row[11],
+def _reader(value: type[T], names: Sequence[str]) -> Callable[[Sequence[Any]], T]:
+    hints = get_type_hints(value)
+    known = {"make": value, "attachments_in": _attachments_in}
+    read = (_decoded(f"row[{n}]", hints[name], known) for n, name in enumerate(names))
+    function: Callable[[Sequence[Any]], T] = _compiled(f"lambda row: make({', '.join(read)})", known)
+    return function
+
+
+def _writer(value: type[T], names: Sequence[str]) -> Callable[[T], list[object]]:
+    hints = get_type_hints(value)
+    written = (_encoded(f"it.{name}", hints[name]) for name in names)
+    source = f"lambda it: [{', '.join(written)}]"
+    function: Callable[[T], list[object]] = _compiled(source, {"attachments_out": _attachments_out})
+    return function
+
+
+def _compiled(source: str, known: Mapping[str, object]) -> Any:
+    """A function of this source: as fast as if it were written out, which a loop over the fields is not."""
+    return eval(source, {**known})  # noqa: S307  (put together of the names of fields)
+
+
+def _decoded(column: str, type_: Any, known: dict[str, Any]) -> str:
+    """Source that makes a field's value of a column's, with the names that it uses in `known`."""
+    plain, optional = _plain(type_)
+    if isinstance(plain, EnumType):
+        known[plain.__name__] = {member.value: member for member in plain}  # type: ignore[var-annotated]
+        source = f"{plain.__name__}[{column}]"
+    elif plain is bool:
+        source = f"{column} == 1"
+    elif plain == tuple[Attachment, ...]:
+        return f"() if {column} is None else attachments_in({column})"
+    else:
+        return column
+    return f"None if {column} is None else {source}" if optional else source
+
+
+def _encoded(value: str, type_: Any) -> str:
+    """Source that makes what is written of a field's value."""
+    plain, optional = _plain(type_)
+    if isinstance(plain, EnumType):
+        source = f"{value}.value"
+    elif plain is bool:
+        source = f"int({value})"
+    elif plain is bytes:
+        source = f"{value}.hex()"
+    elif plain == tuple[Attachment, ...]:
+        return f"attachments_out({value}) if {value} else None"
+    else:
+        return value
+    return f"None if {value} is None else {source}" if optional else source
+
+
+def _plain(type_: Any) -> tuple[Any, bool]:
+    """A field's type without None, and whether None was there."""
+    if get_origin(type_) is not UnionType:
+        return type_, False
+    (plain,) = (it for it in get_args(type_) if it is not type(None))
+    return plain, True
+
+
+_ATTACHMENT = frozenset(field.name for field in fields(Attachment))
+
+
+def _attachments_in(text: str) -> tuple[Attachment, ...]:
+    """Without what a newer release has stored of them."""
+    return tuple(
+        Attachment(**{name: value for name, value in stored.items() if name in _ATTACHMENT})
+        for stored in orjson.loads(text)
     )
 
 
-def conversation_row(it: Conversation) -> list[object]:
-    """To be written to `CONVERSATIONS`."""
-    return [
-        it.id,
-        it.kind.value,
-        it.title,
-        it.history.value,
-        it.revision,
-        it.last_seq,
-        it.last_message_at,
-        it.member_count,
-        it.created_at,
-        it.created_by,
-        it.unique_key,
-        it.request_hash.hex(),
-        int(it.blocked),
-    ]
+def _attachments_out(attachments: tuple[Attachment, ...]) -> str:
+    return orjson.dumps(attachments).decode()
 
 
-def member_row(it: Member) -> list[object]:
-    """To be written to `MEMBERS`."""
-    return [
-        it.conversation_id,
-        it.user_id,
-        it.role.value,
-        int(it.active),
-        it.revision,
-        it.joined_revision,
-        it.visible_from_seq,
-        it.delivered_seq,
-        it.read_seq,
-        it.skipped,
-        it.shown_delivered_seq,
-        it.shown_read_seq,
-        it.me_revision,
-    ]
-
-
-def message_row(it: Message) -> list[object]:
-    """To be written to `MESSAGES`."""
-    return [
-        it.conversation_id,
-        it.seq,
-        it.revision,
-        it.sender_id,
-        it.client_message_id.hex(),
-        it.request_hash.hex(),
-        it.body,
-        orjson.dumps(it.attachments).decode() if it.attachments else None,
-        it.created_at,
-        it.edited_at,
-        it.deleted_at,
-        it.reply_to_seq,
-    ]
-
-
-def _attachments(text: str | None) -> tuple[Attachment, ...]:
-    if text is None:
-        return ()
-    return tuple(Attachment(**fields) for fields in orjson.loads(text))
+CONVERSATIONS = _stored(Conversation, tables.ConversationRow)
+MEMBERS = _stored(Member, tables.MemberRow)
+MESSAGES = _stored(Message, tables.MessageRow)
+USERS = _stored(User, tables.UserRow)
+BLOCKS = _table(tables.BlockRow)
+BATCHES = _table(tables.BatchRow)
 
 
 @dataclass(frozen=True, slots=True)

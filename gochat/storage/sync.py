@@ -104,7 +104,7 @@ def repair(connection: Connection, conversation_id: ConversationId, since: int, 
         found = fetch(connection, _CONVERSATION, conversation_id)
         if not found:
             raise NotFound("There is no such conversation.", field="conversation_id")
-        current = rows.conversation(found[0])
+        current = rows.CONVERSATIONS.read(found[0])
         item = start(current, None, None, since)
         changed = _count_changed(connection, (item,))[conversation_id]
         if changed > MAX_CHANGES and not item.whole:
@@ -246,7 +246,7 @@ def _messages(connection: Connection, items: Iterable[Item]) -> Mapping[Conversa
             changed.append(values)
     found += fetch_any(connection, _MESSAGES, _NEWEST, newest)
     found += fetch_any(connection, _MESSAGES, _CHANGED, changed)
-    return _by_conversation(map(rows.message, found))
+    return _by_conversation(map(rows.MESSAGES.read, found))
 
 
 def _members(
@@ -268,7 +268,7 @@ def _members(
             own.append(me)
     found = [*fetch_any(connection, _MEMBERS, _ALL_MEMBERS, everyone)]
     found += fetch_any(connection, _MEMBERS, _CHANGED_MEMBERS, changed)
-    return _by_conversation((*own, *map(rows.member, found)))
+    return _by_conversation((*own, *map(rows.MEMBERS.read, found)))
 
 
 def _by_conversation(values: Iterable[T]) -> Mapping[ConversationId, list[T]]:
@@ -282,7 +282,7 @@ def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision
     """What changed in a user's own log; after 0, wherever he has a position or something unread."""
     changed = (_OWN_CHANGED, user_id, since) if since else (_OWN_ALL, user_id)
     found = fetch(connection, *changed)
-    members = ((row[0], rows.member(row[1:])) for row in found)
+    members = ((row[0], rows.MEMBERS.read(row[1:])) for row in found)
     own = tuple(OwnConversation(member, member.unread(last_seq)) for last_seq, member in members)
     ((unread,),) = fetch(connection, _UNREAD, user_id)
     decided = fetch(connection, _PROFILE_DECIDED, user_id, since)

@@ -1,9 +1,12 @@
-"""The tables. Rows stay in storage: they are no domain objects, and nothing validates them.
+"""The tables, declared once. Statements are made of them, and so is the way of each row to and from core
+(`rows.py`); Alembic compares a database with them. A column is a field of core's class, a line here, and a
+migration.
 
-Times are integer milliseconds UTC: no zone, no lost fraction, the same on every database. Keys
-compare binary.
+Rows stay in storage: they are no domain objects, and nothing validates them. Times are integer milliseconds
+UTC: no zone, no lost fraction, the same on every database. Keys compare binary.
 """
 
+from enum import Enum, auto
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Text, UniqueConstraint
@@ -13,27 +16,57 @@ from sqlmodel import Field, SQLModel
 _UTF8 = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
 
-def _bytes(length: int) -> Any:
+class Type(Enum):
+    """How a column's value travels in a JSON parameter; each column has it as `info["type"]`."""
+
+    NUMBER = auto()
+    TEXT = auto()
+    KEY = auto()
+    """Short ASCII text, compared by byte."""
+    HEX = auto()
+    """Bytes."""
+
+
+def _column(kind: Any, type_: Type, **options: Any) -> Any:
+    options.setdefault("nullable", False)
+    return Field(sa_column=Column(kind, info={"type": type_}, **options))
+
+
+def _key() -> Any:
+    """A part of the primary key."""
+    return _column(BigInteger, Type.NUMBER, primary_key=True, autoincrement=False)
+
+
+def _big(**options: Any) -> Any:
+    """An id, a time, a seq or a revision."""
+    return _column(BigInteger, Type.NUMBER, **options)
+
+
+def _small(**options: Any) -> Any:
+    """A count, or whether something is so."""
+    return _column(Integer, Type.NUMBER, **options)
+
+
+def _bytes(length: int, **options: Any) -> Any:
     """Exactly that many bytes."""
-    return LargeBinary(length).with_variant(mysql.BINARY(length), "mysql")
+    return _column(LargeBinary(length).with_variant(mysql.BINARY(length), "mysql"), Type.HEX, **options)
 
 
-def _ascii(length: int) -> Any:
+def _ascii(length: int, **options: Any) -> Any:
     """Short text that is never typed by a person: one byte a character, compared by byte."""
-    return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
+    kind = String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
+    return _column(kind, Type.KEY, **options)
 
 
-def _text() -> Any:
+def _words(length: int, **options: Any) -> Any:
+    """What a person types, at most that many characters."""
+    return _column(String(length), Type.TEXT, **options)
+
+
+def _text(**options: Any) -> Any:
     """Text of any length that we allow."""
-    return Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
-
-
-def _key(name: str | None = None) -> Any:
-    return Column(name, BigInteger, primary_key=True, autoincrement=False)
-
-
-def _big(*, nullable: bool = False) -> Any:
-    return Column(BigInteger, nullable=nullable)
+    kind = Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
+    return _column(kind, Type.TEXT, **options)
 
 
 class UserRow(SQLModel, table=True):
@@ -49,17 +82,17 @@ class UserRow(SQLModel, table=True):
         _UTF8,
     )
 
-    id: int = Field(sa_column=_key())
-    username: str = Field(sa_column=Column(_ascii(32), nullable=False))
-    phone: str | None = Field(default=None, sa_column=Column(_ascii(20), nullable=True))
-    password_hash: str = Field(sa_column=Column(_ascii(200), nullable=False))
-    display_name: str = Field(sa_column=Column(String(100), nullable=False))
-    avatar_url: str | None = Field(default=None, sa_column=Column(String(2000), nullable=True))
-    about: str | None = Field(default=None, sa_column=Column(String(500), nullable=True))
-    me_revision: int = Field(sa_column=_big())
-    profile_revision: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
-    presence_hidden: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
-    created_at: int = Field(sa_column=_big())
+    id: int = _key()
+    username: str = _ascii(32)
+    phone: str | None = _ascii(20, nullable=True)
+    password_hash: str = _ascii(200)
+    display_name: str = _words(100)
+    avatar_url: str | None = _words(2000, nullable=True)
+    about: str | None = _words(500, nullable=True)
+    me_revision: int = _big()
+    profile_revision: int = _big(server_default="0")
+    presence_hidden: int = _small(server_default="0")
+    created_at: int = _big()
 
 
 class BlockRow(SQLModel, table=True):
@@ -68,9 +101,9 @@ class BlockRow(SQLModel, table=True):
     __tablename__ = "blocks"
     __table_args__ = (Index("ix_blocks_blocked", "blocked_id", "user_id"), _UTF8)
 
-    user_id: int = Field(sa_column=_key())
-    blocked_id: int = Field(sa_column=_key())
-    created_at: int = Field(sa_column=_big())
+    user_id: int = _key()
+    blocked_id: int = _key()
+    created_at: int = _big()
 
 
 class SessionRow(SQLModel, table=True):
@@ -79,19 +112,19 @@ class SessionRow(SQLModel, table=True):
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_user", "user_id"), Index("ix_sessions_revoked", "revoked_at"), _UTF8)
 
-    id: int = Field(sa_column=_key())
-    user_id: int = Field(sa_column=_big())
-    device_name: str | None = Field(default=None, sa_column=Column(String(100), nullable=True))
-    device_platform: str | None = Field(default=None, sa_column=Column(String(50), nullable=True))
-    device_app_version: str | None = Field(default=None, sa_column=Column(String(50), nullable=True))
-    refresh_hash: bytes = Field(sa_column=Column(_bytes(32), nullable=False))
-    previous_hash: bytes | None = Field(default=None, sa_column=Column(_bytes(32), nullable=True))
-    rotated_at: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    id: int = _key()
+    user_id: int = _big()
+    device_name: str | None = _words(100, nullable=True)
+    device_platform: str | None = _words(50, nullable=True)
+    device_app_version: str | None = _words(50, nullable=True)
+    refresh_hash: bytes = _bytes(32)
+    previous_hash: bytes | None = _bytes(32, nullable=True)
+    rotated_at: int = _big(server_default="0")
     """Written by the code of revision 0001 only; to be dropped once nobody runs that any more."""
-    created_at: int = Field(sa_column=_big())
-    last_seen_at: int = Field(sa_column=_big())
-    expires_at: int = Field(sa_column=_big())
-    revoked_at: int | None = Field(default=None, sa_column=_big(nullable=True))
+    created_at: int = _big()
+    last_seen_at: int = _big()
+    expires_at: int = _big()
+    revoked_at: int | None = _big(nullable=True)
 
 
 class ConversationRow(SQLModel, table=True):
@@ -100,19 +133,19 @@ class ConversationRow(SQLModel, table=True):
     __tablename__ = "conversations"
     __table_args__ = (UniqueConstraint("unique_key", name="uq_conversations_unique_key"), _UTF8)
 
-    id: int = Field(sa_column=_key())
-    kind: str = Field(sa_column=Column(_ascii(8), nullable=False))
-    title: str | None = Field(default=None, sa_column=Column(String(200), nullable=True))
-    history: str = Field(sa_column=Column(_ascii(16), nullable=False))
-    revision: int = Field(sa_column=_big())
-    last_seq: int = Field(sa_column=_big())
-    last_message_at: int = Field(sa_column=_big())
-    member_count: int = Field(sa_column=Column(Integer, nullable=False))
-    created_at: int = Field(sa_column=_big())
-    created_by: int = Field(sa_column=_big())
-    unique_key: str | None = Field(default=None, sa_column=Column(_ascii(64), nullable=True))
-    request_hash: bytes = Field(sa_column=Column(_bytes(16), nullable=False))
-    blocked: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    id: int = _key()
+    kind: str = _ascii(8)
+    title: str | None = _words(200, nullable=True)
+    history: str = _ascii(16)
+    revision: int = _big()
+    last_seq: int = _big()
+    last_message_at: int = _big()
+    member_count: int = _small()
+    created_at: int = _big()
+    created_by: int = _big()
+    unique_key: str | None = _ascii(64, nullable=True)
+    request_hash: bytes = _bytes(16)
+    blocked: int = _small(server_default="0")
 
 
 class MemberRow(SQLModel, table=True):
@@ -125,19 +158,19 @@ class MemberRow(SQLModel, table=True):
         _UTF8,
     )
 
-    user_id: int = Field(sa_column=_key())
-    conversation_id: int = Field(sa_column=_key())
-    role: str = Field(sa_column=Column(_ascii(8), nullable=False))
-    active: int = Field(sa_column=Column(Integer, nullable=False))
-    revision: int = Field(sa_column=_big())
-    joined_revision: int = Field(sa_column=_big())
-    visible_from_seq: int = Field(sa_column=_big())
-    delivered_seq: int = Field(sa_column=_big())
-    read_seq: int = Field(sa_column=_big())
-    skipped: int = Field(sa_column=_big())
-    shown_delivered_seq: int = Field(sa_column=_big())
-    shown_read_seq: int = Field(sa_column=_big())
-    me_revision: int = Field(sa_column=_big())
+    user_id: int = _key()
+    conversation_id: int = _key()
+    role: str = _ascii(8)
+    active: int = _small()
+    revision: int = _big()
+    joined_revision: int = _big()
+    visible_from_seq: int = _big()
+    delivered_seq: int = _big()
+    read_seq: int = _big()
+    skipped: int = _big()
+    shown_delivered_seq: int = _big()
+    shown_read_seq: int = _big()
+    me_revision: int = _big()
 
 
 class MessageRow(SQLModel, table=True):
@@ -150,18 +183,18 @@ class MessageRow(SQLModel, table=True):
         _UTF8,
     )
 
-    conversation_id: int = Field(sa_column=_key())
-    seq: int = Field(sa_column=_key())
-    revision: int = Field(sa_column=_big())
-    sender_id: int = Field(sa_column=_big())
-    client_message_id: bytes = Field(sa_column=Column(_bytes(16), nullable=False))
-    request_hash: bytes = Field(sa_column=Column(_bytes(16), nullable=False))
-    body: str | None = Field(default=None, sa_column=Column(_text(), nullable=True))
-    attachments: str | None = Field(default=None, sa_column=Column(_text(), nullable=True))
-    created_at: int = Field(sa_column=_big())
-    edited_at: int | None = Field(default=None, sa_column=_big(nullable=True))
-    deleted_at: int | None = Field(default=None, sa_column=_big(nullable=True))
-    reply_to_seq: int | None = Field(default=None, sa_column=_big(nullable=True))
+    conversation_id: int = _key()
+    seq: int = _key()
+    revision: int = _big()
+    sender_id: int = _big()
+    client_message_id: bytes = _bytes(16)
+    request_hash: bytes = _bytes(16)
+    body: str | None = _text(nullable=True)
+    attachments: str | None = _text(nullable=True)
+    created_at: int = _big()
+    edited_at: int | None = _big(nullable=True)
+    deleted_at: int | None = _big(nullable=True)
+    reply_to_seq: int | None = _big(nullable=True)
 
 
 class BatchRow(SQLModel, table=True):
@@ -170,10 +203,10 @@ class BatchRow(SQLModel, table=True):
     __tablename__ = "batches"
     __table_args__ = (Index("ix_batches_created", "created_at"), _UTF8)
 
-    process_id: int = Field(sa_column=_key())
-    n: int = Field(sa_column=_key())
-    changes: str = Field(sa_column=Column(_text(), nullable=False))
-    created_at: int = Field(sa_column=_big())
+    process_id: int = _key()
+    n: int = _key()
+    changes: str = _text()
+    created_at: int = _big()
 
 
 class EpochRow(SQLModel, table=True):
@@ -182,9 +215,9 @@ class EpochRow(SQLModel, table=True):
     __tablename__ = "epochs"
     __table_args__ = (_UTF8,)
 
-    id: int = Field(sa_column=_key())
-    epoch: str = Field(sa_column=Column(_ascii(32), nullable=False))
-    created_at: int = Field(sa_column=_big())
+    id: int = _key()
+    epoch: str = _ascii(32)
+    created_at: int = _big()
 
 
 class SchemaMarkRow(SQLModel, table=True):
@@ -193,5 +226,5 @@ class SchemaMarkRow(SQLModel, table=True):
     __tablename__ = "schema_marks"
     __table_args__ = (_UTF8,)
 
-    id: int = Field(sa_column=_key())
-    oldest_code: str = Field(sa_column=Column(_ascii(32), nullable=False))
+    id: int = _key()
+    oldest_code: str = _ascii(32)

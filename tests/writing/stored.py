@@ -31,9 +31,9 @@ def read(url: str) -> Stored:
     """Read all of it."""
     engine = write_engine(url)
     with engine.connect() as connection:
-        conversations = [rows.conversation(row) for row in _all(connection, rows.CONVERSATIONS)]
-        members = [rows.member(row) for row in _all(connection, rows.MEMBERS)]
-        messages = [rows.message(row) for row in _all(connection, rows.MESSAGES)]
+        conversations = [rows.CONVERSATIONS.read(row) for row in _all(connection, rows.CONVERSATIONS)]
+        members = [rows.MEMBERS.read(row) for row in _all(connection, rows.MEMBERS)]
+        messages = [rows.MESSAGES.read(row) for row in _all(connection, rows.MESSAGES)]
         batches = connection.exec_driver_sql("SELECT process_id, n, changes FROM batches").fetchall()
         users = connection.exec_driver_sql("SELECT id, me_revision FROM users").fetchall()
     engine.dispose()
