@@ -18,6 +18,8 @@ from limits import parse as parse_rate
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gochat.core.rates import table
+
 SECRET_MIN_BYTES = 32
 _EXAMPLE_SECRET = re.compile(
     r"change.?me|example|replace|placeholder|your.?(jwt.?)?secret|^(.{1,8})\2+$", re.I
@@ -76,6 +78,12 @@ class Settings(BaseSettings):
         (),
         description="Origins of browsers let in, by commas, or `*`. Native apps send none and are let in.",
     )
+    sockets_per_user: int = Field(
+        20,
+        ge=1,
+        le=10_000,
+        description="Most sockets of one user at each process; one more closes the oldest.",
+    )
     sockets_per_address: int = Field(
         0,
         ge=0,
@@ -126,6 +134,12 @@ class Settings(BaseSettings):
     refresh_token_ttl_s: int = Field(
         5_184_000, ge=3_600, le=31_536_000, description="Life of an unused login."
     )
+    rates: Csv = Field(
+        (),
+        description="Changes of how often a user may do what, by commas, such as"
+        " `message:send=600/60,typing:start=off` (uses at once, and again in every so many seconds);"
+        " `all=off` lets everything through. The table is in docs/protocol.md.",
+    )
     login_rate: str = Field("10/minute", description="Logins tried, per account and per address.")
     argon2_time_cost: int = Field(2, ge=1, le=20, description="Argon2id passes.")
     argon2_memory_kib: int = Field(19_456, ge=8_192, le=1_048_576, description="Argon2id memory for a hash.")
@@ -151,7 +165,7 @@ class Settings(BaseSettings):
             given.setdefault("forwarded_allow_ips", RAILWAY_EDGE)
         return given
 
-    @field_validator("allowed_origins", "forwarded_allow_ips", "jwt_secrets_old", mode="before")
+    @field_validator("allowed_origins", "forwarded_allow_ips", "jwt_secrets_old", "rates", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -173,6 +187,12 @@ class Settings(BaseSettings):
             ):
                 raise ValueError(f"{origin!r} is not an origin such as https://chat.example.com, or *")
         return origins
+
+    @field_validator("rates")
+    @classmethod
+    def _check_rates(cls, changes: tuple[str, ...]) -> tuple[str, ...]:
+        table(changes)
+        return changes
 
     @field_validator("login_rate")
     @classmethod

@@ -27,6 +27,7 @@ from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis, UserId
 from gochat.core.ports import Presences
+from gochat.core.rates import Buckets, table
 from gochat.events.cluster.doorbell import NoDoorbell, RedisDoorbell, Ring
 from gochat.events.cluster.relay import RedisRelay
 from gochat.events.connection import Roster
@@ -105,6 +106,7 @@ class Chat:
         )
         self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)
         sockets = EngineSockets(self.engine)
+        rates = Buckets(table(settings.rates), time.monotonic)
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()
         guard = EpochGuard()
@@ -113,7 +115,14 @@ class Chat:
         self._typing = Typing(sockets, doorbell)
         self._presence = PresenceWatch(sockets, roster, reader, self._presences(redis_url), doorbell)
         self._connections = Connections(
-            sockets, roster, self._fanout, self._typing, self._presence, authenticator
+            sockets,
+            roster,
+            self._fanout,
+            self._typing,
+            self._presence,
+            authenticator,
+            rates,
+            settings.sockets_per_user,
         )
         self._poll = Poll(changes, self._fanout, self._connections.start_anew)
         self._writer = ConversationWriter(
@@ -137,7 +146,7 @@ class Chat:
             presence=self._presence,
             refreshed=self._connections.admit,
         )
-        self._dispatcher = Dispatcher(roster, handlers.table())
+        self._dispatcher = Dispatcher(roster, handlers.table(), rates)
         self.engine.set_dispatcher(self._dispatcher)
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
@@ -165,6 +174,7 @@ class Chat:
                 receipts=receipts,
                 health=self._health,
                 cursors=cursors,
+                rates=rates,
                 allowed_origins=settings.allowed_origins,
                 localhost_allowed=not settings.is_production,
             )

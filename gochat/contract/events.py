@@ -3,7 +3,7 @@
 The dispatcher, the AsyncAPI document and the tests read these tables; no event stands anywhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -26,6 +26,8 @@ class ClientEvent:
     answer: type[Any]
     summary: str
     errors: Errors = ()
+    cost: Callable[[object], int] = lambda _: 1
+    """As how many uses of its rate a payload counts, before it is looked at closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             shapes.SyncAnswer,
             "Ask for exactly what changed since the revisions that the phone holds.",
             (errors.CursorInvalid,),
+            requests.sync_cost,
         ),
         "auth:refresh": ClientEvent(
             requests.Refresh,

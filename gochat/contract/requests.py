@@ -256,6 +256,12 @@ class RefreshTokens(Request):
     refresh_token: Annotated[str, Field(min_length=1, max_length=4_096)]
 
 
+def sync_cost(payload: object) -> int:
+    """As how many uses of its rate a sync counts: one more for each 2,000 conversations that it names."""
+    known = payload.get("known") if isinstance(payload, dict) else None
+    return 1 + len(known) // 2_000 if isinstance(known, dict) else 1
+
+
 def known_in(known: Mapping[str, int]) -> dict[ConversationId, int]:
     """`sync`'s `known` with ids as inside; what is no id of ours is left out."""
     return {number: revision for text, revision in known.items() if (number := id_in(text))}

@@ -34,6 +34,13 @@ class Route:
     """What 503 answers in place of a problem."""
     auth: bool = True
     """Whether it needs `Authorization: Bearer` with an access token (RFC 6750)."""
+    event: str | None = None
+    """The event that does the same: their uses are counted together."""
+
+    @property
+    def rate(self) -> str:
+        """The name in `core.rates` under which a user's requests are counted."""
+        return self.event or ("read" if self.method == "GET" else "write")
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -46,6 +53,7 @@ class Route:
         found: list[type[ChatError]] = [*self.raises, errors.InvalidPayload]
         if self.auth:
             found += _UNAUTHENTICATED
+            found.append(errors.RateLimited)
         if self.body is not None:
             found += [PayloadTooLarge, RequestTimeout, UnsupportedMediaType]
         if self.answer is not shapes.HealthAnswer:
@@ -147,6 +155,7 @@ ROUTES: tuple[Route, ...] = (
         shapes.ConversationAnswer,
         body=requests.Create,
         raises=(errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
+        event="conversation:create",
     ),
     Route(
         "GET",
@@ -173,6 +182,7 @@ ROUTES: tuple[Route, ...] = (
         shapes.ReceiptAnswer,
         body=requests.Receipts,
         raises=(errors.NotFound,),
+        event="receipt:read",
     ),
     Route(
         "GET",
@@ -191,6 +201,7 @@ ROUTES: tuple[Route, ...] = (
         shapes.SendAnswer,
         body=requests.Send,
         raises=(errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
+        event="message:send",
     ),
     Route(
         "POST",
@@ -200,6 +211,7 @@ ROUTES: tuple[Route, ...] = (
         shapes.SyncAnswer,
         body=requests.Sync,
         raises=(errors.CursorInvalid,),
+        event="sync",
     ),
     Route("GET", "/health", "health", "What runs, and how its parts are.", shapes.HealthAnswer, auth=False),
     Route(

@@ -15,6 +15,7 @@ from gochat.contract.encode import error_out
 from gochat.contract.ids import time_out
 from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
 from gochat.core.ports import Authenticator
+from gochat.core.rates import CONNECT, Key, Rates
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
@@ -43,6 +44,8 @@ class Connections:
         typing: Typing,
         presence: PresenceWatch,
         authenticator: Authenticator,
+        rates: Rates,
+        most_of_user: int,
     ) -> None:
         self._sockets = sockets
         self._roster = roster
@@ -50,6 +53,8 @@ class Connections:
         self._typing = typing
         self._presence = presence
         self._authenticator = authenticator
+        self._rates = rates
+        self._most_of_user = most_of_user
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -63,6 +68,7 @@ class Connections:
             if self._draining:
                 raise Overloaded("The server is going down.")
             identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
+            self._rates.take(CONNECT, Key.USER, identity.user_id)
         except Unauthenticated as error:
             raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
         except ChatError as error:
@@ -75,6 +81,10 @@ class Connections:
             raise ConnectionRefusedError(Internal.text) from None
         connection = Connection(sid, identity)
         self._roster.add(connection)
+        for oldest in self._roster.of((identity.user_id,))[: -self._most_of_user]:
+            # With DISCONNECT, after which the libraries stay away: else each would push another one out.
+            log.info("socket_pushed_out", user=identity.user_id)
+            self._sockets.dismiss(oldest.sid)
         self.admit(connection)
 
     async def disconnect(self, sid: str, rooms: Iterable[str]) -> None:

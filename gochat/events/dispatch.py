@@ -12,7 +12,8 @@ import structlog
 from gochat.contract.encode import error_out
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.contract.requests import Request, parse
-from gochat.core.errors import ChatError, Internal, InvalidPayload, UnknownEvent
+from gochat.core.errors import ChatError, Internal, InvalidPayload, RateLimited, UnknownEvent
+from gochat.core.rates import OTHER, Key, Rates
 from gochat.events.connection import Connection, Roster
 from gochat.events.sockets import Ack
 
@@ -20,6 +21,9 @@ log = structlog.get_logger(__name__)
 
 REFRESH = "auth:refresh"
 """What an expired connection may still send."""
+HELD_S = 1.0
+"""How long the answer of an event that came too often is held back, and with it one of the places that a
+connection has for unanswered events: a flood fills them all, and then its socket is read no faster."""
 
 R = TypeVar("R", bound=Request)
 T = TypeVar("T")
@@ -40,11 +44,12 @@ class Dispatcher:
     nothing waits for the commit of the one before. The engine bounds what one client may have unanswered.
     """
 
-    def __init__(self, roster: Roster, handlers: Mapping[str, Handler[Any, Any]]) -> None:
+    def __init__(self, roster: Roster, handlers: Mapping[str, Handler[Any, Any]], rates: Rates) -> None:
         if handlers.keys() != CLIENT_EVENTS.keys():
             raise ValueError(f"events without handler: {CLIENT_EVENTS.keys() ^ handlers.keys()}")
         self._roster = roster
         self._handlers = handlers
+        self._rates = rates
         self._in_flight: set[asyncio.Future[Any]] = set()
 
     def __call__(self, sid: str, event: str, args: list[Any], ack: Ack | None) -> None:
@@ -55,7 +60,7 @@ class Dispatcher:
         call = _Call(event, connection, ack)
         handler = self._handlers.get(event)
         if handler is None:
-            call.settle(_refuse, UnknownEvent(field=event[:64]))
+            call.settle(self._unknown, call)
             return
         call.settle(self._start, call, handler, args)
 
@@ -68,15 +73,22 @@ class Dispatcher:
         connection = call.connection
         if call.event != REFRESH:
             connection.require_token(int(time.time() * 1000))
+        described = CLIENT_EVENTS[call.event]
+        payload = args[0] if len(args) == 1 else None
+        self._rates.take(call.event, Key.USER, connection.user_id, described.cost(payload))
         if len(args) != 1:
             raise InvalidPayload("An event takes one JSON object.")
-        outcome = handler.run(connection, parse(CLIENT_EVENTS[call.event].request, args[0]))
+        outcome = handler.run(connection, parse(described.request, payload))
         if not isinstance(outcome, Awaitable):
             return handler.encode(outcome)
         future = asyncio.ensure_future(outcome)
         self._in_flight.add(future)
         future.add_done_callback(lambda done: self._finish(call, handler, done))
         return None
+
+    def _unknown(self, call: "_Call") -> None:
+        self._rates.take(OTHER, Key.USER, call.connection.user_id)
+        raise UnknownEvent(field=call.event[:64])
 
     def _finish(self, call: "_Call", handler: Handler[Any, Any], done: asyncio.Future[Any]) -> None:
         self._in_flight.discard(done)
@@ -93,6 +105,9 @@ class _Call:
         """Answer with what the attempt returns or raises; None: the answer comes later."""
         try:
             data = attempt(*args)
+        except RateLimited as error:
+            held_s = min(HELD_S, (error.retry_after_ms or 0) / 1000)
+            asyncio.get_running_loop().call_later(held_s, self._refused, error)
         except ChatError as error:
             self._refused(error)
         except asyncio.CancelledError:
@@ -109,7 +124,3 @@ class _Call:
         if self.ack is not None:
             self.ack({"ok": False, "error": error_out(error, request_id)})
         return request_id
-
-
-def _refuse(error: ChatError) -> None:
-    raise error

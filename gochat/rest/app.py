@@ -17,6 +17,7 @@ from gochat.contract import queries, requests
 from gochat.contract.ids import id_in
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import InvalidPayload
+from gochat.core.rates import Key
 from gochat.rest import account, auth, conversations, health, messages, sync, users
 from gochat.rest.body import read_json
 from gochat.rest.call import Answer, OpenCall, UserCall
@@ -105,6 +106,7 @@ async def _open_answer(deps: Deps, route: Route, request: Request) -> Answer:
 
 async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
     identity = await deps.authenticator.authenticate(_bearer(request))
+    deps.rates.take(route.rate, Key.USER, identity.user_id)
     parsed = await _parse(route, request)
     conversation_id = id_in(request.path_params.get("conversation_id", ""))
     return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, conversation_id))

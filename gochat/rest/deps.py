@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gochat.contract.cursor import Cursors
 from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Receipts, Writer
+from gochat.core.rates import Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +22,6 @@ class Deps:
     receipts: Receipts
     health: Health
     cursors: Cursors
+    rates: Rates
     allowed_origins: tuple[str, ...] = ()
     localhost_allowed: bool = False

@@ -8,6 +8,7 @@ import pytest
 from gochat.contract.codes import error_table
 from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
 from gochat.contract.routes import ROUTES, Route
+from gochat.core.rates import DEFAULT_RATES, Key
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -43,6 +44,12 @@ def test_protocol_lists_every_client_event_with_its_fields() -> None:
 def test_protocol_lists_every_server_event() -> None:
     told = [row[0] for row in table("protocol.md", "| you hear | with |")]
     assert told == list(SERVER_EVENTS)
+
+
+def test_protocol_lists_every_rate() -> None:
+    told = table("protocol.md", "| rate | at once | seconds |")
+    rates = [it for it in DEFAULT_RATES if it.key is Key.USER]
+    assert told == [[it.name, f"{it.limit:,}", f"{it.window_s:g}"] for it in rates]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

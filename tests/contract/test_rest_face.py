@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from gochat.contract.requests import MAX_BYTES
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import Overloaded, TokenMissing, Unavailable
 from gochat.core.ports import Identity
+from gochat.core.rates import Buckets
 from gochat.rest import body
 from gochat.rest.app import OPEN_HANDLERS, USER_HANDLERS, create_rest_app
 from gochat.rest.deps import Deps
@@ -73,6 +75,7 @@ def face(error: Exception | None = None, **options: Any) -> Rest:
         "receipts": port,
         "health": port,
         "cursors": Cursors([b"k" * 32]),
+        "rates": Buckets((), time.monotonic),
         **options,
     }
     return Rest(create_rest_app(Deps(**deps)))

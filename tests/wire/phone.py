@@ -85,6 +85,11 @@ class Phone:
                         return payload
                 await self._news.wait()
 
+    async def expect_disconnect(self) -> None:
+        """Wait until the server has said DISCONNECT."""
+        async with asyncio.timeout(EVENT_TIMEOUT_S):
+            await self.client.wait()
+
     async def expect_news(self) -> None:
         """Wait until anything more is heard."""
         self._news.clear()

@@ -9,6 +9,8 @@ import structlog
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.core.errors import NotFound
 from gochat.core.ports import Identity
+from gochat.core.rates import OTHER, Buckets, Rate
+from gochat.events import dispatch
 from gochat.events.connection import Connection, Roster
 from gochat.events.dispatch import Dispatcher, Handler
 
@@ -18,16 +20,30 @@ CONVERSATION = {"conversation_id": "0" * 15 + "1"}
 class Desk:
     """A dispatcher with one connection; every handler does what `run` says."""
 
-    def __init__(self, run: Any, expires_in: float = 60) -> None:
+    def __init__(self, run: Any, expires_in: float = 60, rates: tuple[Rate, ...] = ()) -> None:
+        self._news = asyncio.Event()
         self.acks: list[Mapping[str, Any]] = []
         roster = Roster()
         self.connection = Connection("s", Identity(1, 2, int((time.time() + expires_in) * 1000)))
         roster.add(self.connection)
         handler = Handler(run, lambda data: data)
-        self.dispatcher = Dispatcher(roster, dict.fromkeys(CLIENT_EVENTS, handler))
+        self.dispatcher = Dispatcher(
+            roster, dict.fromkeys(CLIENT_EVENTS, handler), Buckets(rates, time.monotonic)
+        )
 
     def emit(self, event: str, *args: object) -> None:
-        self.dispatcher("s", event, list(args), self.acks.append)
+        self.dispatcher("s", event, list(args), self._ack)
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many events are."""
+        async with asyncio.timeout(10):
+            while len(self.acks) < count:
+                self._news.clear()
+                await self._news.wait()
+
+    def _ack(self, answer: Mapping[str, Any]) -> None:
+        self.acks.append(answer)
+        self._news.set()
 
     @property
     def codes(self) -> list[str]:
@@ -36,7 +52,7 @@ class Desk:
 
 def test_every_event_of_the_contract_needs_a_handler() -> None:
     with pytest.raises(ValueError, match="typing:stop"):
-        Dispatcher(Roster(), {})
+        Dispatcher(Roster(), {}, Buckets((), time.monotonic))
 
 
 @pytest.mark.parametrize("event", ["nope", "", "connect", "message", "x" * 5000])
@@ -123,3 +139,47 @@ def test_commands_begin_in_order_and_do_not_wait_for_each_other() -> None:
 
     desk = asyncio.run(scene())
     assert [ack["data"]["n"] for ack in desk.acks] == [2, 0, 1]
+
+
+@pytest.mark.parametrize("event", ["typing:start", "nope"])
+async def test_what_comes_too_often_is_answered_so_after_a_while_and_not_run(
+    event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "HELD_S", 0.01)
+    runs: list[object] = []
+
+    def run(*asked: object) -> Mapping[str, Any]:
+        runs.append(asked)
+        return {}
+
+    desk = Desk(run, rates=(Rate("typing:start", 2, 60), Rate(OTHER, 2, 60)))
+    for _ in range(5):
+        desk.emit(event, CONVERSATION)
+    assert len(desk.acks) == 2  # the others keep their places among the unanswered events
+    await desk.answered(5)
+    refused = [ack["error"] for ack in desk.acks[2:]]
+    assert [error["code"] for error in refused] == ["rate_limited"] * 3
+    assert all(error["retryable"] and 0 < error["retry_after_ms"] <= 30_000 for error in refused)
+    assert len(runs) == (2 if event == "typing:start" else 0)
+
+
+async def test_what_is_not_valid_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "HELD_S", 0.01)
+    desk = Desk(lambda *_: {}, rates=(Rate("typing:start", 2, 60),))
+    for _ in range(3):
+        desk.emit("typing:start", {})
+    assert desk.codes == ["invalid_payload"] * 2
+
+
+async def test_a_sync_that_names_much_counts_as_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "HELD_S", 0.01)
+    desk = Desk(lambda *_: {}, rates=(Rate("sync", 9, 60),))
+    known = {f"{number:016x}": 1 for number in range(1, 10_001)}
+    for _ in range(2):
+        desk.emit("sync", {"known": known})
+    assert len(desk.acks) == 1
+    for _ in range(3):
+        desk.emit("sync", {})
+    assert len(desk.acks) == 4
+    desk.emit("sync", {})
+    assert len(desk.acks) == 4

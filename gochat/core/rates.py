@@ -1,0 +1,216 @@
+"""How often a user, an address or an account may do what: one table, and the arithmetic of its buckets.
+
+A bucket holds `limit` uses and refills evenly over `window_s`. It is one number, the time at which it will
+be full again (the generic cell rate algorithm): a use costs a comparison, and a full bucket costs nothing.
+"""
+
+import math
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import itemgetter
+from typing import Final, Protocol
+
+from gochat.core.errors import RateLimited
+
+
+class Key(StrEnum):
+    """Whose uses are counted together."""
+
+    USER = "user"
+    CONVERSATION = "conversation"
+    ADDRESS = "address"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A row of the table: `limit` uses of `name` at once, and as many again in every `window_s` seconds.
+
+    Several rows may have the same name and key, with windows of different length: all of them hold.
+    """
+
+    name: str
+    limit: int
+    window_s: float
+    key: Key = Key.USER
+
+
+OTHER: Final = "other"
+"""The row that counts events which do not exist."""
+CONNECT: Final = "connect"
+"""The row that counts sockets."""
+
+DEFAULT_RATES: Final[tuple[Rate, ...]] = (
+    # An outbox that was filled offline comes at once, and once more where the connection breaks meanwhile.
+    Rate("message:send", 1_200, 60),
+    Rate("message:edit", 300, 60),
+    Rate("message:delete", 300, 60),
+    Rate("messages:status", 120, 60),
+    Rate("conversation:create", 120, 60),
+    Rate("conversation:join", 600, 60),
+    Rate("conversation:leave", 600, 60),
+    Rate("conversation:update", 60, 60),
+    Rate("member:add", 120, 60),
+    Rate("member:remove", 300, 60),
+    Rate("member:role", 120, 60),
+    Rate("receipt:delivered", 1_200, 60),
+    Rate("receipt:read", 1_200, 60),
+    Rate("typing:start", 600, 60),  # an app may say it with every key
+    Rate("typing:stop", 600, 60),
+    Rate("presence:watch", 300, 60),
+    Rate("sync", 1_200, 60),  # one that names many conversations counts as several
+    Rate("auth:refresh", 60, 60),
+    Rate(OTHER, 60, 60),
+    Rate(CONNECT, 300, 60),
+    # REST, where it has no event's name.
+    Rate("read", 1_200, 60),
+    Rate("write", 300, 60),
+)
+
+
+class Rates(Protocol):
+    """What one process counts by itself. Never waits."""
+
+    def take(self, name: str, key: Key, who: Hashable, cost: int = 1) -> None:
+        """Count a use; `cost`: as so many, but never as more than the bucket holds.
+
+        Raises:
+            RateLimited: with `retry_after_ms`; nothing was counted.
+        """
+        ...
+
+
+class SharedRates(Protocol):
+    """What all processes count together, where they have Redis. `who` is each key's, as text.
+
+    Without Redis, and while it does not answer, each process counts by itself: nobody has to wait for it.
+    """
+
+    async def check(self, name: str, who: Mapping[Key, str]) -> None:
+        """Ask whether a use would be counted, without counting it.
+
+        Raises:
+            RateLimited: with `retry_after_ms`.
+        """
+        ...
+
+    async def take(self, name: str, who: Mapping[Key, str]) -> None:
+        """Count a use in every bucket of that name that has a key here, or in none.
+
+        Raises:
+            RateLimited: one of them is empty.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+def retry_after_ms(wait_s: float) -> int:
+    """Whole milliseconds after which it is worth to come again."""
+    return max(1, math.ceil(wait_s * 1000))
+
+
+def table(changes: Iterable[str], rates: Iterable[Rate] = DEFAULT_RATES) -> tuple[Rate, ...]:
+    """Return `rates` with changes, each `name=100/60`, `name@account=10/60+50/86400` or `name=off`.
+
+    A change takes the place of all rows of that name and key (`user` if none is named); the windows are
+    seconds. `all=off` lets everything through.
+
+    Raises:
+        ValueError: the text tells what is wrong.
+    """
+    found = list(rates)
+    for change in changes:
+        match = _CHANGE.fullmatch(change)
+        if match is None:
+            raise ValueError(f"{change!r} is not a rate such as message:send=600/60 or sync=off")
+        name, key, rows = match[1], Key(match[2] or Key.USER), match[3]
+        if name == ALL and rows != _OFF:
+            raise ValueError(f"{change!r}: all rates together can only be off")
+        if name != ALL and not any((it.name, it.key) == (name, key) for it in DEFAULT_RATES):
+            raise ValueError(f"{change!r}: there is no such rate")
+        found = [it for it in found if name != ALL and (it.name, it.key) != (name, key)]
+        if rows != _OFF:
+            pairs = (row.split("/") for row in rows.split("+"))
+            found += [Rate(name, int(limit), int(window), key) for limit, window in pairs]
+    return tuple(found)
+
+
+ALL: Final = "all"
+_OFF = "off"
+_ROW = r"[1-9]\d{0,8}/[1-9]\d{0,8}"
+_CHANGE = re.compile(rf"([\w:]{{1,64}})(?:@({'|'.join(Key)}))?=({_OFF}|{_ROW}(?:\+{_ROW}){{0,3}})")
+
+
+class Buckets:
+    """The buckets of one table, in memory: implements `Rates`.
+
+    Args:
+        rates: the table. What has no row is not limited.
+        clock: seconds that never go back.
+        most: buckets that are kept of each row. Beyond it those that are full are dropped, which changes
+            nothing, and then those that will be full soonest.
+    """
+
+    def __init__(self, rates: Iterable[Rate], clock: Callable[[], float], most: int = 100_000) -> None:
+        self._clock = clock
+        self._most = most
+        self._rows: dict[tuple[str, Key], tuple[_Row, ...]] = {}
+        for rate in rates:
+            place = (rate.name, rate.key)
+            self._rows[place] = (*self._rows.get(place, ()), _Row(rate))
+
+    def __len__(self) -> int:
+        return sum(len(row.full_at) for rows in self._rows.values() for row in rows)
+
+    def check(self, name: str, key: Key, who: Hashable) -> None:
+        """Raise what `take` would, and count nothing."""
+        _after(self._rows.get((name, key), ()), who, self._clock(), 1)
+
+    def take(self, name: str, key: Key, who: Hashable, cost: int = 1) -> None:
+        """See `Rates.take`."""
+        rows = self._rows.get((name, key))
+        if rows is None:
+            return
+        now = self._clock()
+        after = _after(rows, who, now, cost)
+        for row, full_at in after:
+            row.full_at[who] = full_at
+            if len(row.full_at) > self._most:
+                row.drop(now, self._most * 3 // 4)
+
+
+class _Row:
+    """One row of the table: when the bucket of each who used it will be full again."""
+
+    __slots__ = ("full_at", "limit", "use_s", "window_s")
+
+    def __init__(self, rate: Rate) -> None:
+        self.limit = rate.limit
+        self.window_s = rate.window_s
+        self.use_s = rate.window_s / rate.limit  # in which one use refills
+        self.full_at: dict[Hashable, float] = {}
+
+    def after(self, who: Hashable, now: float, cost: int) -> float:
+        """When the bucket is full again if this use is counted."""
+        return max(self.full_at.get(who, now), now) + min(cost, self.limit) * self.use_s
+
+    def drop(self, now: float, most: int) -> None:
+        """Keep the emptiest, fewer than there may be: so it is not done at every use."""
+        live = sorted(
+            (item for item in self.full_at.items() if item[1] > now), key=itemgetter(1), reverse=True
+        )
+        self.full_at = dict(live[:most])
+
+
+def _after(rows: Iterable[_Row], who: Hashable, now: float, cost: int) -> list[tuple[_Row, float]]:
+    """When each bucket is full again if a use is counted. Raises RateLimited if one has no room for it."""
+    after = [(row, row.after(who, now, cost)) for row in rows]
+    wait = max((full_at - now - row.window_s for row, full_at in after), default=0.0)
+    if wait > 1e-6:  # less is an error of rounding
+        raise RateLimited(retry_after_ms=retry_after_ms(wait))
+    return after

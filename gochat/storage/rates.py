@@ -1,0 +1,137 @@
+"""Rates that all processes count together: in Redis, where there is one."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Cut
+from redis.exceptions import RedisError
+
+from gochat.core.errors import RateLimited
+from gochat.core.rates import Buckets, Key, Rate, retry_after_ms
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_TIMEOUT_S = 0.5
+_CONNECTIONS = 16
+_ALONE_S = 1.0
+"""How long Redis is left alone after it did not answer: a login waits for it once, not each."""
+
+# As `core.rates.Buckets`, in microseconds of Redis's own clock. Every bucket has room, or nothing is counted.
+_SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local full, wait = {}, 0
+for place, key in ipairs(KEYS) do
+  local limit, window = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
+  full[place] = math.max(tonumber(redis.call('GET', key) or now), now) + window / limit
+  wait = math.max(wait, full[place] - now - window)
+end
+if wait > 1 then return math.ceil(wait) end
+if ARGV[1] == 'take' then
+  for place, key in ipairs(KEYS) do
+    local left = math.ceil((full[place] - now) / 1000) + 1
+    redis.call('SET', key, string.format('%.0f', full[place]), 'PX', left)
+  end
+end
+return 0
+"""
+
+
+class AloneRates:
+    """`core.rates.SharedRates` of a single process.
+
+    Args:
+        rates: the table; rows without a key that is named are not looked at.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, rates: Iterable[Rate], clock: Callable[[], float] = time.monotonic) -> None:
+        self._buckets = Buckets(rates, clock)
+
+    async def check(self, name: str, who: Mapping[Key, str]) -> None:
+        """Ask without counting."""
+        for key, one in who.items():
+            self._buckets.check(name, key, one)
+
+    async def take(self, name: str, who: Mapping[Key, str]) -> None:
+        """Count a use in all or in none."""
+        await self.check(name, who)
+        for key, one in who.items():
+            self._buckets.take(name, key, one)
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+class RedisRates:
+    """`core.rates.SharedRates` of all processes on one Redis; while that is away, of this process.
+
+    Args:
+        url: `redis://` or `rediss://`.
+        prefix: begins the keys. They hold hashes: nobody's name or address.
+        rates: the table.
+    """
+
+    def __init__(self, url: str, prefix: str, rates: Iterable[Rate]) -> None:
+        self._prefix = prefix
+        self._rows: dict[tuple[str, Key], list[Rate]] = {}
+        rates = tuple(rates)
+        for rate in rates:
+            self._rows.setdefault((rate.name, rate.key), []).append(rate)
+        self._alone = AloneRates(rates)
+        self._alone_until = 0.0
+        # One that waits for a free connection, instead of failing when all are busy.
+        self._pool: Any = BlockingConnectionPool.from_url(
+            url,
+            protocol=2,
+            max_connections=_CONNECTIONS,
+            timeout=_TIMEOUT_S,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1, supported_errors=(Cut,)),  # an idle one that was cut
+        )
+        self._redis: Any = Redis(connection_pool=self._pool)
+
+    async def check(self, name: str, who: Mapping[Key, str]) -> None:
+        """Ask without counting."""
+        if not await self._ask("check", name, who):
+            await self._alone.check(name, who)
+
+    async def take(self, name: str, who: Mapping[Key, str]) -> None:
+        """Count a use in all or in none."""
+        if not await self._ask("take", name, who):
+            await self._alone.take(name, who)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.aclose()
+
+    async def _ask(self, mode: str, name: str, who: Mapping[Key, str]) -> bool:
+        """Whether Redis answered. Raises RateLimited."""
+        rows = [(rate, one) for key, one in who.items() for rate in self._rows.get((name, key), ())]
+        if not rows:
+            return True
+        if asyncio.get_running_loop().time() < self._alone_until:
+            return False
+        keys = [self._key(rate, one) for rate, one in rows]
+        numbers = [number for rate, _ in rows for number in (rate.limit, int(rate.window_s * 1_000_000))]
+        try:
+            wait = await self._redis.eval(_SCRIPT, len(keys), *keys, mode, *numbers)
+        except (RedisError, OSError) as error:
+            self._alone_until = asyncio.get_running_loop().time() + _ALONE_S
+            log.warning("rates_counted_alone", error=type(error).__name__)
+            return False
+        if wait:
+            raise RateLimited(retry_after_ms=retry_after_ms(wait / 1_000_000))
+        return True
+
+    def _key(self, rate: Rate, who: str) -> str:
+        digest = hashlib.blake2b(who.encode(), digest_size=16).hexdigest()
+        return f"{self._prefix}:rate:{rate.name}:{rate.key}:{rate.window_s:g}:{digest}"

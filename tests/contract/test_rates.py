@@ -1,0 +1,137 @@
+"""Rates that processes share: alone and on Redis alike."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from redis import Redis as Client
+from structlog.testing import capture_logs
+
+from gochat.core.errors import RateLimited
+from gochat.core.rates import Key, Rate, SharedRates
+from gochat.storage.rates import AloneRates, RedisRates
+from tests.services.redis import Redis
+
+TABLE = (
+    Rate("login", 3, 3_600, Key.ACCOUNT),
+    Rate("login", 5, 3_600, Key.ADDRESS),
+    Rate("long", 2, 1, Key.ACCOUNT),
+    Rate("long", 3, 3_600, Key.ACCOUNT),
+)
+
+
+@pytest.fixture(params=["alone", "redis"])
+async def rates(request: pytest.FixtureRequest) -> AsyncIterator[SharedRates]:
+    store: SharedRates
+    if request.param == "alone":
+        store = AloneRates(TABLE)
+    else:
+        store = RedisRates(request.getfixturevalue("redis_url"), "test:0", TABLE)
+    yield store
+    await store.close()
+
+
+async def counted(rates: SharedRates, times: int, name: str = "login", **who: str) -> int:
+    """How many of so many uses are counted."""
+    count = 0
+    for _ in range(times):
+        try:
+            await rates.take(name, {Key(key): one for key, one in who.items()})
+        except RateLimited as error:
+            assert 0 < (error.retry_after_ms or 0) <= 3_600_000  # noqa: PT017
+        else:
+            count += 1
+    return count
+
+
+async def test_each_account_and_each_address_has_its_own(rates: SharedRates) -> None:
+    assert await counted(rates, 5, account="ann") == 3
+    assert await counted(rates, 5, account="ben") == 3
+    assert await counted(rates, 9, address="192.0.2.1") == 5
+
+
+async def test_what_one_key_refuses_is_not_counted_for_the_other(rates: SharedRates) -> None:
+    assert await counted(rates, 9, account="ann", address="192.0.2.1") == 3
+    assert await counted(rates, 9, account="ben", address="192.0.2.1") == 2
+    assert await counted(rates, 9, account="ben", address="192.0.2.2") == 1
+
+
+async def test_asking_counts_nothing(rates: SharedRates) -> None:
+    for _ in range(9):
+        await rates.check("login", {Key.ACCOUNT: "ann"})
+    assert await counted(rates, 9, account="ann") == 3
+    with pytest.raises(RateLimited):
+        await rates.check("login", {Key.ACCOUNT: "ann", Key.ADDRESS: "192.0.2.1"})
+    await rates.check("login", {Key.ADDRESS: "192.0.2.1"})
+
+
+async def test_it_refills_and_a_longer_window_holds_too(rates: SharedRates) -> None:
+    count = 0
+    while count < 3:  # half a second for each
+        count += await counted(rates, 1, "long", account="ann")
+    with pytest.raises(RateLimited) as refused:
+        await rates.check("long", {Key.ACCOUNT: "ann"})
+    assert (refused.value.retry_after_ms or 0) > 60_000
+
+
+async def test_what_has_no_row_is_free(rates: SharedRates) -> None:
+    assert await counted(rates, 9, "other", account="ann") == 9
+
+
+async def test_processes_count_together_and_nobody_s_name_is_kept(redis_url: str) -> None:
+    one, other = RedisRates(redis_url, "test:0", TABLE), RedisRates(redis_url, "test:0", TABLE)
+    assert await counted(one, 2, account="ann") == 2
+    assert await counted(other, 2, account="ann") == 1
+    await one.close()
+    await other.close()
+    with Client.from_url(redis_url) as client:
+        keys = client.keys()
+        assert isinstance(keys, list)
+        assert len(keys) == 1
+        assert b"ann" not in keys[0]
+        assert 0 < client.pttl(keys[0]) <= 3_600_001
+
+
+def stopped(server: Redis) -> Callable[[], object]:
+    server.stop()
+    return server.start
+
+
+def frozen(server: Redis) -> Callable[[], object]:
+    server.process.signal(signal.SIGSTOP)
+    return lambda: server.process.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("lose", [stopped, frozen])
+async def test_without_redis_each_process_counts_by_itself_and_then_together_again(
+    redis: Redis, lose: Callable[[Redis], Callable[[], object]]
+) -> None:
+    name = secrets.token_hex(8)
+    subject, other = RedisRates(redis.url, "test:0", TABLE), RedisRates(redis.url, "test:0", TABLE)
+    assert await counted(subject, 1, account=name) == 1
+    back = lose(redis)
+    try:
+        with capture_logs() as logs:
+            assert await counted(subject, 5, account=name) == 3
+            assert await counted(other, 5, account=name) == 3
+    finally:
+        back()
+    assert {entry["event"] for entry in logs} == {"rates_counted_alone"}
+    assert name not in str(logs)
+    assert redis.url not in str(logs)
+    fresh = RedisRates(redis.url, "test:0", TABLE)
+    # A frozen one may yet count what it was asked meanwhile.
+    assert await counted(fresh, 5, account=name) in ({3} if lose is stopped else {0, 1, 2})
+    for one in (subject, other, fresh):
+        await one.close()
+
+
+async def test_more_at_once_than_there_are_connections_are_all_counted(redis_url: str) -> None:
+    subject = RedisRates(redis_url, "test:0", (Rate("login", 10, 3_600, Key.ACCOUNT),))
+    with capture_logs() as logs:
+        counts = await asyncio.gather(*(counted(subject, 1, account="ann") for _ in range(200)))
+    assert sum(counts) == 10
+    assert logs == []
+    await subject.close()
