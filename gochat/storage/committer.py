@@ -1,8 +1,10 @@
 """Commits batches on one connection, whatever becomes of that connection.
 
-The one hard question is a COMMIT without an answer. Each batch inserts a row with its number; on a new
-connection a locking read of that row waits for the old transaction, if it still lives, and then tells: the
-row is there, so the batch is committed; it is absent, so nothing of it is, and it may run again.
+The one hard question is a COMMIT without an answer. Each batch inserts a row with its number. On a new
+connection a *fence* takes that number, if it is free. To try it waits for the old transaction, if that has
+inserted its row. Either the batch's own row is there, so it is committed; or the fence is, so nothing of
+the batch is stored and never will be: should its COMMIT still be on the way, its row fails on the fence,
+and all that came with it. The batch may run again then, under the next number.
 """
 
 import logging
@@ -23,6 +25,7 @@ from gochat.storage.dialects import MySQL, SQLite
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, fault_of, summary
 from gochat.storage.load import Transaction
+from gochat.storage.rows import FENCE
 from gochat.storage.statements import statements
 
 log = logging.getLogger(__name__)
@@ -59,8 +62,10 @@ class Committer:
         self._process_id = secrets.randbits(62) + 1
         self._n = 0
         self._connection: Connection | None = None
-        self._connection_id = 0
-        self._lost_id = 0
+        self._name: str | None = None
+        """Of the user-level lock that the connection holds; None: it has none."""
+        self._lost: str | None = None
+        """The same of the connection before, if the server may still have that one."""
         self._undecided: tuple[Outcome, Callable[[Outcome], None]] | None = None
         self._away_since: float | None = None
         self._purge_at = time.monotonic() + PURGE_EVERY_SECONDS
@@ -100,7 +105,7 @@ class Committer:
         try:
             if self._undecided is not None:
                 self._settle()
-            if self._sql.dialect.connection_id is not None:
+            if self._sql.dialect.take_name is not None:
                 transaction = self._begin()
                 transaction.rows(self._sql.clock)
                 transaction.rollback()
@@ -134,23 +139,30 @@ class Committer:
             self._undecided = outcome, answer
             transaction.commit()
             self._undecided = None
-            self._n += 1
-            self._guard.committed(self._process_id, self._n)
+            self._took(self._n + 1)
         answer(outcome)
 
     def _settle(self) -> bool:
-        """Find out whether the undecided batch is committed, and answer it if so."""
+        """Decide the undecided batch, once for all, and answer it if it is committed; whether it is."""
         assert self._undecided is not None
+        number = self._n + 1
         transaction = self._begin()
-        found = transaction.rows(self._sql.find_batch, self._process_id, self._n + 1)
-        transaction.rollback()
+        now = transaction.rows(self._sql.clock)[0][0]
+        transaction.write((self._sql.fence, [(self._process_id, number, FENCE, now)]))
+        ((changes,),) = transaction.rows(self._sql.find_batch, self._process_id, number)
+        found = bool(changes != FENCE)
+        transaction.commit()
         (outcome, answer), self._undecided = self._undecided, None
         log.info("An undecided batch is %s.", "committed" if found else "not committed")
+        self._took(number)
         if found:
-            self._n += 1
-            self._guard.committed(self._process_id, self._n)
             answer(outcome)
-        return bool(found)
+        return found
+
+    def _took(self, number: int) -> None:
+        """A number is taken for ever, by a batch or by a fence."""
+        self._n = number
+        self._guard.committed(self._process_id, number)
 
     def _begin(self) -> Transaction:
         """A transaction, on a new connection if there is none."""
@@ -165,27 +177,43 @@ class Committer:
         try:
             self._guard.check(connection)
             self._sql.dialect.prepare(connection)
-            if self._sql.dialect.connection_id is not None:
-                self._connection_id = connection.exec_driver_sql(self._sql.dialect.connection_id).scalar_one()
-                self._kill_lost(connection)
+            self._name = self._take_name(connection)
+            self._kill_lost(connection)
         except BaseException:
             connection.invalidate()
             connection.close()
             raise
         return connection
 
-    def _kill_lost(self, connection: Connection) -> None:
-        """End the lost connection, should the server still have it, so that its transaction is decided.
+    def _take_name(self, connection: Connection) -> str | None:
+        """Give the connection a name that only it has on its server; None: the server has no such locks."""
+        if self._sql.dialect.take_name is None:
+            return None
+        name = f"gochat:{secrets.token_hex(16)}"
+        try:
+            connection.exec_driver_sql(self._sql.dialect.take_name, (name,))
+        except DBAPIError as error:
+            if fault_of(error) is Fault.LOST:
+                raise
+            return None
+        return name
 
-        After a restart of the server its numbers begin anew: a higher one is not ours.
+    def _kill_lost(self, connection: Connection) -> None:
+        """End the connection before, should the server still have it: it may hold locks.
+
+        Not by a number kept from then: after a restart, or at another server behind a balancer, that is
+        somebody else's. Until the server has answered it is tried again on each new connection.
         """
-        lost, self._lost_id = self._lost_id, 0
-        if 0 < lost < self._connection_id:
-            try:
-                connection.exec_driver_sql(f"KILL {lost}")
-            except DBAPIError as error:
-                if fault_of(error) is Fault.LOST:
-                    raise
+        if self._lost is None or self._sql.dialect.named is None:
+            return
+        try:
+            number = connection.exec_driver_sql(self._sql.dialect.named, (self._lost,)).scalar_one()
+            if number is not None:
+                connection.exec_driver_sql(f"KILL {int(number)}")
+        except DBAPIError as error:
+            if fault_of(error) is Fault.LOST:
+                raise
+        self._lost = None
 
     def _persist(self, step: Callable[[], T]) -> T:
         """Do it until it works.
@@ -228,7 +256,7 @@ class Committer:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._lost_id = self._connection_id
+            self._lost, self._name = self._name, None
             try:
                 connection.invalidate()
                 connection.close()

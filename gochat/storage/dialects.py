@@ -33,8 +33,10 @@ class Dialect(ABC):
     marker: str
     begin: str | None
     """None: a transaction is always under way."""
-    connection_id: str | None
-    """Finds the number of a connection; None: a connection can't be lost."""
+    take_name: str | None
+    """Takes a user-level lock, whose name is then the connection's; None: a connection can't be lost."""
+    named: str | None
+    """Finds the number of the connection that has a name, or null."""
     select: str
     join: str
     for_update: str
@@ -120,7 +122,8 @@ class MySQL(Dialect):
 
     marker = "%s"
     begin = None
-    connection_id = "SELECT CONNECTION_ID()"
+    take_name = "SELECT GET_LOCK(%s, 0)"
+    named = "SELECT IS_USED_LOCK(%s)"
     select = "SELECT STRAIGHT_JOIN"
     join = "JOIN"
     for_update = " FOR UPDATE"
@@ -277,7 +280,7 @@ class SQLite(Dialect):
 
     marker = "?"
     begin = "BEGIN IMMEDIATE"
-    connection_id = None
+    take_name = named = None
     select = "SELECT"
     join = "CROSS JOIN"
     for_update = ""

@@ -164,6 +164,10 @@ class Changes:
     """Who decided something about himself."""
 
 
+FENCE = '{"conversations":{},"users":{},"joined":{}}'
+"""What stands in `batches` under a number that no batch has or will have: nothing changed with it."""
+
+
 def changes_out(state: State) -> str:
     """What the batch changed, as it is stored."""
     spans = {str(cid): span for cid, span in state.spans().items()}

@@ -39,7 +39,9 @@ class Statements:
     total_unread: str
     """[user_id] -> user_id, unread messages over all conversations"""
     find_batch: str
-    """Two parameters, process_id and n; waits for a transaction that inserted it and is not decided."""
+    """Two parameters, process_id and n -> its changes, as they are stored now."""
+    fence: str
+    """A row of batches; one of its number stays as it is. Waits for whoever inserts that to be decided."""
     reserve: str
     """Conversations; those whose unique key is there stay as they are."""
     unreserve: str
@@ -141,7 +143,8 @@ def statements(d: Dialect) -> Statements:
             f" {d.join} members m{d.by('PRIMARY')} ON m.user_id = given.user_id AND m.active = 1"
             f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = m.conversation_id GROUP BY m.user_id"
         ),
-        find_batch=f"SELECT 1 FROM batches WHERE process_id = {at} AND n = {at}{d.for_update}",
+        find_batch=f"SELECT changes FROM batches WHERE process_id = {at} AND n = {at}{d.for_update}",
+        fence=d.insert_missing(BATCHES),
         reserve=d.insert_missing(CONVERSATIONS),
         unreserve=d.unreserve,
         insert_messages=d.insert(MESSAGES),

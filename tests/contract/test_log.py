@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
 import pytest
+from sqlalchemy import insert
 
 from gochat.core.commands import AdvanceReceipts, Position
 from gochat.core.queries import Batch
@@ -12,6 +13,8 @@ from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
+from gochat.storage.rows import FENCE
+from gochat.storage.tables import BatchRow
 from tests.reading.world import NOBODY, send_many
 from tests.services import mysql
 from tests.writing.world import direct, group, prepare, send, writing
@@ -47,6 +50,22 @@ def test_each_batch_names_what_it_changed(database_url: str) -> None:
             assert await log.batches({process_id: 1}) == batches[1:]
             assert await log.batches({process_id: 3}) == ()
             assert await log.batches({process_id: 1}, limit=1) == batches[1:2]
+
+    asyncio.run(scenario())
+
+
+def test_a_fence_is_a_batch_that_changed_nothing(database_url: str) -> None:
+    prepare(database_url, 1)
+    engine = write_engine(database_url)
+    with engine.connect() as connection:
+        values = {"process_id": 7, "n": 1, "changes": FENCE, "created_at": 1}
+        connection.execute(insert(BatchRow), values)
+    engine.dispose()
+
+    async def scenario() -> None:
+        async with log_of(database_url) as log:
+            assert (await log.heads()).numbers == {7: 1}
+            assert await log.batches({7: 0}) == (Batch(7, 1, {}, {}, {}),)
 
     asyncio.run(scenario())
 

@@ -1,17 +1,22 @@
 """A COMMIT without an answer: whether it happened is found out, and told once, whoever still waits."""
 
 import asyncio
+import logging
+import time
+from collections.abc import Callable
 
 import pytest
 
 from gochat.core.errors import Unavailable
+from gochat.core.state import Sent
 from gochat.storage import committer
-from tests.writing.proxy import Cut, Proxy
+from tests.services import mysql
+from tests.writing.proxy import Cut, Kill, Proxy
 from tests.writing.stored import check, read
 from tests.writing.world import Writing, direct, prepare, send, writing
 
 
-@pytest.mark.parametrize("cut", Cut)
+@pytest.mark.parametrize("cut", [Cut.BEFORE_COMMIT, Cut.AFTER_COMMIT])
 def test_it_is_answered_as_it_turns_out(mariadb_url: str, cut: Cut) -> None:
     anna, ben = prepare(mariadb_url, 2)
 
@@ -20,22 +25,98 @@ def test_it_is_answered_as_it_turns_out(mariadb_url: str, cut: Cut) -> None:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 for n in range(1, 6):
-                    proxy.cut = cut
+                    proxy.cuts = [cut]
                     sent = await it.send(send(cid, anna))
                     assert not sent.duplicate
                     assert sent.message.seq == n
-                    assert proxy.cut is None
+                    assert not proxy.cuts
                 assert it.seqs_published() == [1, 2, 3, 4, 5]
 
     asyncio.run(scenario())
     stored = read(mariadb_url)
     check(stored)
-    assert len(stored.batches) == 6
+    assert sum(bool(it.conversations) for it in stored.batches.values()) == 6
+
+
+@pytest.mark.parametrize("kill", Kill)
+def test_a_commit_that_arrives_after_it_was_decided_does_nothing(
+    mariadb_url: str, caplog: pytest.LogCaptureFixture, kill: Kill
+) -> None:
+    """Its connection is not ended: that is tried in vain once, or answered by somebody else."""
+    caplog.set_level(logging.INFO, "gochat.storage.committer")
+    anna, ben = prepare(mariadb_url, 2)
+    texts = ("one", "two", "three", "four")
+
+    async def scenario() -> list[Sent]:
+        with Proxy(mariadb_url) as proxy:
+            async with writing(proxy.url) as it:
+                cid = await it.create(direct(anna, ben))
+                await it.send(send(cid, anna, "zero"))
+                proxy.cuts, proxy.kill = [Cut.LATE], kill
+                first = asyncio.create_task(it.send(send(cid, anna, texts[0])))
+                await asyncio.to_thread(_wait, lambda: "is not committed" in caplog.text)
+                proxy.deliver()
+                sent = [await first, *[await it.send(send(cid, anna, text)) for text in texts[1:]]]
+                assert it.seqs_published() == [1, 2, 3, 4, 5]
+                return sent
+
+    sent = asyncio.run(scenario())
+    stored = read(mariadb_url)
+    check(stored)
+    assert [it.message.seq for it in sent] == [2, 3, 4, 5]
+    assert [stored.messages[(it.message.conversation_id, it.message.seq)].body for it in sent] == [*texts]
+    assert len(stored.messages) == 5
+
+
+def test_what_was_decided_stays_so_though_that_was_not_answered(mariadb_url: str) -> None:
+    """Neither the batch's COMMIT is answered nor those that decide it, one of which comes late."""
+    anna, ben = prepare(mariadb_url, 2)
+
+    async def scenario() -> None:
+        with Proxy(mariadb_url) as proxy:
+            async with writing(proxy.url) as it:
+                cid = await it.create(direct(anna, ben))
+                for cuts in ([Cut.AFTER_COMMIT] * 3, [Cut.BEFORE_COMMIT, Cut.LATE, Cut.AFTER_COMMIT]):
+                    proxy.cuts = cuts
+                    await it.send(send(cid, anna))
+                    assert not proxy.cuts
+                    proxy.deliver()
+                await it.send(send(cid, anna))
+                assert it.seqs_published() == [1, 2, 3]
+
+    asyncio.run(scenario())
+    check(read(mariadb_url))
+
+
+def test_only_the_lost_connection_is_ended(mariadb_url: str) -> None:
+    """Not whoever has its number now: at a server that was started anew, or at another one."""
+    anna, ben = prepare(mariadb_url, 2)
+
+    async def scenario() -> None:
+        with Proxy(mariadb_url) as proxy:
+            async with writing(proxy.url) as it:
+                cid = await it.create(direct(anna, ben))
+                proxy.cuts = [Cut.BEFORE_COMMIT]
+                await it.send(send(cid, anna))
+                assert proxy.kills == 1
+                mysql.kill_connections(mariadb_url)
+                await it.send(send(cid, anna))
+                assert proxy.kills == 1
+
+    asyncio.run(scenario())
+    check(read(mariadb_url))
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 async def _lose(it: Writing, proxy: Proxy, cid: int, user_id: int, cut: Cut) -> None:
     """Send a message whose commit gets no answer, to a database that then stays away."""
-    proxy.cut, proxy.closed = cut, True
+    proxy.cuts, proxy.closed = [cut], True
     with pytest.raises(Unavailable):
         await it.send(send(cid, user_id, "lost"))
     assert it.seqs_published() == [1]
@@ -95,7 +176,7 @@ def test_a_database_that_stays_away_answers_all_who_wait(
         with Proxy(mariadb_url) as proxy:
             async with writing(proxy.url, batch_rows=8) as it:
                 cid = await it.create(direct(anna, ben))
-                proxy.cut, proxy.closed = Cut.BEFORE_COMMIT, True
+                proxy.cuts, proxy.closed = [Cut.BEFORE_COMMIT], True
                 answers = await it.submit_all([send(cid, anna) for _ in range(100)])
                 assert all(isinstance(answer, Unavailable) for answer in answers)
                 proxy.closed = False

@@ -43,6 +43,17 @@ def drop_database(url: str) -> None:
         cursor.execute(f"DROP DATABASE {at.database}")
 
 
+def kill_connections(url: str) -> int:
+    """End every other connection to the database that `url` names; return how many."""
+    at = make_url(url)
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> CONNECTION_ID()",
+            (at.database,),
+        )
+        return sum(kill_connection(cursor, row[0]) for row in cursor.fetchall())
+
+
 def kill_connection(cursor: pymysql.cursors.Cursor, connection_id: int) -> bool:
     """End a connection, whatever it is doing; tell whether it was still there."""
     try:

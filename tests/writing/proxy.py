@@ -1,4 +1,4 @@
-"""A wire to the database that can be cut at the one moment that matters: while a COMMIT is under way."""
+"""A wire to the database that can be cut at the moments that matter: during a COMMIT or a KILL."""
 
 import contextlib
 import socket
@@ -10,6 +10,9 @@ from sqlalchemy import make_url
 
 COMMIT = b"COMMIT"
 """Ends the script of statements that a packet is (COM_QUERY)."""
+KILL = b"KILL "
+OK = bytes.fromhex("0700000100000002000000")
+"""OK_Packet of the MySQL client/server protocol, the answer to a statement that finds nothing."""
 
 
 class Cut(Enum):
@@ -18,6 +21,17 @@ class Cut(Enum):
     BEFORE_COMMIT = auto()
     AFTER_COMMIT = auto()
     """Done, but its answer does not arrive."""
+    LATE = auto()
+    """The COMMIT is still on its way: it arrives at `Proxy.deliver`."""
+
+
+class Kill(Enum):
+    """What becomes of the next KILL."""
+
+    CUT = auto()
+    """Its wire is cut, and the server never hears it."""
+    ASTRAY = auto()
+    """Another server answers it, as one behind a balancer may."""
 
 
 class Proxy:
@@ -30,10 +44,15 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.url = at.set(host="127.0.0.1", port=self.port).render_as_string(hide_password=False)
-        self.cut: Cut | None = None
-        """What happens to the next COMMIT; None again once it has."""
+        self.cuts: list[Cut] = []
+        """What happens to the next COMMITs; taken from it as it does."""
+        self.kill: Kill | None = None
+        """What happens to the next KILL; None again once it has."""
+        self.kills = 0
+        """How many the server has heard."""
         self.closed = False
         """Whether new connections are refused."""
+        self._late: list[tuple[socket.socket, bytes]] = []
         self._sockets = [self._listener]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -44,6 +63,13 @@ class Proxy:
             with contextlib.suppress(OSError):
                 it.shutdown(socket.SHUT_RDWR)
             it.close()
+
+    def deliver(self) -> None:
+        """What was late arrives."""
+        late, self._late = self._late, []
+        for server, question in late:
+            with contextlib.suppress(OSError):
+                server.sendall(question)
 
     def __enter__(self) -> Self:
         return self
@@ -68,17 +94,33 @@ class Proxy:
         answers.start()
         with contextlib.suppress(OSError):
             while question := client.recv(1 << 16):
-                if question.endswith(COMMIT) and self.cut is not None:
+                if question.endswith(COMMIT) and self.cuts:
                     self._cut(client, server, question)
                     return
+                if question[5:].startswith(KILL) and not self._passes(client, server):
+                    continue
                 server.sendall(question)
             server.shutdown(socket.SHUT_RDWR)
 
     def _cut(self, client: socket.socket, server: socket.socket, question: bytes) -> None:
-        cut, self.cut = self.cut, None
+        cut = self.cuts.pop(0)
         client.shutdown(socket.SHUT_RDWR)
         if cut is Cut.AFTER_COMMIT:
             server.sendall(question)
+        elif cut is Cut.LATE:
+            self._late.append((server, question))
+
+    def _passes(self, client: socket.socket, server: socket.socket) -> bool:
+        """Whether a KILL goes on to the server."""
+        kill, self.kill = self.kill, None
+        if kill is Kill.CUT:
+            client.shutdown(socket.SHUT_RDWR)
+            server.shutdown(socket.SHUT_RDWR)
+        elif kill is Kill.ASTRAY:
+            client.sendall(OK)
+        else:
+            self.kills += 1
+        return kill is None
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
