@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
+from gochat.auth.sessions import TokenSessions
 from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
 from gochat.config import Settings, load_settings
@@ -53,6 +54,7 @@ from gochat.storage.migrate import upgrade
 from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
+from gochat.storage.sessions import StoredSessions
 from gochat.storage.writer import ConversationWriter
 
 log = structlog.get_logger(__name__)
@@ -76,13 +78,14 @@ class Chat:
         self._database = Database(self._url, pool_size=settings.db_pool_size)
         reader = ConversationReader(self._database, limits)
         accounts = StoredAccounts(self._database)
+        session_store = StoredSessions(self._database)
         tokens = Tokens(
             keys,
             access_ttl_s=settings.access_token_ttl_s,
             refresh_ttl_s=settings.refresh_token_ttl_s,
             clock=_now,
         )
-        authenticator = TokenAuthenticator(tokens, accounts)
+        authenticator = TokenAuthenticator(tokens, session_store, _now)
         cursors = Cursors(keys)
 
         redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
@@ -150,6 +153,7 @@ class Chat:
         self.engine.set_dispatcher(self._dispatcher)
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
+        sessions = TokenSessions(session_store, accounts, tokens, self._fanout, _now)
         self._logins = PasswordLogins(
             accounts,
             Passwords(
@@ -158,9 +162,8 @@ class Chat:
                 parallelism=settings.argon2_parallelism,
                 threads=settings.argon2_threads,
             ),
-            tokens,
+            sessions,
             Throttle(settings.login_rate, redis_url),
-            self._fanout,
             _now,
         )
         self._health = Parts(DatabaseHealth(self._database), self._doorbell)
@@ -170,6 +173,7 @@ class Chat:
                 reader=reader,
                 accounts=accounts,
                 logins=self._logins,
+                sessions=sessions,
                 authenticator=authenticator,
                 receipts=receipts,
                 health=self._health,

@@ -1,16 +1,20 @@
-"""Register, login, refresh, logout: the use-cases over the stored accounts."""
+"""Register and log in: the use-cases over the stored accounts."""
 
-import hashlib
 from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
 
 from gochat.auth.names import phone_in, username_in
 from gochat.auth.passwords import Passwords
+from gochat.auth.sessions import TokenSessions
 from gochat.auth.throttle import Throttle
-from gochat.auth.tokens import Tokens
-from gochat.core.errors import InvalidCredentials, InvalidPayload, SessionRevoked, TokenInvalid
-from gochat.core.model import Device, Millis, Session, SessionId, User
-from gochat.core.ports import Account, Accounts, Identity, LoggedIn, Publisher
+from gochat.core.errors import ChatError, InvalidCredentials, InvalidPayload
+from gochat.core.model import Device, Millis, User
+from gochat.core.ports import Account, Accounts, LoggedIn
 from gochat.ids import new_id
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class PasswordLogins:
@@ -20,16 +24,14 @@ class PasswordLogins:
         self,
         accounts: Accounts,
         passwords: Passwords,
-        tokens: Tokens,
+        sessions: TokenSessions,
         throttle: Throttle,
-        publisher: Publisher,
         clock: Callable[[], Millis],
     ) -> None:
         self._accounts = accounts
         self._passwords = passwords
-        self._tokens = tokens
+        self._sessions = sessions
         self._throttle = throttle
-        self._publisher = publisher
         self._clock = clock
 
     async def register(
@@ -54,7 +56,7 @@ class PasswordLogins:
         user = User(id=new_id(), username=name, display_name=shown)
         account = Account(user, await self._passwords.hash(password), number)
         await self._accounts.create(account, self._clock())
-        return await self._begin(user, device)
+        return await self._sessions.begin(user, device)
 
     async def login(
         self, *, username: str | None, phone: str | None, password: str, device: Device, address: str | None
@@ -73,60 +75,22 @@ class PasswordLogins:
         if not await self._passwords.verify(None if account is None else account.password_hash, password):
             raise InvalidCredentials
         assert account is not None
-        return await self._begin(account.user, device)
+        account = await self._hashed_anew(account, password)
+        return await self._sessions.begin(account.user, device, account.password_hash)
 
-    async def refresh(self, refresh_token: str) -> LoggedIn:
-        """Exchange a refresh token for fresh tokens."""
-        session_id, jti = self._tokens.read_refresh(refresh_token)
-        following = self._tokens.next_jti(jti)
+    async def _hashed_anew(self, account: Account, password: str) -> Account:
+        """The account with a hash of today's cost, if it had another one and that can be changed now."""
+        if not self._passwords.is_outdated(account.password_hash):
+            return account
         try:
-            session = await self._accounts.rotate(
-                session_id, _hash(jti), _hash(following), self._clock(), self._refresh_end()
-            )
-        except SessionRevoked:
-            await self._tell_revoked(session_id)
-            raise
-        users = await self._accounts.users((session.user_id,))
-        if not users:
-            raise TokenInvalid
-        return self._logged_in(users[0], session, following)
-
-    async def logout(self, identity: Identity) -> None:
-        """End a session."""
-        await self._accounts.revoke(identity.session_id, self._clock())
-        self._publisher.revoked(identity.user_id, identity.session_id, SessionRevoked.code)
+            password_hash = await self._passwords.hash(password)
+            changed = await self._accounts.set_password(account.user.id, account.password_hash, password_hash)
+        except ChatError as error:
+            log.warning("password_not_hashed_anew", code=error.code)
+            return account
+        return replace(account, password_hash=password_hash) if changed else account
 
     async def close(self) -> None:
         """Let go of the threads and connections."""
         self._passwords.close()
         await self._throttle.close()
-
-    async def _tell_revoked(self, session_id: SessionId) -> None:
-        """The sockets of a session that a stolen token ended."""
-        session = await self._accounts.session(session_id)
-        if session is not None:
-            self._publisher.revoked(session.user_id, session_id, SessionRevoked.code)
-
-    async def _begin(self, user: User, device: Device) -> LoggedIn:
-        now = self._clock()
-        session = Session(new_id(), user.id, device, created_at=now, last_seen_at=now)
-        jti = self._tokens.first_jti()
-        await self._accounts.add_session(session, _hash(jti), self._refresh_end())
-        return self._logged_in(user, session, jti)
-
-    def _logged_in(self, user: User, session: Session, jti: str) -> LoggedIn:
-        return LoggedIn(
-            user=user,
-            session=session,
-            access_token=self._tokens.access(user.id, session.id),
-            refresh_token=self._tokens.refresh(session.id, jti),
-            expires_in=self._tokens.access_ttl_s,
-        )
-
-    def _refresh_end(self) -> Millis:
-        return self._clock() + self._tokens.refresh_ttl_s * 1000
-
-
-def _hash(jti: str) -> bytes:
-    """32 bytes, all that is stored of a refresh token. Nobody can guess it: a plain hash keeps it secret."""
-    return hashlib.sha256(jti.encode()).digest()

@@ -1,4 +1,8 @@
-"""Passwords as argon2id hashes (RFC 9106), computed off the event loop."""
+"""Passwords as argon2id hashes (RFC 9106), computed off the event loop.
+
+Argon2's work grows with passes times memory. Checking costs the same whatever is found: what a hash of
+former, cheaper parameters saves, and all of it for a name that nobody has, is worked off on nothing.
+"""
 
 import asyncio
 import unicodedata
@@ -6,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from argon2 import PasswordHasher, Type
+from argon2 import Parameters, PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gochat.core.errors import Overloaded
@@ -35,7 +39,8 @@ class Passwords:
         timeout_s: float = 5.0,
     ) -> None:
         self._hasher = PasswordHasher(time_cost, memory_kib, parallelism, type=Type.ID)
-        self._nobody = self._hasher.hash("")
+        self._work = time_cost * memory_kib
+        """What one check costs, in KiB filled: of the dearest hash seen."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._free = threads + waiting
         self._timeout_s = timeout_s
@@ -55,19 +60,41 @@ class Passwords:
         Raises:
             Overloaded: too many wait, or it took too long.
         """
-        text = _normal(password)
-        right = await self._run(lambda: self._matches(password_hash or self._nobody, text))
-        return right and password_hash is not None
+        return await self._run(lambda: self._matches(password_hash, password))
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether a hash has other parameters than new ones get."""
+        return self._hasher.check_needs_rehash(password_hash)
 
     def close(self) -> None:
         """Let the threads end; nothing is hashed after this."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _matches(self, password_hash: str, text: str) -> bool:
+    def _matches(self, password_hash: str | None, password: str) -> bool:
+        """As the password is normalised now or, if that makes a difference, was before."""
+        texts = dict.fromkeys((_normal(password), unicodedata.normalize("NFKC", password)))
+        matches = [self._matches_as(password_hash, text) for text in texts]  # all, or the time would tell
+        return any(matches)
+
+    def _matches_as(self, password_hash: str | None, text: str) -> bool:
+        parameters = None if password_hash is None else _parameters(password_hash)
+        if password_hash is None or parameters is None:
+            self._idle(self._work, text)
+            return False
+        done = parameters.time_cost * parameters.memory_cost
+        self._work = max(self._work, done)
         try:
             return self._hasher.verify(password_hash, text)
         except (VerificationError, InvalidHashError):
             return False
+        finally:
+            self._idle(self._work - done, text)
+
+    def _idle(self, work: int, text: str) -> None:
+        """Fill about so many KiB."""
+        passes, lanes = self._hasher.time_cost, self._hasher.parallelism
+        if work >= passes * 8 * lanes:
+            PasswordHasher(passes, work // passes, lanes, type=Type.ID).hash(text)
 
     async def _run(self, job: Callable[[], T]) -> T:
         if self._free <= 0:
@@ -82,6 +109,13 @@ class Passwords:
             self._free += 1
 
 
+def _parameters(password_hash: str) -> Parameters | None:
+    try:
+        return extract_parameters(password_hash)
+    except InvalidHashError:
+        return None
+
+
 def _normal(password: str) -> str:
-    """One form for what different keyboards send for the same text (NIST SP 800-63B, 3.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
+    """One form for what different keyboards send for the same text (NIST SP 800-63B-4, 3.1.1.2)."""
+    return unicodedata.normalize("NFC", password)

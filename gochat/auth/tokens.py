@@ -68,13 +68,13 @@ class Tokens:
         """Of a session's first refresh token: unlike every other."""
         return secrets.token_urlsafe(16)
 
-    def next_jti(self, jti: str) -> str:
-        """Of the refresh token after another: always the same one after the same.
+    def next_jti(self, jti: str, seed: bytes) -> str:
+        """Of the refresh token that follows from another by a seed, which need not be secret.
 
-        So whoever asks again, because no answer came, or twice at once, is answered alike. Without our key
-        nobody can tell what it will be.
+        By the same seed it is the same, so that whoever asks again is answered alike. Without our key nobody
+        can tell what it will be.
         """
-        mac = hmac.digest(self._keys[0], b"gochat refresh " + jti.encode(), "sha256")
+        mac = hmac.digest(self._keys[0], b"gochat refresh " + seed + jti.encode(), "sha256")
         return base64.urlsafe_b64encode(mac[:16]).rstrip(b"=").decode()
 
     def read_access(self, token: str, *, allow_expired: bool = False) -> Identity:

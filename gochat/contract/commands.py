@@ -45,4 +45,4 @@ def device_in(device: requests.DeviceIn | None) -> Device:
     """What an app said of its phone; nothing, if it said nothing."""
     if device is None:
         return Device()
-    return Device(name=device.name, platform=device.platform, app_version=device.app_version)
+    return Device(device.name, device.platform, device.app_version, device.installation_id)

@@ -1,6 +1,6 @@
 """The query parameters of REST. They are text, so numbers are converted; unknown ones are refused by name."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -41,6 +41,12 @@ class Users(Query):
 
     ids: Annotated[list[Id], BeforeValidator(_split), Field(min_length=1, max_length=100)] | None = None
     prefix: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.]+$")] | None = None
+
+
+class EndSessions(Query):
+    """`DELETE auth/sessions`."""
+
+    keep: Annotated[Literal["current"], Field(alias="except")]
 
 
 class Unblock(Query):

@@ -207,7 +207,20 @@ class Refresh(Request):
 
 
 class DeviceIn(Request):
-    """What an app says of the phone it runs on."""
+    """What an app says of the phone it runs on.
+
+    `installation_id`: a UUID that the app made when it was installed, and keeps. Logging in with it ends the
+    login that this installation had before.
+    """
+
+    name: Annotated[str, Field(max_length=100)] | None = None
+    platform: Annotated[str, Field(max_length=50)] | None = None
+    app_version: Annotated[str, Field(max_length=50)] | None = None
+    installation_id: Key | None = None
+
+
+class UpdateSession(Request):
+    """`PUT auth/sessions/current`. What is left out stays as it is."""
 
     name: Annotated[str, Field(max_length=100)] | None = None
     platform: Annotated[str, Field(max_length=50)] | None = None

@@ -174,6 +174,18 @@ class Session(TypedDict):
     current: bool
 
 
+class SessionList(TypedDict):
+    """One's logins, last seen first."""
+
+    sessions: list[Session]
+
+
+class SessionAnswer(TypedDict):
+    """The login as it is now."""
+
+    session: Session
+
+
 class Tokens(TypedDict):
     """The answer to register, login and refresh. `expires_in`: seconds of the access token."""
 

@@ -163,7 +163,7 @@ class TokenExpired(Unauthenticated):
 
 
 class SessionRevoked(Unauthenticated):
-    """The session was ended: by logout, a password change, or a refresh token used twice."""
+    """The session was ended: by its user, or because a copy of a refresh token was used."""
 
     code = "session_revoked"
     text = "The session was ended. Log in again."

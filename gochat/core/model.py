@@ -197,6 +197,8 @@ class Device:
     name: str | None = None
     platform: str | None = None
     app_version: str | None = None
+    installation_id: bytes | None = None
+    """16 bytes: the UUID that the app made when it was installed. A user has one login of each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 All are safe to call from the event loop, and only from there; none blocks it.
 """
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gochat.core.commands import Command, Position
 from gochat.core.delta import Change, Committed, Delta
@@ -246,7 +246,7 @@ class Account:
 
 
 class Accounts(Protocol):
-    """Users and their sessions. Raises `Unavailable` if the database does not answer in time."""
+    """Users. Raises `Unavailable` if the database does not answer in time."""
 
     async def create(self, account: Account, now: Millis) -> None:
         """Store a new user.
@@ -262,6 +262,10 @@ class Accounts(Protocol):
 
     async def by_phone(self, phone: str) -> Account | None:
         """By E.164 number."""
+        ...
+
+    async def set_password(self, user_id: UserId, old: str, new: str) -> bool:
+        """Replace the hash of a password, if it is still the old one; the answer is whether it was."""
         ...
 
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
@@ -280,17 +284,45 @@ class Accounts(Protocol):
         """The first 20 users whose normalised username begins so, by username."""
         ...
 
-    async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
-        """Store a login, with the hash of its first refresh token."""
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A new login. `password_hash`: the one that the password was right for; None: none was asked for."""
+
+    session: Session
+    refresh_hash: bytes
+    """32 bytes: the hash of its first refresh token."""
+    expires_at: Millis
+    password_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshUse:
+    """A refresh token, as it is used; see `core.refresh.use`. `expires_at`: the end of the next one."""
+
+    token: bytes
+    fresh: bytes
+    successor: Callable[[bytes], bytes]
+    expires_at: Millis
+
+
+class SessionStore(Protocol):
+    """Logins, as they are stored. Raises `Unavailable` if the database does not answer in time."""
+
+    async def begin(self, beginning: Beginning) -> tuple[SessionId, ...]:
+        """Store a login; the answer is which ones it ended.
+
+        Those of the same installation of the app, and what a user has too many of.
+
+        Raises:
+            InvalidCredentials: the user is gone, or their password is another one by now.
+        """
         ...
 
-    async def rotate(
-        self, session_id: SessionId, old: bytes, new: bytes, now: Millis, expires_at: Millis
-    ) -> Session:
-        """Replace a session's refresh token, given and stored as 32-byte hashes, in one transaction.
+    async def refresh(self, session_id: SessionId, use: RefreshUse, now: Millis) -> tuple[Session, bytes]:
+        """Go on with a session by the rule of `core.refresh`, in one transaction.
 
-        The old one was genuine when it was issued. It may be used again until its successor is used: a phone
-        whose answer got lost asks again, whenever that is. Used after that, it revokes its session.
+        Answers with the seed by which the next token follows from the one used.
 
         Raises:
             TokenInvalid: no such session.
@@ -303,8 +335,26 @@ class Accounts(Protocol):
         """One session, revoked ones too."""
         ...
 
+    async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:
+        """The sessions of a user that were neither ended nor left to expire, last seen first."""
+        ...
+
+    async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
+        """Note that a session is in use, if it was last seen before then."""
+        ...
+
+    async def describe(self, session_id: SessionId, device: Device) -> None:
+        """Change what is said of its device; its installation stays."""
+        ...
+
     async def revoke(self, session_id: SessionId, now: Millis) -> None:
         """End a session; ending it again changes nothing."""
+        ...
+
+    async def revoke_all(
+        self, user_id: UserId, now: Millis, keep: SessionId | None = None
+    ) -> tuple[SessionId, ...]:
+        """End the sessions of a user, all but one; the answer is which ones."""
         ...
 
 
@@ -341,7 +391,7 @@ class LoggedIn:
 
 
 class Logins(Protocol):
-    """How sessions begin, go on and end. `address` is the client's, for the rate limit.
+    """How sessions begin. `address` is the client's, for the rate limit.
 
     Every method may raise `Unavailable`; those that take a password `Overloaded`, if too many wait.
     """
@@ -378,16 +428,44 @@ class Logins(Protocol):
         """
         ...
 
+
+class Sessions(Protocol):
+    """How logins go on and end. Every method may raise `Unavailable`."""
+
     async def refresh(self, refresh_token: str) -> LoggedIn:
-        """Exchange a refresh token for fresh tokens; it works once.
+        """Exchange a refresh token for fresh tokens, by the rule of `core.refresh`.
 
         Raises:
             TokenInvalid, TokenExpired, SessionRevoked
         """
         ...
 
-    async def logout(self, identity: Identity) -> None:
-        """End a session; ending it again changes nothing."""
+    async def current(self, identity: Identity) -> Session:
+        """The login that a token speaks for.
+
+        Raises:
+            TokenInvalid: it is not there any more.
+        """
+        ...
+
+    async def alive(self, identity: Identity) -> tuple[Session, ...]:
+        """The user's logins, last seen first."""
+        ...
+
+    async def describe(self, identity: Identity, changes: Mapping[str, Any]) -> Session:
+        """Change what is said of this login's device: some of `name`, `platform` and `app_version`."""
+        ...
+
+    async def end(self, identity: Identity, session_id: SessionId) -> None:
+        """End one of the user's logins; ending it again changes nothing.
+
+        Raises:
+            NotFound: the user has no such login.
+        """
+        ...
+
+    async def end_others(self, identity: Identity) -> None:
+        """End all of the user's logins but this one."""
         ...
 
 

@@ -40,8 +40,8 @@ async def unblock(deps: Deps, call: UserCall[queries.Unblock]) -> shapes.UserLis
 
 async def _account(deps: Deps, identity: Identity) -> shapes.AccountAnswer:
     profile = await deps.accounts.profile(identity.user_id)
-    session = await deps.accounts.session(identity.session_id)
-    if profile is None or session is None:
+    session = await deps.sessions.current(identity)
+    if profile is None:
         raise TokenInvalid
     return {
         "user": user_out(profile.user),

@@ -39,6 +39,10 @@ OPEN_HANDLERS: Mapping[str, OpenHandler] = {
 }
 USER_HANDLERS: Mapping[str, UserHandler] = {
     "logout": auth.logout,
+    "sessions": auth.sessions,
+    "update_session": auth.update_session,
+    "end_session": auth.end_session,
+    "end_sessions": auth.end_sessions,
     "me": account.me,
     "update_me": account.update_me,
     "blocks": account.blocks,
@@ -108,8 +112,8 @@ async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
     identity = await deps.authenticator.authenticate(_bearer(request))
     deps.rates.take(route.rate, Key.USER, identity.user_id)
     parsed = await _parse(route, request)
-    conversation_id = id_in(request.path_params.get("conversation_id", ""))
-    return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, conversation_id))
+    ids = {name: id_in(request.path_params[name]) for name in route.parameters}
+    return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, ids))
 
 
 async def _parse(route: Route, request: Request) -> requests.Request:

@@ -1,9 +1,9 @@
 """`auth/...`: sessions begin, go on and end."""
 
-from gochat.contract import requests, shapes
+from gochat.contract import queries, requests, shapes
 from gochat.contract.commands import device_in
 from gochat.contract.encode import session_out, user_out
-from gochat.core.ports import LoggedIn
+from gochat.core.ports import Identity, LoggedIn
 from gochat.rest.call import OpenCall, UserCall
 from gochat.rest.deps import Deps
 
@@ -39,13 +39,41 @@ async def login(deps: Deps, call: OpenCall[requests.Login]) -> shapes.Tokens:
 
 async def refresh(deps: Deps, call: OpenCall[requests.RefreshTokens]) -> shapes.Tokens:
     """`POST auth/refresh`."""
-    return _tokens_out(await deps.logins.refresh(call.request.refresh_token))
+    return _tokens_out(await deps.sessions.refresh(call.request.refresh_token))
 
 
 async def logout(deps: Deps, call: UserCall[requests.Request]) -> shapes.Empty:
     """`POST auth/logout`."""
-    await deps.logins.logout(call.identity)
+    await deps.sessions.end(call.identity, call.identity.session_id)
     return {}
+
+
+async def sessions(deps: Deps, call: UserCall[requests.Request]) -> shapes.SessionList:
+    """`GET auth/sessions`."""
+    return await _sessions_out(deps, call.identity)
+
+
+async def update_session(deps: Deps, call: UserCall[requests.UpdateSession]) -> shapes.SessionAnswer:
+    """`PUT auth/sessions/current`."""
+    session = await deps.sessions.describe(call.identity, call.request.model_dump(exclude_unset=True))
+    return {"session": session_out(session, current=True)}
+
+
+async def end_session(deps: Deps, call: UserCall[requests.Request]) -> shapes.SessionList:
+    """`DELETE auth/sessions/{session_id}`."""
+    await deps.sessions.end(call.identity, call.ids["session_id"])
+    return await _sessions_out(deps, call.identity)
+
+
+async def end_sessions(deps: Deps, call: UserCall[queries.EndSessions]) -> shapes.SessionList:
+    """`DELETE auth/sessions`."""
+    await deps.sessions.end_others(call.identity)
+    return await _sessions_out(deps, call.identity)
+
+
+async def _sessions_out(deps: Deps, identity: Identity) -> shapes.SessionList:
+    alive = await deps.sessions.alive(identity)
+    return {"sessions": [session_out(it, current=it.id == identity.session_id) for it in alive]}
 
 
 def _tokens_out(logged_in: LoggedIn) -> shapes.Tokens:

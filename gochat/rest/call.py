@@ -24,13 +24,18 @@ class OpenCall(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class UserCall(Generic[R]):
-    """A call by a user. `conversation_id` is `NO_ID` where the path has none."""
+    """A call by a user. `ids` are those of the path, by name."""
 
     request: R
     identity: Identity
-    conversation_id: ConversationId
+    ids: Mapping[str, int]
 
     @property
     def user_id(self) -> UserId:
         """Who asks."""
         return self.identity.user_id
+
+    @property
+    def conversation_id(self) -> ConversationId:
+        """The conversation that the path names."""
+        return self.ids["conversation_id"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gochat.contract.cursor import Cursors
-from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Receipts, Writer
+from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Receipts, Sessions, Writer
 from gochat.core.rates import Rates
 
 
@@ -18,6 +18,7 @@ class Deps:
     reader: Reader
     accounts: Accounts
     logins: Logins
+    sessions: Sessions
     authenticator: Authenticator
     receipts: Receipts
     health: Health

@@ -1,21 +1,13 @@
-"""Users and their sessions. Short transactions of their own: nobody else waits for them."""
+"""Users, to log in and to be looked up. Short transactions of their own: nobody else waits for them."""
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from gochat.core.errors import (
-    ChatError,
-    PhoneTaken,
-    SessionRevoked,
-    TokenExpired,
-    TokenInvalid,
-    UsernameTaken,
-)
-from gochat.core.model import Device, Millis, Profile, Session, SessionId, User, UserId
+from gochat.core.errors import PhoneTaken, UsernameTaken
+from gochat.core.model import Millis, Profile, User, UserId
 from gochat.core.ports import Account
 from gochat.storage import rows
 from gochat.storage.database import Database
@@ -24,9 +16,6 @@ from gochat.storage.fetch import dialect, fetch, marks, run
 _USER = rows.columns(rows.USERS, "u")
 _BESIDE = len(rows.USERS.columns)
 """Where in a row that begins with a user's columns the next one stands."""
-_SESSION = (
-    "id, user_id, device_name, device_platform, device_app_version, created_at, last_seen_at, revoked_at"
-)
 _ADD_USER = f"""
 INSERT INTO users ({", ".join(rows.USERS.columns)}, password_hash, phone, me_revision, created_at)
 VALUES ({marks(rows.USERS.columns)}, ?, ?, 0, ?)
@@ -35,6 +24,7 @@ _ACCOUNT = f"SELECT {_USER}, u.password_hash, u.phone FROM users u"
 _BY_USERNAME = f"{_ACCOUNT} WHERE u.username = ?"
 _BY_PHONE = f"{_ACCOUNT} WHERE u.phone = ?"
 _USERS = f"SELECT {_USER} FROM users u WHERE u.id IN ({{}})"
+_SET_HASH = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
 _PROFILE = f"SELECT {_USER}, u.presence_hidden FROM users u WHERE u.id = ?"
 _BLOCKED = f"""
 {{select}} {_USER} FROM blocks b {{join}} users u ON u.id = b.blocked_id WHERE b.user_id = ?
@@ -44,18 +34,6 @@ SELECT {_USER} FROM users u WHERE u.username >= ? AND u.username < ? ORDER BY u.
 """
 _AFTER_ALL = "\x7f"
 """Sorts after every character of a username."""
-_ADD_SESSION = f"""
-INSERT INTO sessions ({_SESSION}, refresh_hash, previous_hash, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)
-"""
-_GET_SESSION = f"SELECT {_SESSION} FROM sessions WHERE id = ?"
-_LOCK_SESSION = f"""
-SELECT refresh_hash, previous_hash, expires_at, {_SESSION} FROM sessions WHERE id = ?
-"""
-_ROTATE = """
-UPDATE sessions SET refresh_hash = ?, previous_hash = ?, last_seen_at = ?, expires_at = ? WHERE id = ?
-"""
-_REVOKE = "UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
 
 class StoredAccounts:
@@ -76,6 +54,10 @@ class StoredAccounts:
         """By E.164 number."""
         return await self._database.read(_account, _BY_PHONE, phone)
 
+    async def set_password(self, user_id: UserId, old: str, new: str) -> bool:
+        """Replace the hash of a password."""
+        return await self._database.write(_set_password, user_id, old, new)
+
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
         return await self._database.read(_users, tuple(user_ids))
@@ -91,27 +73,6 @@ class StoredAccounts:
     async def search(self, prefix: str) -> tuple[User, ...]:
         """By the beginning of the normalised username."""
         return await self._database.read(_search, prefix)
-
-    async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
-        """Store a login."""
-        await self._database.write(_add_session, session, refresh_hash, expires_at)
-
-    async def rotate(
-        self, session_id: SessionId, old: bytes, new: bytes, now: Millis, expires_at: Millis
-    ) -> Session:
-        """Replace a session's refresh token."""
-        rotated = await self._database.write(_rotate, session_id, old, new, now=now, expires_at=expires_at)
-        if isinstance(rotated, ChatError):
-            raise rotated
-        return rotated
-
-    async def session(self, session_id: SessionId) -> Session | None:
-        """One session, revoked ones too."""
-        return await self._database.read(_get_session, session_id)
-
-    async def revoke(self, session_id: SessionId, now: Millis) -> None:
-        """End a session."""
-        await self._database.write(run, _REVOKE, now, session_id)
 
 
 def _create(connection: Connection, account: Account, now: Millis) -> None:
@@ -132,6 +93,10 @@ def _account(connection: Connection, statement: str, value: str) -> Account | No
         return None
     found = fetch(connection, statement, value)
     return Account(rows.USERS.read(found[0]), *found[0][_BESIDE:]) if found else None
+
+
+def _set_password(connection: Connection, user_id: UserId, old: str, new: str) -> bool:
+    return run(connection, _SET_HASH, new, user_id, old).rowcount == 1
 
 
 def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ...]:
@@ -155,40 +120,3 @@ def _blocked(connection: Connection, user_id: UserId) -> tuple[User, ...]:
 
 def _search(connection: Connection, prefix: str) -> tuple[User, ...]:
     return tuple(map(rows.USERS.read, fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL)))
-
-
-def _add_session(connection: Connection, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
-    device = session.device
-    values = (session.id, session.user_id, device.name, device.platform, device.app_version)
-    times = (session.created_at, session.last_seen_at, session.revoked_at)
-    run(connection, _ADD_SESSION, *values, *times, refresh_hash, expires_at)
-
-
-def _rotate(
-    connection: Connection, session_id: SessionId, old: bytes, new: bytes, *, now: Millis, expires_at: Millis
-) -> Session | ChatError:
-    """An error is returned, not raised: what it did to the session has to be committed."""
-    found = fetch(connection, _LOCK_SESSION + dialect(connection).for_update, session_id)
-    if not found:
-        return TokenInvalid()
-    current, previous, expired_at, *row = found[0]
-    session = _session(row)
-    if session.revoked_at is not None:
-        return SessionRevoked()
-    if expired_at <= now:
-        return TokenExpired()
-    # The one before has a successor that was never used: its answer may have got lost, however long ago.
-    if old not in (current, previous):
-        run(connection, _REVOKE, now, session_id)
-        return SessionRevoked()
-    run(connection, _ROTATE, new, old, now, expires_at, session_id)
-    return _session((*row[:6], now, None))
-
-
-def _get_session(connection: Connection, session_id: SessionId) -> Session | None:
-    found = fetch(connection, _GET_SESSION, session_id)
-    return _session(found[0]) if found else None
-
-
-def _session(row: Sequence[Any]) -> Session:
-    return Session(row[0], row[1], Device(*row[2:5]), *row[5:8])

@@ -107,7 +107,10 @@ class BlockRow(SQLModel, table=True):
 
 
 class SessionRow(SQLModel, table=True):
-    """One login on one device. The hashes are of its newest refresh token and of the one before."""
+    """One login on one device. The hashes are of its newest refresh token and of the one before.
+
+    The newest follows from the one before by `refresh_seed`, since `refresh_seeded_at`.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_user", "user_id"), Index("ix_sessions_revoked", "revoked_at"), _UTF8)
@@ -117,8 +120,11 @@ class SessionRow(SQLModel, table=True):
     device_name: str | None = _words(100, nullable=True)
     device_platform: str | None = _words(50, nullable=True)
     device_app_version: str | None = _words(50, nullable=True)
+    installation_id: bytes | None = _bytes(16, nullable=True)
     refresh_hash: bytes = _bytes(32)
     previous_hash: bytes | None = _bytes(32, nullable=True)
+    refresh_seed: bytes | None = _bytes(16, nullable=True)
+    refresh_seeded_at: int | None = _big(nullable=True)
     rotated_at: int = _big(server_default="0")
     """Written by the code of revision 0001 only; to be dropped once nobody runs that any more."""
     created_at: int = _big()

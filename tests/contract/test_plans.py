@@ -15,6 +15,7 @@ from gochat.storage.engines import transaction, write_engine
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
+from gochat.storage.sessions import StoredSessions
 from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow, UserRow
 from tests.reading.world import asking
 from tests.services.mariadb import MariaDB
@@ -29,41 +30,44 @@ READ_MAX = 2_000
 """Entries that one statement may look at: a few for each of the user's conversations."""
 LACKING = EVERYTHING | {LONG: MESSAGES - 150} | dict.fromkeys(range(101, 131, 2), 2)
 
-Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts], Awaitable[object]]
+Ask: TypeAlias = Callable[[ConversationReader, BatchLog, StoredAccounts, StoredSessions], Awaitable[object]]
 HOT: dict[str, Ask] = {
-    "memberships": lambda reader, log, accounts: reader.memberships(ME),
-    "seen": lambda reader, log, accounts: reader.seen(ME, range(2, 6)),
-    "seers": lambda reader, log, accounts: reader.seers(ME, range(2, 6)),
-    "profile": lambda reader, log, accounts: accounts.profile(ME),
-    "blocked": lambda reader, log, accounts: accounts.blocked(ME),
-    "conversation": lambda reader, log, accounts: reader.conversation(ME, LONG),
-    "conversations": lambda reader, log, accounts: reader.conversations(ME, None, 50),
-    "conversations, more": lambda reader, log, accounts: reader.conversations(ME, (500, 2), 50),
-    "members": lambda reader, log, accounts: reader.members(ME, LONG, None, 20),
-    "history": lambda reader, log, accounts: reader.history(ME, LONG),
-    "history, before": lambda reader, log, accounts: reader.history(ME, LONG, before_seq=5_000),
-    "history, after": lambda reader, log, accounts: reader.history(ME, LONG, after_seq=5_000),
-    "history, around": lambda reader, log, accounts: reader.history(ME, LONG, around_seq=5_000),
-    "status": lambda reader, log, accounts: reader.status(ME, [bytes([n]) * 16 for n in range(20)]),
-    "changes, whole": lambda reader, log, accounts: reader.changes(ME, LONG, None),
-    "changes": lambda reader, log, accounts: reader.changes(ME, LONG, MESSAGES - 20),
-    "changes, too many": lambda reader, log, accounts: reader.changes(ME, LONG, 10),
-    "repair": lambda reader, log, accounts: reader.repair(LONG, MESSAGES - 20),
-    "repair, much": lambda reader, log, accounts: reader.repair(LONG, MESSAGES - 1_000),
-    "me": lambda reader, log, accounts: reader.me(ME, 2),
-    "sync, new phone": lambda reader, log, accounts: reader.sync(ME, asking()),
-    "sync, nothing new": lambda reader, log, accounts: reader.sync(ME, asking(EVERYTHING, me=5)),
-    "sync, some new": lambda reader, log, accounts: reader.sync(ME, asking(LACKING, me=2, limit=100)),
-    "heads": lambda reader, log, accounts: log.heads(),
-    "batches": lambda reader, log, accounts: log.batches({1: 9_990, 2: 9_990, 3: 9_990}),
-    "revoked": lambda reader, log, accounts: log.revoked(60_000),
-    "me_revisions": lambda reader, log, accounts: log.me_revisions(range(1, 6)),
-    "revisions": lambda reader, log, accounts: log.revisions(range(1, 6)),
-    "by_username": lambda reader, log, accounts: accounts.by_username("user7"),
-    "by_phone": lambda reader, log, accounts: accounts.by_phone("+49301234567"),
-    "users": lambda reader, log, accounts: accounts.users([3, 5]),
-    "search": lambda reader, log, accounts: accounts.search("user7"),
-    "session": lambda reader, log, accounts: accounts.session(1),
+    "memberships": lambda reader, log, accounts, sessions: reader.memberships(ME),
+    "seen": lambda reader, log, accounts, sessions: reader.seen(ME, range(2, 6)),
+    "seers": lambda reader, log, accounts, sessions: reader.seers(ME, range(2, 6)),
+    "profile": lambda reader, log, accounts, sessions: accounts.profile(ME),
+    "blocked": lambda reader, log, accounts, sessions: accounts.blocked(ME),
+    "conversation": lambda reader, log, accounts, sessions: reader.conversation(ME, LONG),
+    "conversations": lambda reader, log, accounts, sessions: reader.conversations(ME, None, 50),
+    "conversations, more": lambda reader, log, accounts, sessions: reader.conversations(ME, (500, 2), 50),
+    "members": lambda reader, log, accounts, sessions: reader.members(ME, LONG, None, 20),
+    "history": lambda reader, log, accounts, sessions: reader.history(ME, LONG),
+    "history, before": lambda reader, log, accounts, sessions: reader.history(ME, LONG, before_seq=5_000),
+    "history, after": lambda reader, log, accounts, sessions: reader.history(ME, LONG, after_seq=5_000),
+    "history, around": lambda reader, log, accounts, sessions: reader.history(ME, LONG, around_seq=5_000),
+    "status": lambda reader, log, accounts, sessions: reader.status(ME, [bytes([n]) * 16 for n in range(20)]),
+    "changes, whole": lambda reader, log, accounts, sessions: reader.changes(ME, LONG, None),
+    "changes": lambda reader, log, accounts, sessions: reader.changes(ME, LONG, MESSAGES - 20),
+    "changes, too many": lambda reader, log, accounts, sessions: reader.changes(ME, LONG, 10),
+    "repair": lambda reader, log, accounts, sessions: reader.repair(LONG, MESSAGES - 20),
+    "repair, much": lambda reader, log, accounts, sessions: reader.repair(LONG, MESSAGES - 1_000),
+    "me": lambda reader, log, accounts, sessions: reader.me(ME, 2),
+    "sync, new phone": lambda reader, log, accounts, sessions: reader.sync(ME, asking()),
+    "sync, nothing new": lambda reader, log, accounts, sessions: reader.sync(ME, asking(EVERYTHING, me=5)),
+    "sync, some new": lambda reader, log, accounts, sessions: reader.sync(
+        ME, asking(LACKING, me=2, limit=100)
+    ),
+    "heads": lambda reader, log, accounts, sessions: log.heads(),
+    "batches": lambda reader, log, accounts, sessions: log.batches({1: 9_990, 2: 9_990, 3: 9_990}),
+    "revoked": lambda reader, log, accounts, sessions: log.revoked(60_000),
+    "me_revisions": lambda reader, log, accounts, sessions: log.me_revisions(range(1, 6)),
+    "revisions": lambda reader, log, accounts, sessions: log.revisions(range(1, 6)),
+    "by_username": lambda reader, log, accounts, sessions: accounts.by_username("user7"),
+    "by_phone": lambda reader, log, accounts, sessions: accounts.by_phone("+49301234567"),
+    "users": lambda reader, log, accounts, sessions: accounts.users([3, 5]),
+    "search": lambda reader, log, accounts, sessions: accounts.search("user7"),
+    "sessions": lambda reader, log, accounts, sessions: sessions.alive(ME, 1),
+    "session": lambda reader, log, accounts, sessions: sessions.session(1),
 }
 
 
@@ -169,10 +173,11 @@ def explain(url: str, ask: Ask, look: Callable[[Connection, str, Any], list[str]
         database = Database(url, pool_size=1)
         try:
             reader = ConversationReader(database, LIMITS)
-            log, accounts = BatchLog(database, EpochGuard()), StoredAccounts(database)
-            await ask(reader, log, accounts)
+            log = BatchLog(database, EpochGuard())
+            accounts, sessions = StoredAccounts(database), StoredSessions(database)
+            await ask(reader, log, accounts, sessions)
             with statements() as seen:
-                await ask(reader, log, accounts)
+                await ask(reader, log, accounts, sessions)
             return seen
         finally:
             await database.close()

@@ -154,6 +154,71 @@ async def test_logout_ends_this_session_alone(rest: Rest) -> None:
     await rest.as_(tablet["access_token"]).ok("GET", "/me")
 
 
+async def test_sessions_are_listed_named_and_ended(rest: Rest) -> None:
+    device = {"name": "Pixel 9", "platform": "android", "app_version": "1.2"}
+    phone = await register(rest, "ann", device=device)
+    tablet = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})
+    eve = await register(rest, "eve")
+    as_tablet = rest.as_(tablet["access_token"])
+
+    listed = (await phone.rest.ok("GET", "/auth/sessions"))["sessions"]
+    assert {it["id"]: it["current"] for it in listed} == {
+        phone.tokens["session"]["id"]: True,
+        tablet["session"]["id"]: False,
+    }
+    for change, described in (
+        ({"name": "Ann’s"}, {**device, "name": "Ann’s"}),
+        ({"app_version": None}, {**device, "name": "Ann’s", "app_version": None}),
+        ({}, {**device, "name": "Ann’s", "app_version": None}),
+    ):
+        answer = await phone.rest.ok("PUT", "/auth/sessions/current", change)
+        assert answer["session"]["device"] == described
+    listed = (await as_tablet.ok("GET", "/auth/sessions"))["sessions"]
+    assert described in [it["device"] for it in listed]
+
+    for ended in (eve.tokens["session"]["id"], id_out(7), "current", "no id"):
+        answer = await phone.rest.ask("DELETE", f"/auth/sessions/{ended}")
+        assert (answer.status, answer.code) in {(404, "not_found"), (405, "method_not_allowed")}
+    await eve.rest.ok("GET", "/me")
+
+    left = await phone.rest.ok("DELETE", f"/auth/sessions/{tablet['session']['id']}")
+    assert [it["id"] for it in left["sessions"]] == [phone.tokens["session"]["id"]]
+    assert (await as_tablet.get("/me")).code == "session_revoked"
+    assert (
+        await rest.post("/auth/refresh", {"refresh_token": tablet["refresh_token"]})
+    ).code == "session_revoked"
+    await phone.rest.ok("DELETE", f"/auth/sessions/{phone.tokens['session']['id']}")
+    assert (await phone.rest.get("/me")).code == "session_revoked"
+
+
+async def test_all_other_sessions_are_ended(rest: Rest) -> None:
+    phone = await register(rest, "ann")
+    eve = await register(rest, "eve")
+    others = [
+        await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD}) for _ in range(3)
+    ]
+    for path in ("/auth/sessions", "/auth/sessions?except=all", "/auth/sessions?keep=current"):
+        answer = await phone.rest.ask("DELETE", path)
+        assert (answer.status, answer.code) == (400, "invalid_payload")
+    left = await phone.rest.ok("DELETE", "/auth/sessions?except=current")
+    assert [it["id"] for it in left["sessions"]] == [phone.tokens["session"]["id"]]
+    for other in others:
+        assert (await rest.as_(other["access_token"]).get("/me")).code == "session_revoked"
+    await eve.rest.ok("GET", "/me")
+
+
+async def test_an_installation_has_one_login(rest: Rest) -> None:
+    device = {"installation_id": "6E0F1B7E-5C5D-4E55-8A48-0E9A5C1D2F00"}
+    before = await register(rest, "ann", device=device)
+    again = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD, "device": device})
+    assert (await before.rest.get("/me")).code == "session_revoked"
+    left = await rest.as_(again["access_token"]).ok("GET", "/auth/sessions")
+    assert [it["id"] for it in left["sessions"]] == [again["session"]["id"]]
+    eve = await register(rest, "eve", device=device)
+    await eve.rest.ok("GET", "/me")
+    await rest.as_(again["access_token"]).ok("GET", "/me")
+
+
 async def test_bad_access_tokens(rest: Rest) -> None:
     ann = await register(rest, "ann")
     genuine = ann.tokens["access_token"]

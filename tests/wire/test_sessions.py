@@ -26,7 +26,29 @@ def use_a_refresh_token_of_long_ago(account: Account) -> None:
         assert (answer.status_code, answer.json()["code"]) == (401, "session_revoked")
 
 
-@pytest.mark.parametrize("end", [log_out, use_a_refresh_token_of_long_ago])
+def end_it_from_another_device(account: Account) -> None:
+    """Both sockets are of the session that is ended."""
+    listed = account.http.get(f"{API}/auth/sessions", headers=account.headers).json()["sessions"]
+    (current,) = [it["id"] for it in listed if it["current"]]
+    answer = account.http.delete(f"{API}/auth/sessions/{current}", headers=log_in(account))
+    assert answer.status_code == 200, answer.text
+
+
+def end_all_others(account: Account) -> None:
+    """All but the one that asks."""
+    answer = account.http.delete(f"{API}/auth/sessions?except=current", headers=log_in(account))
+    assert answer.status_code == 200, answer.text
+
+
+def log_in(account: Account) -> dict[str, str]:
+    """The headers of a login on another device."""
+    given = {"username": account.name, "password": f"secret-{account.name}"}
+    return {"Authorization": f"Bearer {account.post('/auth/login', given)['access_token']}"}
+
+
+@pytest.mark.parametrize(
+    "end", [log_out, use_a_refresh_token_of_long_ago, end_it_from_another_device, end_all_others]
+)
 def test_sockets_are_told_and_dismissed_and_no_other(place: Place, end: Callable[[Account], None]) -> None:
     ann, ben = place.users("ann", "ben")
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gochat.core.errors import PhoneTaken, SessionRevoked, TokenInvalid, UsernameTaken
-from gochat.core.model import Millis, Profile, Session, SessionId, User, UserId
-from gochat.core.ports import Account
+from gochat.core import refresh
+from gochat.core.errors import InvalidCredentials, PhoneTaken, SessionRevoked, TokenInvalid, UsernameTaken
+from gochat.core.model import Device, Millis, Profile, Session, SessionId, User, UserId
+from gochat.core.ports import Account, Beginning, RefreshUse
+from gochat.core.refresh import Chain
 
 
 class MemoryAccounts:
     def __init__(self) -> None:
         self.accounts: dict[UserId, Account] = {}
-        self.sessions: dict[SessionId, Session] = {}
-        self.refresh_hashes: dict[SessionId, bytes] = {}
 
     async def create(self, account: Account, now: Millis) -> None:
         if await self.by_username(account.user.username):
@@ -41,25 +41,76 @@ class MemoryAccounts:
         found = [a.user for a in self.accounts.values() if a.user.username.startswith(prefix)]
         return tuple(sorted(found, key=lambda user: user.username)[:20])
 
-    async def add_session(self, session: Session, refresh_hash: bytes, expires_at: Millis) -> None:
-        self.sessions[session.id] = session
-        self.refresh_hashes[session.id] = refresh_hash
+    async def set_password(self, user_id: UserId, old: str, new: str) -> bool:
+        account = self.accounts[user_id]
+        if account.password_hash != old:
+            return False
+        self.accounts[user_id] = replace(account, password_hash=new)
+        return True
 
-    async def rotate(
-        self, session_id: SessionId, old: bytes, new: bytes, now: Millis, expires_at: Millis
-    ) -> Session:
+
+class MemorySessions:
+    def __init__(self, accounts: MemoryAccounts) -> None:
+        self.accounts = accounts
+        self.sessions: dict[SessionId, Session] = {}
+        self.chains: dict[SessionId, Chain] = {}
+
+    async def begin(self, beginning: Beginning) -> tuple[SessionId, ...]:
+        session = beginning.session
+        account = self.accounts.accounts[session.user_id]
+        if beginning.password_hash not in (None, account.password_hash):
+            raise InvalidCredentials
+        installation = session.device.installation_id
+        same = [
+            it.id
+            for it in await self.alive(session.user_id, session.created_at)
+            if installation and it.device.installation_id == installation
+        ]
+        for session_id in same:
+            await self.revoke(session_id, session.created_at)
+        self.sessions[session.id] = session
+        self.chains[session.id] = Chain(beginning.refresh_hash)
+        return tuple(same)
+
+    async def refresh(self, session_id: SessionId, use: RefreshUse, now: Millis) -> tuple[Session, bytes]:
         session = self.sessions.get(session_id)
         if session is None:
             raise TokenInvalid
-        if session.revoked_at is not None or self.refresh_hashes[session_id] != old:
-            await self.revoke(session_id, now)
+        if session.revoked_at is not None:
             raise SessionRevoked
-        self.refresh_hashes[session_id] = new
-        return session
+        try:
+            chain = refresh.use(
+                self.chains[session_id], use.token, fresh=use.fresh, now=now, successor=use.successor
+            )
+        except SessionRevoked:
+            await self.revoke(session_id, now)
+            raise
+        assert chain.seed is not None
+        self.chains[session_id] = chain
+        return session, chain.seed
 
     async def session(self, session_id: SessionId) -> Session | None:
         return self.sessions.get(session_id)
 
+    async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:
+        return tuple(it for it in self.sessions.values() if it.user_id == user_id and it.revoked_at is None)
+
+    async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
+        session = self.sessions[session_id]
+        if session.last_seen_at < before:
+            self.sessions[session_id] = replace(session, last_seen_at=now)
+
+    async def describe(self, session_id: SessionId, device: Device) -> None:
+        self.sessions[session_id] = replace(self.sessions[session_id], device=device)
+
     async def revoke(self, session_id: SessionId, now: Millis) -> None:
         if session_id in self.sessions:
             self.sessions[session_id] = replace(self.sessions[session_id], revoked_at=now)
+
+    async def revoke_all(
+        self, user_id: UserId, now: Millis, keep: SessionId | None = None
+    ) -> tuple[SessionId, ...]:
+        ended = tuple(it.id for it in await self.alive(user_id, now) if it.id != keep)
+        for session_id in ended:
+            await self.revoke(session_id, now)
+        return ended

@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 
 from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
+from gochat.auth.sessions import TokenSessions
 from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
 from gochat.core.delta import Committed
@@ -19,7 +22,7 @@ from gochat.core.errors import (
 )
 from gochat.core.model import Device, SessionId, UserId
 from gochat.core.ports import LoggedIn
-from tests.unit.auth.accounts import MemoryAccounts
+from tests.unit.auth.accounts import MemoryAccounts, MemorySessions
 
 PHONE = "+493012345678"
 
@@ -43,35 +46,48 @@ class House:
     def __init__(self, rate: str = "1000/minute") -> None:
         self.now = 1_700_000_000_000
         self.accounts = MemoryAccounts()
+        self.store = MemorySessions(self.accounts)
         self.told = Told()
         self.tokens = Tokens([b"k" * 32], access_ttl_s=900, refresh_ttl_s=86_400, clock=lambda: self.now)
+        self.sessions = TokenSessions(self.store, self.accounts, self.tokens, self.told, lambda: self.now)
         self.logins = PasswordLogins(
             self.accounts,
             Passwords(memory_kib=64, time_cost=1),
-            self.tokens,
+            self.sessions,
             Throttle(rate),
-            self.told,
             lambda: self.now,
         )
-        self.authenticator = TokenAuthenticator(self.tokens, self.accounts)
+        self.authenticator = TokenAuthenticator(self.tokens, self.store, lambda: self.now)
 
     async def register(
-        self, username: str = "Ann", phone: str | None = PHONE, display_name: str | None = None
+        self,
+        username: str = "Ann",
+        phone: str | None = PHONE,
+        display_name: str | None = None,
+        installation_id: bytes | None = None,
     ) -> LoggedIn:
         return await self.logins.register(
             username=username,
             password="correct horse",
             display_name=display_name,
             phone=phone,
-            device=Device(name="Pixel"),
+            device=Device(name="Pixel", installation_id=installation_id),
             address=None,
         )
 
     async def login(
-        self, username: str | None = None, phone: str | None = None, password: str = "correct horse"
+        self,
+        username: str | None = None,
+        phone: str | None = None,
+        password: str = "correct horse",
+        installation_id: bytes | None = None,
     ) -> LoggedIn:
         return await self.logins.login(
-            username=username, phone=phone, password=password, device=Device(), address="192.0.2.1"
+            username=username,
+            phone=phone,
+            password=password,
+            device=Device(installation_id=installation_id),
+            address="192.0.2.1",
         )
 
 
@@ -99,7 +115,7 @@ async def test_the_password_is_stored_as_a_hash(house: House) -> None:
 
 async def test_refresh_tokens_are_stored_as_hashes(house: House) -> None:
     logged_in = await house.register()
-    stored = house.accounts.refresh_hashes[logged_in.session.id]
+    stored = house.store.chains[logged_in.session.id].newest
     assert len(stored) == 32
     assert stored not in logged_in.refresh_token.encode()
 
@@ -107,7 +123,7 @@ async def test_refresh_tokens_are_stored_as_hashes(house: House) -> None:
 @pytest.mark.parametrize(
     "by", [{"username": "ann"}, {"username": "ANN"}, {"phone": PHONE}, {"phone": "+49 30 123 456 78"}]
 )
-async def test_login_by_any_spelling(house: House, by: dict[str, str]) -> None:
+async def test_login_by_any_spelling(house: House, by: dict[str, Any]) -> None:
     registered = await house.register()
     logged_in = await house.login(**by)
     assert logged_in.user == registered.user
@@ -125,20 +141,20 @@ async def test_login_by_any_spelling(house: House, by: dict[str, str]) -> None:
         ({"phone": "+493087654321"}, "correct horse"),
     ],
 )
-async def test_wrong_credentials_have_one_answer(house: House, by: dict[str, str], password: str) -> None:
+async def test_wrong_credentials_have_one_answer(house: House, by: dict[str, Any], password: str) -> None:
     await house.register()
     with pytest.raises(InvalidCredentials) as refused:
         await house.login(**by, password=password)
     assert refused.value.message == InvalidCredentials.text
     assert refused.value.field is None
-    assert len(house.accounts.sessions) == 1
+    assert len(house.store.sessions) == 1
 
 
 @pytest.mark.parametrize(
     ("by", "field"),
     [({}, "username"), ({"username": "ann", "phone": PHONE}, "username"), ({"phone": "030 123"}, "phone")],
 )
-async def test_login_by_exactly_one_name(house: House, by: dict[str, str], field: str) -> None:
+async def test_login_by_exactly_one_name(house: House, by: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         await house.login(**by)
     assert refused.value.field == field
@@ -180,57 +196,90 @@ async def test_tries_are_limited_even_with_the_right_password() -> None:
 async def test_refresh_rotates(house: House) -> None:
     first = await house.register()
     house.now += 1_000_000
-    second = await house.logins.refresh(first.refresh_token)
+    second = await house.sessions.refresh(first.refresh_token)
     assert second.session == first.session
     assert second.user == first.user
     assert second.refresh_token != first.refresh_token
     with pytest.raises(TokenExpired):
         await house.authenticator.authenticate(first.access_token)
     await house.authenticator.authenticate(second.access_token)
-    third = await house.logins.refresh(second.refresh_token)
+    third = await house.sessions.refresh(second.refresh_token)
     assert third.session.id == first.session.id
+
+
+async def test_a_login_hashes_the_password_anew_after_the_cost_was_raised(house: House) -> None:
+    logged_in = await house.register()
+    before = house.accounts.accounts[logged_in.user.id].password_hash
+    await house.login(username="ann")
+    assert house.accounts.accounts[logged_in.user.id].password_hash == before
+    house.logins._passwords = Passwords(memory_kib=128, time_cost=1)
+    with pytest.raises(InvalidCredentials):
+        await house.login(username="ann", password="wrong")
+    assert house.accounts.accounts[logged_in.user.id].password_hash == before
+    await house.login(username="ann")
+    assert "$m=128,t=1,p=1$" in house.accounts.accounts[logged_in.user.id].password_hash
+    await house.login(username="ann")
+
+
+async def test_being_seen_is_written_once_an_hour(house: House) -> None:
+    logged_in = await house.register()
+    began = house.now
+    for minutes, seen in ((59, 0), (61, 61), (90, 61), (122, 122)):
+        house.now = began + minutes * 60_000
+        token = house.tokens.access(logged_in.user.id, logged_in.session.id)
+        await house.authenticator.authenticate(token)
+        assert house.store.sessions[logged_in.session.id].last_seen_at == began + seen * 60_000
+
+
+async def test_the_same_installation_logs_in_again(house: House) -> None:
+    first = await house.register(installation_id=bytes(16))
+    second = await house.login(username="ann", installation_id=bytes(16))
+    other = await house.login(username="ann", installation_id=bytes(range(16)))
+    assert house.told.revoked_sessions == [(first.user.id, first.session.id, "session_revoked")]
+    alive = await house.sessions.alive(await house.authenticator.authenticate(other.access_token))
+    assert {it.id for it in alive} == {second.session.id, other.session.id}
 
 
 async def test_refresh_after_its_time(house: House) -> None:
     logged_in = await house.register()
     house.now += 86_400_000
     with pytest.raises(TokenExpired):
-        await house.logins.refresh(logged_in.refresh_token)
+        await house.sessions.refresh(logged_in.refresh_token)
 
 
 async def test_an_access_token_does_not_refresh(house: House) -> None:
     logged_in = await house.register()
     with pytest.raises(TokenInvalid):
-        await house.logins.refresh(logged_in.access_token)
+        await house.sessions.refresh(logged_in.access_token)
 
 
 async def test_refresh_of_a_user_who_is_gone(house: House) -> None:
     logged_in = await house.register()
     house.accounts.accounts.clear()
     with pytest.raises(TokenInvalid):
-        await house.logins.refresh(logged_in.refresh_token)
+        await house.sessions.refresh(logged_in.refresh_token)
 
 
 async def test_logout_ends_the_session_and_no_other(house: House) -> None:
     phone, tablet = await house.register(), await house.login(username="ann")
     identity = await house.authenticator.authenticate(phone.access_token)
-    await house.logins.logout(identity)
-    await house.logins.logout(identity)
+    await house.sessions.end(identity, identity.session_id)
+    await house.sessions.end(identity, identity.session_id)
     with pytest.raises(SessionRevoked):
         await house.authenticator.authenticate(phone.access_token)
     with pytest.raises(SessionRevoked):
-        await house.logins.refresh(phone.refresh_token)
+        await house.sessions.refresh(phone.refresh_token)
     await house.authenticator.authenticate(tablet.access_token)
     assert set(house.told.revoked_sessions) == {(phone.user.id, phone.session.id, "session_revoked")}
 
 
 async def test_a_refresh_token_used_again_ends_the_session_and_its_sockets(house: House) -> None:
     first = await house.register()
-    second = await house.logins.refresh(first.refresh_token)
-    await house.logins.refresh(second.refresh_token)
+    second = await house.sessions.refresh(first.refresh_token)
+    await house.sessions.refresh(second.refresh_token)
     assert house.told.revoked_sessions == []
     with pytest.raises(SessionRevoked):
-        await house.logins.refresh(first.refresh_token)
+        await house.sessions.refresh(first.refresh_token)
     assert house.told.revoked_sessions == [(first.user.id, first.session.id, "session_revoked")]
 
 
@@ -247,7 +296,7 @@ async def test_an_expired_token_where_that_is_allowed(house: House) -> None:
         await house.authenticator.authenticate(logged_in.access_token)
     identity = await house.authenticator.authenticate(logged_in.access_token, allow_expired=True)
     assert identity.expires_at == house.now
-    await house.logins.logout(identity)
+    await house.sessions.end(identity, identity.session_id)
     with pytest.raises(SessionRevoked):
         await house.authenticator.authenticate(logged_in.access_token, allow_expired=True)
 

@@ -1,8 +1,11 @@
 import asyncio
 import threading
+from typing import Literal
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 
+from gochat.auth import passwords as module
 from gochat.auth.passwords import Passwords
 from gochat.core.errors import Overloaded
 
@@ -39,20 +42,73 @@ async def test_two_keyboards_write_the_same_password() -> None:
     passwords.close()
 
 
-async def test_unknown_user_is_hashed_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What is worked on, in KiB filled, one by one."""
+    done: list[int] = []
+
+    class Counting(PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            done.append(self.time_cost * self.memory_cost)
+            return super().hash(password, salt=salt)
+
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            parameters = extract_parameters(str(hash))
+            done.append(parameters.time_cost * parameters.memory_cost)
+            return super().verify(hash, password)
+
+    monkeypatch.setattr(module, "PasswordHasher", Counting)
+    return done
+
+
+@pytest.mark.parametrize(("memory_kib", "time_cost"), [(64, 1), (256, 3), (512, 1)])
+async def test_whoever_is_asked_for_it_costs_the_same(
+    work: list[int], memory_kib: int, time_cost: int
+) -> None:
+    """A name that nobody has, and a user whose hash is of before the cost was raised."""
+    now = Passwords(memory_kib=memory_kib, time_cost=time_cost)
+    old, new = await cheap().hash("right"), await now.hash("right")
+    spent = []
+    for password_hash, password in ((None, "x"), (old, "x"), (old, "right"), (new, "x"), ("no hash", "x")):
+        work.clear()
+        assert await now.verify(password_hash, password) is (password == "right")
+        spent.append(sum(work))
+    assert all(abs(it - memory_kib * time_cost) <= time_cost for it in spent), spent
+    now.close()
+
+
+async def test_after_the_cost_was_lowered_all_cost_as_the_dearest(work: list[int]) -> None:
+    now = cheap()
+    old = await Passwords(memory_kib=256, time_cost=2).hash("right")
+    spent = []
+    for password_hash in (old, None, await now.hash("right")):
+        work.clear()
+        await now.verify(password_hash, "wrong")
+        spent.append(sum(work))
+    assert spent == [512, 512, 512]
+    now.close()
+
+
+async def test_hashes_of_other_parameters_are_outdated() -> None:
     passwords = cheap()
-    checked: list[str] = []
-    real = passwords._matches
+    assert not passwords.is_outdated(await passwords.hash("password"))
+    assert passwords.is_outdated(await Passwords(memory_kib=128, time_cost=1).hash("password"))
+    passwords.close()
 
-    def matches(stored: str, text: str) -> bool:
-        checked.append(stored)
-        return real(stored, text)
 
-    monkeypatch.setattr(passwords, "_matches", matches)
-    assert not await passwords.verify(None, "whatever")
-    assert not await passwords.verify(None, "")
-    assert len(checked) == 2
-    assert all(stored.startswith("$argon2id$v=19$m=64,t=1,p=1$") for stored in checked)
+async def test_passwords_that_were_normalised_otherwise_still_match(work: list[int]) -> None:
+    """Hashes of before were of NFKC; a ligature is itself now."""
+    passwords = cheap()
+    before = PasswordHasher(1, 64, 1).hash("eﬃcient".replace("ﬃ", "ffi"))
+    assert await passwords.verify(before, "eﬃcient")
+    assert await passwords.verify(await passwords.hash("eﬃcient"), "eﬃcient")
+    assert not await passwords.verify(await passwords.hash("eﬃcient"), "efficient")
+    spent = []
+    for password_hash in (None, before):
+        work.clear()
+        await passwords.verify(password_hash, "eﬃciency")
+        spent.append(sum(work))
+    assert spent[0] == spent[1]
     passwords.close()
 
 
