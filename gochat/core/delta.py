@@ -61,6 +61,8 @@ class Change:
     """Who is a member no more: their sockets get `removed` and leave."""
     own: tuple[UserId, ...] = ()
     """Whose own row changed where rows are not shown to all: each is told his by himself, not this delta."""
+    as_of: int = 0
+    """The revision as of which `joined` and `left` are so, where that is later than the delta's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,15 @@ def published(
 
 
 def repaired(delta: Delta, conversation: Conversation, limits: Limits) -> Change:
-    """A delta that a process missed, with the rows of all who changed: they tell who came and who went."""
+    """A delta that a process missed, or the first part of it.
+
+    Args:
+        delta: with the rows of all who changed after `since` up to now, however far the delta itself goes:
+            they tell who came and who went, and so who may hear any of it.
+        conversation: as it is now.
+        limits: how many rows are shown.
+    """
     joined = tuple(it.user_id for it in delta.members if it.active and it.joined_revision > delta.since)
     left = tuple(it.user_id for it in delta.members if not it.active)
-    return published(Why.CHANGES, delta, conversation, limits, joined, left)
+    change = published(Why.CHANGES, delta, conversation, limits, joined, left)
+    return replace(change, as_of=conversation.revision)

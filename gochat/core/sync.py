@@ -117,7 +117,9 @@ def _first_part(delta: Delta) -> Delta:
     if len(first) == len(delta.messages):
         return delta
     revision = first[-1].revision
-    members = tuple(it for it in delta.members if it.revision <= revision)
+    members = delta.members
+    if delta.me is not None:  # a process has to know of all who came and went before it tells anybody
+        members = tuple(it for it in members if it.revision <= revision)
     messages = tuple(sorted(first, key=lambda it: it.seq))
     return replace(delta, revision=revision, members=members, messages=messages)
 

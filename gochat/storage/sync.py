@@ -252,14 +252,19 @@ def _messages(connection: Connection, items: Iterable[Item]) -> Mapping[Conversa
 def _members(
     connection: Connection, items: Iterable[Item], told: Mapping[ConversationId, int], limits: Limits
 ) -> Mapping[ConversationId, list[Member]]:
-    """All of them, or those that changed; to one member of a large group only his own."""
+    """All of them, or those that changed; to one member of a large group only his own.
+
+    To a process (`me` None) always all that changed until now, those who left too: a first part of a repair
+    may go only to those who are members still.
+    """
     own: list[Member] = []
     everyone: list[tuple[int]] = []
     changed: list[tuple[int, int, int]] = []
     for item in items:
         cid, me = item.conversation.id, item.me
-        small = item.conversation.member_count <= limits.shown_members
-        if small or me is None:
+        if me is None:
+            changed.append((cid, item.since, item.conversation.revision))
+        elif item.conversation.member_count <= limits.shown_members:
             if item.whole:
                 everyone.append((cid,))
             else:

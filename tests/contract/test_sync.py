@@ -31,7 +31,7 @@ from gochat.core.sync import MAX_BYTES, MAX_CHANGES, NEWEST
 from gochat.storage.engines import write_engine
 from tests.reading.phone import Phone
 from tests.reading.world import NOBODY, UNKNOWN, asking, newcomers_group, reading, send_many
-from tests.writing.world import direct, group, prepare, send, writing
+from tests.writing.world import LIMITS, direct, group, prepare, send, writing
 
 SMALL = Limits(shown_members=2)
 ONE_MORE = 40_000
@@ -238,6 +238,40 @@ class TestRepair:
                 assert (change.left, [it.user_id for it in change.delta.members]) == ((carl,), [carl])
                 with pytest.raises(NotFound):
                     await reader.repair(NOBODY, 1)
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize("limits", [LIMITS, SMALL])
+    def test_its_first_part_knows_who_comes_and_goes_in_all_of_it(
+        self, database_url: str, limits: Limits
+    ) -> None:
+        """Of many messages, and of few that are long: the rest may be for others."""
+        anna, ben, carl, dora = prepare(database_url, 4)
+
+        async def scenario() -> None:
+            async with writing(database_url) as it, reading(database_url, limits) as reader:
+                for said in (["1"] * (MAX_CHANGES + 1), ["👍" * 7_990] * 12):
+                    cid = await it.create(newcomers_group(anna, ben, carl))
+                    await it.submit_all([send(cid, anna, body) for body in said])
+                    await it.writer.submit(RemoveMember(cid, anna, ben))
+                    await it.writer.submit(RemoveMember(cid, anna, carl))
+                    await it.writer.submit(AddMembers(cid, anna, (carl, dora)))
+                    change = await reader.repair(cid, 1)
+                    assert change.delta.revision < change.as_of == len(said) + 4
+                    assert (sorted(change.joined), change.left) == ([carl, dora], (ben,))
+
+        asyncio.run(scenario())
+
+    def test_the_whole_tells_who_left_before_it_was_read(self, database_url: str) -> None:
+        anna, ben, carl = prepare(database_url, 3)
+
+        async def scenario() -> None:
+            async with writing(database_url) as it, reading(database_url) as reader:
+                cid = await it.create(group(anna, ben, carl))
+                await it.writer.submit(RemoveMember(cid, anna, carl))
+                change = await reader.repair(cid, 0)
+                assert (change.delta.since, change.delta.revision) == (0, 2)
+                assert (sorted(change.joined), change.left) == ([anna, ben], (carl,))
 
         asyncio.run(scenario())
 

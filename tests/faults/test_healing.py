@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from socketio.exceptions import TimeoutError as NoAck
 
+from gochat.core.sync import MAX_CHANGES
 from tests.faults.conftest import Place
 from tests.faults.dies_before_publishing import LAST_WORDS
 from tests.services.redis import Redis
@@ -153,6 +154,36 @@ async def test_membership_and_own_changes_are_heard_without_redis(place: Place) 
             await second.close()
     finally:
         restart(place.redis)
+
+
+async def test_who_was_out_hears_nothing_of_that_time_though_it_is_repaired_in_parts(place: Place) -> None:
+    async with phones(place) as (ann, _):
+        eve = Phone("eve")
+        await eve.connect(place.urls[1], place.eve.token)
+        await eve.expect_ok("sync", {})
+        people = {"kind": "group", "member_ids": [place.ben.id], "history": "from_joining"}
+        cid = (await ann.expect_ok("conversation:create", people))["conversation"]["id"]
+        await ann.expect_ok("member:add", {"conversation_id": cid, "user_ids": [place.eve.id]})
+        await ann.expect_ok("message:send", message(cid, "hello"))
+        await eve.expect_event("message:created", lambda it: it["conversation_id"] == cid)
+        eve.heard.clear()
+        freeze(place.redis)
+        try:
+            for n in range(ROUNDS):
+                await ann.expect_ok("member:remove", {"conversation_id": cid, "user_id": place.eve.id})
+                sends = (
+                    ann.expect_ok("message:send", message(cid, "SECRET")) for _ in range(MAX_CHANGES + 9)
+                )
+                await asyncio.gather(*sends)
+                await ann.expect_ok("member:add", {"conversation_id": cid, "user_ids": [place.eve.id]})
+                await ann.expect_ok("message:send", message(cid, f"welcome {n}"))
+                async with asyncio.timeout(20):
+                    while f"welcome {n}" not in heard_in(eve, cid):
+                        await eve.expect_news()
+        finally:
+            thaw(place.redis)
+        assert set(heard_in(eve, cid)) == {f"welcome {n}" for n in range(ROUNDS)}
+        await eve.close()
 
 
 async def test_who_joined_is_told_though_another_member_came_before_the_log_was_read(place: Place) -> None:

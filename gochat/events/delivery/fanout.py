@@ -22,7 +22,7 @@ from gochat.events.cluster.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Rin
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import Notice, OwnNotice
 from gochat.events.delivery.gates import RETRY_S, Gates
-from gochat.events.delivery.visibility import Visibility
+from gochat.events.delivery.visibility import Telling, Visibility
 from gochat.events.sockets import Sockets, conversation_room, presence_room, screen_room, user_room
 
 log = structlog.get_logger(__name__)
@@ -241,17 +241,22 @@ class Fanout:
             if cid not in self._conversations:
                 self._open(cid, membership.revision)
                 opened.append(cid)
+            elif self._conversations.revision(cid) < membership.revision:
+                # What is still to be heard here came before its rights: its phone reads that.
+                self._visibility.told(cid, connection.sid, membership.revision)
         return opened
 
     def _hand_on(self, notice: Notice) -> None:
+        """To those who may hear it as of this notice: so who comes and goes by it is seen to first."""
         assert notice.payload is not None  # the gate passes no other
-        skip = self._visibility.tell_apart(notice)
+        skip: list[str] = []
+        if notice.left:
+            self._farewell(notice)
         if notice.joined:
             skip += self._welcome(notice)
         if notice.own:
             skip += self._tell_own(notice, skip)
-        if notice.left:
-            self._farewell(notice)
+        skip = self._visibility.tell_apart(notice, skip)
         room = conversation_room(notice.conversation_id)
         self._sockets.broadcast(notice.event, notice.payload, room, skip)
         if notice.joined or notice.left or notice.apart:
@@ -263,11 +268,12 @@ class Fanout:
         told: list[str] = []
         for connection in self._admitted(notice.joined):
             connection.left -= {cid}
-            if notice.since > 0 or notice.apart:
-                told.append(connection.sid)
-                self._let_in(connection, notice)
-            else:
+            if notice.since == 0 and not notice.apart:
                 self._sockets.enter(connection.sid, conversation_room(cid))
+                continue
+            told.append(connection.sid)
+            if not self._visibility.knows(cid, connection.sid, notice.members_as_of):
+                self._let_in(connection, notice)
         return told
 
     def _welcome_late(self, notice: Notice) -> None:
@@ -287,26 +293,26 @@ class Fanout:
 
     def _tell_own(self, notice: Notice, told: Collection[str]) -> list[str]:
         """Those whose own row is shown to no other, but to those who are told by themselves already."""
-        connections = [it for it in self._admitted(notice.own) if it.sid not in told]
-        for connection in connections:
+        room = self._sockets.members(conversation_room(notice.conversation_id))
+        here = [it for it in self._admitted(notice.own) if it.sid in room and it.sid not in told]
+        for connection in here:
             self._tell_apart(connection, notice, notice.since)
-        return [connection.sid for connection in connections]
+        return [connection.sid for connection in here]
 
     def _tell_apart(self, connection: Connection, notice: Notice, since: int | None) -> None:
         """One socket by itself, of what its user may see; what comes meanwhile is held for it."""
-        held = self._visibility.hold(notice.conversation_id, connection.sid)
-        self._spawn(self._tell(connection, notice, since, held))
+        cid, sid = notice.conversation_id, connection.sid
+        telling = self._visibility.hold(cid, sid, since, notice.members_as_of)
+        self._spawn(self._tell(connection, notice, telling))
 
-    async def _tell(
-        self, connection: Connection, notice: Notice, since: int | None, held: list[Notice]
-    ) -> None:
-        """What came after `since`; None: all, with `gap`, for what his phone kept from before.
+    async def _tell(self, connection: Connection, notice: Notice, telling: Telling) -> None:
+        """What it is to be told; the whole with `gap`, for what his phone kept from before.
 
         If he is no member any more he leaves again.
         """
         cid, sid = notice.conversation_id, connection.sid
-        delta = await self._read_for(connection, cid, since)
-        if not self._visibility.holds(cid, sid, held):
+        delta = await self._read_for(connection, cid, telling.since)
+        if not self._visibility.holds(cid, sid, telling):
             return
         if delta is None:
             self._sockets.leave(sid, conversation_room(cid))
@@ -314,7 +320,7 @@ class Fanout:
             self._forget_if_empty(cid)
             return
         assert delta.me is not None  # an answer for one user has it
-        told = replace(delta, gap=delta.gap or since is None)
+        told = replace(delta, gap=delta.gap or telling.since is None)
         self._sockets.broadcast(notice.event, orjson.dumps(delta_out(told)), sid)
         self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
 
@@ -341,7 +347,7 @@ class Fanout:
             {
                 "conversation_id": id_out(cid),
                 "since": notice.since,
-                "revision": notice.revision,
+                "revision": notice.members_as_of,
                 "removed": True,
             }
         )
@@ -408,6 +414,7 @@ def _notice(change: Change) -> Notice:
         change.joined,
         change.left,
         change.own,
+        as_of=change.as_of,
     )
 
 

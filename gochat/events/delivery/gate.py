@@ -30,7 +30,11 @@ class Entry(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A delta of a conversation. `apart`: who joined is told the conversation whole, not this delta."""
+    """A delta of a conversation, and who has come and gone by it.
+
+    `apart`: who joined is told the conversation whole, not this delta. `as_of`: the revision as of which
+    `joined` and `left` are so, where that is later than the delta's own.
+    """
 
     event: str
     conversation_id: ConversationId
@@ -41,6 +45,12 @@ class Notice:
     left: tuple[UserId, ...] = ()
     own: tuple[UserId, ...] = ()
     apart: bool = False
+    as_of: int = 0
+
+    @property
+    def members_as_of(self) -> int:
+        """The revision as of which it is known who has come and gone."""
+        return max(self.revision, self.as_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ long as it is being read what they may see.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,82 +16,112 @@ MAX_HELD = 256
 """Notices kept for one newcomer; of more his phone finds a hole, and asks."""
 
 
+@dataclass(slots=True, eq=False)
+class Telling:
+    """A socket that is told by itself, of what its user may see, while what comes meanwhile is held."""
+
+    since: int | None
+    """What it is told: what came after that revision; None: the conversation whole."""
+    as_of: int
+    """A revision that was there when it began: what is read for it has at least that."""
+    held: list[Notice] = field(default_factory=list)
+
+
 class Visibility:
     """From which message on a socket sees a conversation, where that is not the first."""
 
     def __init__(self, sockets: Sockets) -> None:
         self._sockets = sockets
         self._hidden: dict[ConversationId, dict[str, int]] = {}
-        self._held: dict[ConversationId, dict[str, list[Notice]]] = {}
+        self._telling: dict[ConversationId, dict[str, Telling]] = {}
         self._told: dict[ConversationId, dict[str, int]] = {}
         """Up to which revision a socket was told already; until more comes."""
 
     def show_from(self, cid: ConversationId, sid: str, seq: int) -> None:
         """Remember it, and hold nothing any more."""
-        self._held.get(cid, {}).pop(sid, None)
+        self._telling.get(cid, {}).pop(sid, None)
         self._told.get(cid, {}).pop(sid, None)
         if seq > 1:
             self._hidden.setdefault(cid, {})[sid] = seq
         elif cid in self._hidden:
             self._hidden[cid].pop(sid, None)
 
-    def hold(self, cid: ConversationId, sid: str) -> list[Notice]:
-        """Keep what comes until the socket was told the conversation whole, and it is known what it sees.
+    def hold(self, cid: ConversationId, sid: str, since: int | None, as_of: int) -> Telling:
+        """Keep what comes until the socket was told by itself, and it is known what it sees.
 
-        Returns:
-            What is kept; `holds` tells whether it still is.
+        What it was being told before it is told by this one, too.
         """
-        held = self._held.setdefault(cid, {})[sid] = []
-        return held
+        before = self._telling.get(cid, {}).get(sid)
+        if before is not None and since is not None:
+            since = None if before.since is None else min(before.since, since)
+        telling = self._telling.setdefault(cid, {})[sid] = Telling(since, as_of)
+        return telling
 
-    def holds(self, cid: ConversationId, sid: str, held: list[Notice]) -> bool:
-        """Whether that is still kept for it: it was neither told nor removed, nor did it come again."""
-        return self._held.get(cid, {}).get(sid) is held
+    def holds(self, cid: ConversationId, sid: str, telling: Telling) -> bool:
+        """Whether that still goes on: it was neither told nor removed, nor begun again."""
+        return self._telling.get(cid, {}).get(sid) is telling
+
+    def knows(self, cid: ConversationId, sid: str, revision: int) -> bool:
+        """Whether a socket was told by itself all up to a revision, or is going to be."""
+        telling = self._telling.get(cid, {}).get(sid)
+        if telling is not None:
+            return telling.as_of >= revision
+        return self._told.get(cid, {}).get(sid, 0) >= revision
+
+    def told(self, cid: ConversationId, sid: str, revision: int) -> None:
+        """A socket knows all up to a revision that is still to be heard here."""
+        self._told.setdefault(cid, {})[sid] = revision
 
     def release(self, cid: ConversationId, sid: str, seq: int, revision: int) -> None:
         """It was told all up to that revision: send what came after, without messages from before `seq`."""
-        held = self._held.get(cid, {}).pop(sid, [])
+        telling = self._telling.get(cid, {}).pop(sid, None)
         self.show_from(cid, sid, seq)
-        news = [notice for notice in held if notice.revision > revision]
+        news = [] if telling is None else [it for it in telling.held if it.revision > revision]
         for notice in news:
             self._send(notice, orjson.loads(notice.payload or b"{}"), sid, seq)
         if not news:  # the database may have been ahead of what is heard here
-            self._told.setdefault(cid, {})[sid] = revision
+            self.told(cid, sid, revision)
 
     def forget(self, cid: ConversationId) -> None:
         """Nobody here hears the conversation any more."""
         self._hidden.pop(cid, None)
-        self._held.pop(cid, None)
+        self._telling.pop(cid, None)
         self._told.pop(cid, None)
 
     def clear(self) -> None:
         """Forget all."""
         self._hidden.clear()
-        self._held.clear()
+        self._telling.clear()
         self._told.clear()
 
-    def tell_apart(self, notice: Notice) -> list[str]:
+    def tell_apart(self, notice: Notice, skip: Collection[str]) -> list[str]:
         """Hold a delta, or send it without the messages from before a socket's time, for those it concerns.
 
         Who was told it already does not get it again.
 
+        Args:
+            notice: the delta. Who has left by it is in the room no more.
+            skip: sids that are told by themselves already, this delta too.
+
         Returns:
-            Their sids.
+            Their sids, those to skip too.
         """
         cid = notice.conversation_id
-        held, told, hidden = self._held.get(cid), self._told.get(cid), self._hidden.get(cid)
-        apart = self._keep(notice, held) if held else []
+        telling, told, hidden = self._telling.get(cid), self._told.get(cid), self._hidden.get(cid)
+        apart = list(skip)
+        if telling:
+            apart += self._keep(notice, telling, skip)
         if told:
             apart += self._skip(notice, told)
         if hidden:
             apart += self._filter(notice, hidden, apart)
         return apart
 
-    def _keep(self, notice: Notice, held: dict[str, list[Notice]]) -> list[str]:
-        for waiting in held.values():
-            if len(waiting) < MAX_HELD:
-                waiting.append(notice)
-        return list(held)
+    def _keep(self, notice: Notice, telling: dict[str, Telling], skip: Collection[str]) -> list[str]:
+        for sid, it in telling.items():
+            if sid not in skip and len(it.held) < MAX_HELD:
+                it.held.append(notice)
+        return list(telling)
 
     def _skip(self, notice: Notice, told: dict[str, int]) -> list[str]:
         """Those who know it; who does not needs no more remembering."""

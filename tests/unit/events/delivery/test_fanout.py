@@ -1,17 +1,20 @@
-"""What a newcomer hears while he is told the conversation whole: nothing is missing, and in order."""
+"""Who hears what as members come and go: nothing is missing, in order, and nothing for those who are out."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
 import orjson
+import pytest
 
 from gochat.contract.encode import delta_out
 from gochat.contract.ids import id_out
-from gochat.core.delta import Change, Committed, Delta, Why
+from gochat.core.delta import Change, Committed, Delta, Why, repaired
 from gochat.core.errors import NotFound
+from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
 from gochat.core.ports import ChangeLog, Identity, Reader
 from gochat.core.queries import Batch, Membership, Memberships
@@ -58,28 +61,64 @@ class Sockets:
 
 
 class Database:
-    """A conversation that grows; it is read when the test lets it be."""
+    """A conversation that grows; it is read when the test lets it be. Ben may come, go and come again.
 
-    def __init__(self) -> None:
+    Args:
+        from_joining: whether Ben sees nothing from before he came.
+    """
+
+    def __init__(self, *, from_joining: bool = False) -> None:
         self.revision = 0
         self.messages: list[Message] = []
         self.members = {ANN, BEN}
         self.may_read = asyncio.Event()
+        self.may_repair = asyncio.Event()
+        self.may_repair.set()
+        self.part = 1_000
+        """A repair tells so many revisions at once."""
+        self.reads = 0
+        self._from_joining = from_joining
+        self.ben = self._ben(active=True)
 
-    def send(self) -> Change:
+    def send(self, body: str | None = None) -> Change:
         self.revision += 1
         seq = len(self.messages) + 1
-        message = Message(
-            CID, seq, self.revision, ANN, seq.to_bytes(16, "big"), bytes(16), f"message {seq}", (), seq
-        )
+        text = body or f"message {seq}"
+        message = Message(CID, seq, self.revision, ANN, seq.to_bytes(16, "big"), bytes(16), text, (), seq)
         self.messages.append(message)
         delta = Delta(CID, self.revision - 1, self.revision, messages=(message,))
         return Change(Why.MESSAGE_CREATED, delta)
 
+    def edit(self, seq: int) -> Change:
+        self.revision += 1
+        message = replace(self.messages[seq - 1], body="edited", revision=self.revision)
+        self.messages[seq - 1] = message
+        delta = Delta(CID, self.revision - 1, self.revision, messages=(message,))
+        return Change(Why.MESSAGE_EDITED, delta)
+
     def add_ben(self) -> Change:
         self.revision += 1
+        self.members.add(BEN)
+        self.ben = self._ben(active=True)
         delta = Delta(CID, self.revision - 1, self.revision, self.conversation, members=(self.ben,))
         return Change(Why.MEMBER_ADDED, delta, joined=(BEN,))
+
+    def remove_ben(self) -> Change:
+        self.revision += 1
+        self.members.discard(BEN)
+        self.ben = replace(self.ben, active=False, revision=self.revision)
+        delta = Delta(CID, self.revision - 1, self.revision, self.conversation, members=(self.ben,))
+        return Change(Why.MEMBER_REMOVED, delta, left=(BEN,))
+
+    def promote_ben(self) -> Change:
+        """In a group that is so large that his row is shown to him alone."""
+        self.revision += 1
+        self.ben = replace(self.ben, role=Role.ADMIN, revision=self.revision)
+        return Change(Why.MEMBER_UPDATED, Delta(CID, self.revision - 1, self.revision), own=(BEN,))
+
+    def _ben(self, *, active: bool) -> Member:
+        first = len(self.messages) + 1 if self._from_joining else 1
+        return Member(CID, BEN, Role.MEMBER, active, self.revision, self.revision, first)
 
     @property
     def conversation(self) -> Conversation:
@@ -96,22 +135,30 @@ class Database:
             ANN,
         )
 
-    @property
-    def ben(self) -> Member:
-        return Member(CID, BEN, Role.MEMBER, True, self.revision, self.revision, 1)
-
     def whole(self) -> Delta:
-        return Delta(CID, 0, self.revision, self.conversation, messages=tuple(self.messages), me=self.ben)
+        seen = tuple(it for it in self.messages if it.seq >= self.ben.visible_from_seq)
+        return Delta(CID, 0, self.revision, self.conversation, (self.ben,), seen, me=self.ben)
 
     async def changes(self, user_id: int, conversation_id: ConversationId, since: int | None) -> Delta:
+        self.reads += 1
         whole = self.whole()
         await self.may_read.wait()
         if user_id not in self.members:
             raise NotFound
-        return whole
+        if since is None or since < whole.members[0].joined_revision:
+            return whole
+        return replace(whole, since=since)
+
+    async def repair(self, conversation_id: ConversationId, since: int) -> Change:
+        await self.may_repair.wait()
+        last = min(self.revision, since + self.part)
+        messages = tuple(it for it in self.messages if since < it.revision <= last)
+        ben = (self.ben,) if self.ben.revision > since else ()
+        delta = Delta(CID, since, last, self.conversation, ben, messages)
+        return repaired(delta, self.conversation, Limits())
 
     async def memberships(self, user_id: int) -> Memberships:
-        return Memberships(0, (Membership(CID, self.revision, 1),))
+        return Memberships(0, (Membership(CID, self.revision, self.ben.visible_from_seq),))
 
     async def revisions(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
         return {}
@@ -208,4 +255,157 @@ async def test_what_a_newcomer_read_before_it_was_heard_is_not_told_again() -> N
     for change in (*late, database.send()):
         fanout.publish(Committed((change,)))
     assert [(delta["since"], delta["revision"]) for delta in sockets.heard] == [(0, 4), (4, 5)]
+    fanout.close()
+
+
+async def ben_and_ann(database: Database) -> tuple[Fanout, Roster, Sockets]:
+    """Both are here, and this process has heard all until now."""
+    sockets, roster = Sockets(), Roster()
+    fanout = fanout_of(sockets, roster, database)
+    await ann_comes(fanout, roster)
+    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    roster.add(ben)
+    await fanout.attach(ben)
+    return fanout, roster, sockets
+
+
+async def ben_in_from_the_fourth_message() -> tuple[Database, Fanout, Roster, Sockets]:
+    database = Database(from_joining=True)
+    for _ in range(3):
+        database.send()
+    database.add_ben()
+    return database, *await ben_and_ann(database)
+
+
+async def settle(fanout: Fanout, database: Database, sockets: Sockets) -> None:
+    """What is missing is read, and all that is told apart is told."""
+    async with asyncio.timeout(10):
+        while fanout._conversations.revision(CID) < database.revision:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def bodies(sockets: Sockets) -> list[str]:
+    return [it["body"] for delta in sockets.heard for it in delta.get("messages", ())]
+
+
+def learn_all(fanout: Fanout, database: Database, since: int) -> None:
+    """That there is more, in numbers alone: as of a large delta, or by the poll."""
+    fanout.learn([Batch(1, 1, {CID: (since, database.revision)}, {}, {})])
+
+
+@pytest.mark.parametrize("part", [1, 2, 1_000])
+async def test_who_was_removed_hears_nothing_of_a_repair_but_that(part: int) -> None:
+    """Also where it begins with an edit of what is older than his time, which is told him apart."""
+    database, fanout, _, sockets = await ben_in_from_the_fourth_message()
+    database.part, since = part, database.revision
+    database.edit(2)
+    database.send("still a member")
+    database.remove_ben()
+    database.send("SECRET")
+    learn_all(fanout, database, since)
+    await settle(fanout, database, sockets)
+    assert {delta.get("removed") for delta in sockets.heard} == {True}
+    assert bodies(sockets) == []
+    fanout.close()
+
+
+@pytest.mark.parametrize("part", [1, 2, 1_000])
+@pytest.mark.parametrize("is_read_late", [False, True])
+async def test_who_was_removed_and_came_again_hears_nothing_of_what_was_between(
+    part: int, is_read_late: bool
+) -> None:
+    database, fanout, _, sockets = await ben_in_from_the_fourth_message()
+    database.part, since = part, database.revision
+    if not is_read_late:
+        database.may_read.set()
+    database.edit(2)
+    database.remove_ben()
+    for _ in range(4):
+        database.send("SECRET")
+    database.add_ben()
+    database.send("welcome")
+    learn_all(fanout, database, since)
+    await settle(fanout, database, sockets)
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    fanout.publish(Committed((database.send("news"),)))
+    assert bodies(sockets) == ["welcome", "news"]
+    assert [delta["since"] for delta in sockets.heard] == [0, database.revision - 1]
+    assert database.reads == 1, "told once, however many parts there were"
+    fanout.close()
+
+
+async def test_who_is_removed_live_hears_nothing_after_it() -> None:
+    database, fanout, _, sockets = await ben_in_from_the_fourth_message()
+    changes = (database.edit(1), database.remove_ben(), database.edit(2), database.send("SECRET"))
+    for change in changes:
+        fanout.publish(Committed((change,)))
+    assert [delta.get("removed") for delta in sockets.heard] == [None, True]
+    assert bodies(sockets) == []
+    fanout.close()
+
+
+async def test_a_removal_is_told_as_of_when_it_is_known() -> None:
+    """A phone ignores what comes late of a conversation up to there: answers to what it asked before."""
+    database, fanout, _, sockets = await ben_in_from_the_fourth_message()
+    database.part, since = 1, database.revision
+    whole = delta_out(database.whole())
+    store = Store(id_out(BEN))
+    assert store.apply(whole)
+    database.send("a")
+    database.send("b")
+    late = delta_out(database.whole())
+    database.remove_ben()
+    database.may_repair.clear()
+    learn_all(fanout, database, since)
+    database.may_repair.set()
+    await settle(fanout, database, sockets)
+    assert store.apply(sockets.heard[0])
+    assert store.apply(late)
+    assert store.conversations == {}
+    fanout.close()
+
+
+async def test_what_was_before_a_sockets_coming_is_not_told_it_late() -> None:
+    """Ben was removed and came again before he connected; this process hears of all that only now."""
+    database = Database(from_joining=True)
+    sockets, roster = Sockets(), Roster()
+    fanout = fanout_of(sockets, roster, database)
+    await ann_comes(fanout, roster)
+    changes = [database.send("old"), database.remove_ben(), database.send("SECRET"), database.add_ben()]
+    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    roster.add(ben)
+    await fanout.attach(ben)
+    fanout.publish(Committed((changes[0],)))
+    assert sockets.heard == []
+    for change in (*changes[1:], database.send("news")):
+        fanout.publish(Committed((change,)))
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    assert bodies(sockets) == ["news"]
+    fanout.close()
+
+
+@pytest.mark.parametrize("order", ["told", "telling"])
+async def test_ones_own_row_of_a_large_group_is_told_while_one_is_told_the_rest(order: str) -> None:
+    """His role changes together with an old message, or while the conversation is read for him whole."""
+    database = Database(from_joining=True)
+    database.send()
+    fanout, _, sockets = await ben_and_ann(database)
+    database.remove_ben()
+    fanout.publish(Committed((Change(Why.MEMBER_REMOVED, Delta(CID, 1, 2), left=(BEN,)),)))
+    fanout.publish(Committed((database.add_ben(),)))
+    await asyncio.sleep(0)
+    if order == "told":
+        database.may_read.set()
+        await asyncio.wait_for(sockets.whole.wait(), 10)
+    fanout.publish(Committed((database.promote_ben(),)))
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    await settle(fanout, database, sockets)
+    rows = [it for delta in sockets.heard for it in delta.get("members", ())]
+    assert rows[-1]["role"] == "admin"
+    assert sockets.heard[-1]["revision"] == database.revision
     fanout.close()
