@@ -63,8 +63,10 @@ def contract(directory: Annotated[Path, typer.Argument()] = Path("docs/contract"
 def doctor() -> None:
     """Look whether the database keeps what it acknowledges. Ends with 1 if something is not well."""
     well = True
+    settings = _settings()
+    typer.echo(f"ok      clients' addresses are believed from {', '.join(settings.forwarded_allow_ips)}")
     try:
-        for finding in examine(_settings().database_url.get_secret_value()):
+        for finding in examine(settings.database_url.get_secret_value()):
             well &= finding.well
             typer.echo(
                 f"ok      {finding.what}" if finding.well else f"NOT OK  {finding.what}: {finding.advice}"

@@ -18,6 +18,7 @@ from limits import parse as parse_rate
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gochat.address import Proxies
 from gochat.core.rates import table
 
 SECRET_MIN_BYTES = 32
@@ -71,8 +72,8 @@ class Settings(BaseSettings):
     )
     forwarded_allow_ips: Csv = Field(
         ("127.0.0.1",),
-        description="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas. On Railway,"
-        " its edge.",
+        description="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas; or how many"
+        " there are before any peer, `*` being one. On Railway, its edge.",
     )
     allowed_origins: Csv = Field(
         (),
@@ -187,6 +188,12 @@ class Settings(BaseSettings):
             ):
                 raise ValueError(f"{origin!r} is not an origin such as https://chat.example.com, or *")
         return origins
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        Proxies(proxies)
+        return proxies
 
     @field_validator("rates")
     @classmethod

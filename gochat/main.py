@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.applications import Starlette
 
+from gochat.address import Proxies
 from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
@@ -101,7 +102,9 @@ class Chat:
             )
         )
         manager: EngineManager | None = self._doorbell
+        self._proxies = Proxies(settings.forwarded_allow_ips)
         options = EngineOptions(
+            client_address=self._proxies.client,
             max_message=MAX_BYTES,
             max_backlog=settings.socket_backlog_max_bytes,
             io_uring=settings.io_uring,
@@ -190,6 +193,9 @@ class Chat:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
+        if scope.get("client"):
+            host, port = scope["client"]
+            scope = {**scope, "client": (self._proxies.client(host, scope["headers"]), port)}
         await self._asgi(scope, receive, send)
 
     async def start(self) -> None:
@@ -202,6 +208,10 @@ class Chat:
             self._relay.start()
         self._poll.start()
         self._presence.start()
+        if self._settings.is_production and "forwarded_allow_ips" not in self._settings.model_fields_set:
+            log.warning(
+                "no_proxy_is_named", advice="behind one, set FORWARDED_ALLOW_IPS: its clients count as one"
+            )
         log.info(
             "started",
             process=os.getpid(),

@@ -84,7 +84,7 @@ def serve(settings: Settings, shared: socket | None = None) -> bool:
         log_config=None,
         access_log=False,
         server_header=False,
-        forwarded_allow_ips=list(settings.forwarded_allow_ips),
+        proxy_headers=False,
         timeout_graceful_shutdown=CLOSE_S,
     )
     server = Server(config, chat, supervised=shared is not None)

@@ -186,6 +186,12 @@ def test_kept_secret_that_was_cut_is_refused(load: Load, tmp_path: Path) -> None
         load({})
 
 
+@pytest.mark.parametrize("proxies", ["nginx", "10.0.0.1/8", "10.0.0.1,*", "0", "99"])
+def test_proxies_that_are_none_are_refused(proxies: str) -> None:
+    with pytest.raises(ConfigError, match="FORWARDED_ALLOW_IPS"):
+        load_settings(forwarded_allow_ips=proxies)
+
+
 def test_readme_has_every_setting() -> None:
     assert settings_table.table() in settings_table.README.read_text()
 

@@ -1,6 +1,11 @@
 """The engine's settings and bounds."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+
+def _peer(peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    return peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +40,7 @@ class EngineOptions:
     """The largest request line with headers, on the fast path."""
     io_uring: bool = False
     """Whether many sockets are sent to by one system call, where the kernel can do that."""
+    client_address: Callable[[str, Iterable[tuple[bytes, bytes]]], str] = _peer
+    """The client's address, of the connection's other end and a request's headers; on the fast path."""
     max_sessions_per_address: int | None = None
     """Sessions that one network address may hold, over all; `None` is no limit (behind one shared proxy)."""

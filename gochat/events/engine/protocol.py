@@ -9,12 +9,9 @@ the size of a request's head and the time it takes to arrive.
 import asyncio
 import urllib.parse
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import lru_cache
 from typing import Any, ClassVar, cast
 
 import httptools
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import frames
@@ -143,14 +140,8 @@ class EngineHttpProtocol(HttpToolsProtocol):
             setattr(self, name, None)
 
     def _client_address(self) -> str:
-        """Return the client's address, as uvicorn's own proxy setting has it for ASGI requests."""
-        scope: Any = {"type": "websocket", "client": self.client, "headers": self.headers, "scheme": "ws"}
-        if self.config.proxy_headers:
-            with suppress(StopIteration):  # it awaits nothing
-                allowed = self.config.forwarded_allow_ips
-                trusted = allowed if isinstance(allowed, str) else ",".join(allowed)
-                _proxy(trusted)(scope, None, None).send(None)
-        return scope["client"][0] if scope["client"] else ""
+        peer = self.client[0] if self.client else ""
+        return self.engine.options.client_address(peer, self.headers)
 
     def _refuse(self, refused: Refused) -> None:
         body = refused.body
@@ -160,13 +151,3 @@ class EngineHttpProtocol(HttpToolsProtocol):
             b"Connection: close\r\n\r\n%b" % (refused.status, len(body), extra, body)
         )
         self.transport.close()
-
-
-@lru_cache(maxsize=8)
-def _proxy(trusted: str) -> Any:
-    """Return uvicorn's proxy middleware around nothing: it writes what it finds into the scope."""
-
-    async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
-        pass
-
-    return ProxyHeadersMiddleware(nothing, trusted)
