@@ -278,7 +278,7 @@ class Empty(TypedDict):
 
 
 class SyncAnswer(TypedDict):
-    """Merge it; while `more`, ask again with `cursor`."""
+    """Merge it; while `more`, ask again with `cursor`. `max_payload`: bytes of the largest packet."""
 
     conversations: list[Delta]
     me: NotRequired[MeDelta]
@@ -286,6 +286,7 @@ class SyncAnswer(TypedDict):
     cursor: str | None
     epoch: str
     server_time: Time
+    max_payload: Count
 
 
 class RefreshAnswer(TypedDict):

@@ -32,6 +32,7 @@ def sync_out(page: SyncPage, user_id: UserId, cursors: Cursors) -> shapes.SyncAn
         "cursor": None if page.position is None else cursors.write_sync(user_id, page.position),
         "epoch": page.epoch,
         "server_time": time_out(page.server_time),
+        "max_payload": requests.MAX_BYTES,
     }
     if page.me is not None:
         answer["me"] = me_delta_out(page.me)

@@ -15,6 +15,7 @@ from gochat.contract.requests import Request, parse
 from gochat.core.errors import ChatError, Internal, InvalidPayload, RateLimited, UnknownEvent
 from gochat.core.rates import OTHER, Key, Rates
 from gochat.events.connection import Connection, Roster
+from gochat.events.engine import Unfit
 from gochat.events.sockets import Ack
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,8 @@ class Dispatcher:
         self._rates.take(call.event, Key.USER, connection.user_id, described.cost(payload))
         if len(args) != 1:
             raise InvalidPayload("An event takes one JSON object.")
+        if type(payload) is Unfit:
+            raise _unfit(payload)
         outcome = handler.run(connection, parse(described.request, payload))
         if not isinstance(outcome, Awaitable):
             return handler.encode(outcome)
@@ -124,3 +127,11 @@ class _Call:
         if self.ack is not None:
             self.ack({"ok": False, "error": error_out(error, request_id)})
         return request_id
+
+
+def _unfit(found: Unfit) -> InvalidPayload:
+    return InvalidPayload(
+        f"The event is not what JSON can hold: {found.reason}.",
+        field=found.path or None,
+        details={"errors": [{"field": found.path, "reason": found.reason}]},
+    )

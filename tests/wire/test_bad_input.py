@@ -70,6 +70,25 @@ BAD: list[tuple[str, Any, str, str | None]] = [
         "limit_exceeded",
         "attachments",
     ),
+    # What an app cut in the middle of an emoji, as the official clients send it.
+    ("message:send", send(body="cut \ud83d"), "invalid_payload", "body"),
+    ("message:send", send(body="\ude00 cut"), "invalid_payload", "body"),
+    ("message:send", send(body="x" * 60_000 + "\ud83d"), "invalid_payload", None),
+    ("message:send", send(conversation_id="\ud83d"), "invalid_payload", "conversation_id"),
+    (
+        "message:send",
+        send(attachments=[{"url": "https://a.example/b", "mime_type": "a/b", "name": "\ud83d"}]),
+        "invalid_payload",
+        "attachments.0.name",
+    ),
+    ("message:send", send(**{"\ud83d": 1}), "invalid_payload", None),
+    ("message:send", send(reply_to_seq=float("nan")), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=float("inf")), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(reply_to_seq=2**80), "invalid_payload", "reply_to_seq"),
+    ("message:send", send(body=[[]] * 20_000), "invalid_payload", None),
+    ("sync", {"known": {"\ud83d": 1}}, "invalid_payload", "known"),
+    ("auth:refresh", {"token": "\ud83d"}, "invalid_payload", "token"),
+    ("\ud83d", {}, "unknown_event", "?"),
     ("message:edit", {"conversation_id": CID, "seq": 1}, "invalid_payload", "body"),
     ("message:edit", {"conversation_id": CID, "seq": 99, "body": "x"}, "not_found", "seq"),
     ("message:edit", {"conversation_id": NOBODY, "seq": 1, "body": "x"}, "not_found", "conversation_id"),
@@ -177,14 +196,35 @@ def test_each_has_its_code_and_stores_nothing(
         before = await asyncio.to_thread(ann.post, "/sync", {})
         for event, payload, code, field in BAD:
             error = await phone.expect_error(event, fill(payload), code)
+            assert error["retryable"] is False
             assert error.get("field") == fill(field), (event, payload, error)
             assert "Traceback" not in str(error)
         after = await asyncio.to_thread(ann.post, "/sync", {})
         assert after | {"server_time": ""} == before | {"server_time": ""}
+        assert phone.connects == 1
         await phone.close()
 
     asyncio.run(scene())
     assert "Traceback" not in server.process.log
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_half_an_emoji_costs_nothing_else_its_place(
+    server: GoChatServer, ann: Account, direct: str, transport: str
+) -> None:
+    """What stands behind it in the outbox is sent, on the same connection."""
+
+    async def scene() -> None:
+        phone = Phone("ann", strict=False)
+        await phone.connect(server.url, ann.token, [transport])
+        bodies = ["before", "cut \ud83d", "after \U0001f600"]
+        acks = await asyncio.gather(*(phone.emit("message:send", message(direct, body)) for body in bodies))
+        assert [ack["ok"] for ack in acks] == [True, False, True]
+        assert phone.connects == 1
+        await phone.close()
+
+    asyncio.run(scene())
+    assert sorted(m["body"] for m in ann.history(direct)) == ["after \U0001f600", "before"]
 
 
 def test_a_stranger_gets_the_same_answer_as_for_what_is_not_there(

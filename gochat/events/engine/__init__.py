@@ -20,6 +20,7 @@ from .asgi import PATHS, EngineApp
 from .manager import EngineManager, EngineRedisManager
 from .member import Ack, Dispatcher
 from .options import EngineOptions
+from .packets import Unfit
 from .protocol import engine_protocol_class
 from .server import EngineServer
 
@@ -36,5 +37,6 @@ __all__ = [
     "EngineOptions",
     "EngineRedisManager",
     "EngineServer",
+    "Unfit",
     "engine_protocol_class",
 ]

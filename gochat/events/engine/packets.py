@@ -4,6 +4,8 @@ Source: the Socket.IO protocol, section "Packet encoding":
 `<type>[<# of attachments>-][<namespace>,][<ack id>][<JSON>]`, then the attachments as binary packets.
 """
 
+import json
+import math
 import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -27,9 +29,44 @@ RESERVED_EVENTS: Final = frozenset(
 )
 
 _HEAD = re.compile(r"([0-6])(?:([0-9]{1,4})-)?(?:(/[^,]{0,255})(?:,|\Z))?([0-9]{1,16})?")
+_BINARY_HEAD = re.compile(r"^5[0-9]{1,4}-")
 _EVENT_HEAD = re.compile(r"2([0-9]{0,15})(?=\[)")
 _NOTHING: Final = object()
 _MAX_ID: Final = 2**53 - 1  # the largest whole number that JavaScript holds exactly
+
+# An event's head and name, in front of what is not read.
+_NAME = re.compile(r"2(?:(/[^,]{0,255}),)?([0-9]{0,16})\[\s{0,9}\"([^\"\\\x00-\x1f]{1,256})\"")
+_STRING = re.compile(r'"[^"]*"')
+# Half of a pair of surrogates, of what stands behind a backslash that is not itself escaped.
+_HALF = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u(?:[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)[dD][c-fC-F]..)"
+)
+_MAX_CONTAINERS: Final = 10_000  # arrays and objects of one packet: more would take milliseconds to look at
+# Characters of a text that is no JSON in which it is looked for where the fault is, and whether it is half an
+# emoji; beyond, looking would take longer than others should have to wait.
+_MAX_SEARCHED: Final = 32_768
+_MAX_MENDED: Final = 131_072
+
+
+class Unfit(NamedTuple):
+    """Stands in the place of an event's arguments that can't be handed on; the event is answered.
+
+    `reason`: `not_unicode` (half of a surrogate pair, as comes of cutting a text in UTF-16), `not_a_number`
+    (NaN, Infinity), `too_deep`, `too_complex`, or `not_json`: of a long text nobody looks further. `path`:
+    where, dotted, from the arguments on, if known.
+    """
+
+    reason: str
+    path: str = ""
+
+
+class _Misfit(ProtocolError):
+    """What a packet carries is JSON, or nearly, but nothing to hand on. `value`: None if it was not read."""
+
+    def __init__(self, unfit: Unfit, value: Any = None) -> None:
+        super().__init__(f"payload is {unfit.reason}")
+        self.unfit = unfit
+        self.value = value
 
 
 class Packet(NamedTuple):
@@ -50,7 +87,10 @@ def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
     head = _EVENT_HEAD.match(text)
     if head is not None:  # what nearly every packet is
         digits = head[1]
-        data = _load(text[head.end() :], max_depth)
+        try:
+            data = _load(text[head.end() :], max_depth)
+        except _Misfit as misfit:
+            data = _unfit_event(text, misfit)
         _check_event(data)
         return _packet(Packet, (EVENT, "/", int(digits) if digits else None, data, 0))
     head = _HEAD.match(text)
@@ -62,7 +102,10 @@ def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
     if digits is not None and (identifier := int(digits)) > _MAX_ID:
         raise ProtocolError("ack id too large")
     rest = text[head.end() :]
-    data = _load(rest, max_depth) if rest else _NOTHING
+    try:
+        data = _load(rest, max_depth) if rest else _NOTHING
+    except _Misfit as misfit:
+        data = _unfit_event(text, misfit) if kind in (EVENT, BINARY_EVENT) else _mended(misfit)
     if kind >= BINARY_EVENT:
         count = int(attachments or 0)
         if not 0 < count <= max_attachments:
@@ -101,17 +144,84 @@ def _check_event(data: Any) -> None:
 
 
 def _load(text: str, max_depth: int) -> Any:
+    """Read JSON. Raises ProtocolError for what is none, and _Misfit for what nobody should be handed."""
+    # Brackets in strings count too, so a high count only asks for the exact look.
+    brackets = text.count("[") + text.count("{")
+    if brackets > _MAX_CONTAINERS:
+        bare = _STRING.sub("", text.replace("\\\\", "").replace('\\"', ""))
+        if bare.count("[") + bare.count("{") > _MAX_CONTAINERS:
+            raise _Misfit(Unfit("too_complex"))
     try:
         value = orjson.loads(text)
     except ValueError:
-        raise ProtocolError("payload is not JSON") from None
-    # Brackets in strings count too, so a high count only asks for the exact look.
-    if text.count("[") + text.count("{") > max_depth:
-        _check_depth(value, max_depth)
+        raise _fault(text, max_depth) from None
+    if brackets > max_depth and _is_too_deep(value, max_depth):
+        raise _Misfit(Unfit("too_deep"), value)
     return value
 
 
-def _check_depth(value: Any, max_depth: int) -> None:
+def _fault(text: str, max_depth: int) -> ProtocolError:
+    """Say why a text is no JSON: it is broken, or it is what a library makes of an app's strange values."""
+    if len(text) > _MAX_MENDED:
+        return _Misfit(Unfit("not_json"))
+    if len(text) > _MAX_SEARCHED:
+        try:
+            return _Misfit(Unfit("not_unicode"), orjson.loads(_HALF.sub(r"\1\\ufffd", text)))
+        except ValueError:
+            return ProtocolError("payload is not JSON")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ProtocolError("payload is not JSON")
+    if _is_too_deep(value, max_depth):
+        return _Misfit(Unfit("too_deep"), value)
+    found = _find_unfit(value)
+    return ProtocolError("payload is not JSON") if found is None else _Misfit(found, value)
+
+
+def _find_unfit(value: Any) -> Unfit | None:
+    """Find the first string or number that JSON cannot hold, and where in an event's arguments it stands."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), value)]
+    while waiting:
+        path, node = waiting.pop()
+        reason = None
+        if type(node) is str:
+            reason = "not_unicode" if _whole(node) != node else None
+        elif type(node) is float:
+            reason = None if math.isfinite(node) else "not_a_number"
+        elif type(node) is list:
+            waiting += [((*path, str(n)), item) for n, item in reversed(list(enumerate(node)))]
+        elif type(node) is dict:
+            waiting += [((*path, key), item) for key, item in reversed(node.items())]
+            reason = "not_unicode" if any(_whole(key) != key for key in node) else None
+        if reason is not None:
+            return Unfit(reason, ".".join(_whole(part)[:64] for part in path[1:]))
+    return None
+
+
+def _unfit_event(text: str, misfit: _Misfit) -> list[Any]:
+    """Return an event's name, with what is wrong in the place of its arguments."""
+    if type(misfit.value) is list and misfit.value and type(misfit.value[0]) is str:
+        return [_whole(misfit.value[0]), misfit.unfit]
+    found = None if misfit.value is not None else _NAME.match(_BINARY_HEAD.sub("2", text[:1024]))
+    if found is None:
+        raise misfit
+    return [found[3], misfit.unfit]
+
+
+def _mended(misfit: _Misfit) -> Any:
+    """Read what a CONNECT or an ack carries, with a mark in the place of each half of an emoji."""
+    if misfit.unfit.reason != "not_unicode" or misfit.value is None:
+        raise misfit
+    return orjson.loads(_whole(json.dumps(misfit.value, ensure_ascii=False)))
+
+
+def _whole(text: str) -> str:
+    """Return a text with a mark in the place of each half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _is_too_deep(value: Any, max_depth: int) -> bool:
     level = [value]
     for _ in range(max_depth):
         level = [
@@ -122,12 +232,14 @@ def _check_depth(value: Any, max_depth: int) -> None:
             if type(item) in (dict, list)
         ]
         if not level:
-            return
-    raise ProtocolError("payload nests too deep")
+            return False
+    return True
 
 
 def with_attachments(packet: Packet, attachments: list[bytes]) -> Packet:
     """Put the binary packets in the places that hold them open, each exactly once. Raises ProtocolError."""
+    if type(packet.data[-1]) is Unfit:
+        return packet._replace(attachments=0)
     unused = set(range(len(attachments)))
 
     def place(node: Any) -> Any:

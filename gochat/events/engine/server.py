@@ -22,6 +22,7 @@ from .session import Session
 logger = logging.getLogger(__name__)
 
 Failure = Literal["unknown_event", "bad_arguments", "handler_failed"]
+"""`bad_arguments`: no handler could take them, or not this one."""
 
 
 class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
@@ -65,6 +66,8 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def set_dispatcher(self, dispatcher: Dispatcher | None) -> None:
         """Have every event of namespace "/" given to `dispatcher(sid, event, args, ack)`, in order.
+
+        `args` is one `Unfit` where the client sent something that nobody can be handed.
 
         It returns None and sees to it that `ack` is called once, or an awaitable, which is run as a task; an
         event is in flight until its ack is called or its awaitable ends. With None, handlers run instead.
@@ -213,7 +216,10 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
     async def handle_event(self, member: Member, identifier: int | None, event: str, args: list[Any]) -> None:
         """Run python-socketio's handler and send its answer."""
         try:
-            result = await self._trigger_event(event, member.namespace, member.sid, *args)
+            if args and type(args[0]) is packets.Unfit:
+                result: Any = self.failure_ack(event, "bad_arguments")
+            else:
+                result = await self._trigger_event(event, member.namespace, member.sid, *args)
         except Exception as error:
             result = self.failure_ack(event, self._failure(member, event, args, error))
         if identifier is None or not member.connected:

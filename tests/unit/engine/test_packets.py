@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gochat.events.engine import packets
 from gochat.events.engine.errors import ProtocolError
 from gochat.events.engine.frames import BINARY, TEXT, unframe
-from gochat.events.engine.packets import Packet
+from gochat.events.engine.packets import Packet, Unfit
 
 LEAVES = (
     st.none()
@@ -114,8 +114,7 @@ def test_the_protocols_own_examples(text: str, packet: Packet) -> None:
 def test_depth_is_counted_in_what_nests_not_in_brackets() -> None:
     assert decode(json_event("[" * 1000)).data == ["x", "[" * 1000]
     assert decode(json_event([[]] * 100)).data == ["x", [[]] * 100]
-    with pytest.raises(ProtocolError):
-        decode('2["x",' + "[" * 32 + "]" * 32 + "]")
+    assert decode('2["x",' + "[" * 32 + "]" * 32 + "]").data == ["x", Unfit("too_deep")]
 
 
 def json_event(value: Any) -> str:
@@ -126,3 +125,55 @@ def test_what_json_cannot_hold_is_the_callers_fault() -> None:
     with pytest.raises(TypeError):
         packets.encode(packets.EVENT, "/", ["x", object()])
     assert parts(packets.encode(packets.EVENT, "/", ["x", {1: "int key"}]))[0] == '2["x",{"1":"int key"}]'
+
+
+HALVES = st.characters(categories=["Cs"])
+
+
+@given(IDS, json_values(LEAVES | st.floats() | st.text(st.characters() | HALVES)))
+def test_what_python_s_json_writes_is_read_or_named(identifier: int | None, value: Any) -> None:
+    """Whatever an app hands to a library: the event is there, with its name and id."""
+    text = f"2{'' if identifier is None else identifier}{json.dumps(['x', value])}"
+    packet = decode(text)
+    assert packet.id == identifier
+    name, found = packet.data
+    assert name == "x"
+    if not isinstance(found, Unfit):
+        assert json.loads(json.dumps(value)) == found
+        found = json.dumps(found, ensure_ascii=False, allow_nan=False)
+        found.encode()
+        return
+    assert found.reason in {"not_unicode", "not_a_number", "too_deep"}
+    path = value
+    for part in filter(None, found.path.split(".")):
+        if "?" in part or "." in str(value):
+            return
+        path = path[int(part)] if isinstance(path, list) else path[part]
+    with pytest.raises(ValueError):
+        json.dumps(path, ensure_ascii=False, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize("size", [10, 40_000, 100_000])
+def test_half_an_emoji_is_named_at_any_length_and_a_whole_one_is_taken(size: int) -> None:
+    assert decode('27["x",{"body":"' + "y" * size + '\\ud83d\\ude00"}]').id == 7
+    for cut in ("\\ud83d", "\\ude00", "\\ud83dx", "\\\\\\ud83d"):
+        found = decode('27["x",{"body":"' + "y" * size + cut + '"}]')
+        assert (found.id, found.data[0]) == (7, "x")
+        assert found.data[1] == Unfit("not_unicode", "body" if size < 30_000 else "")
+    assert decode('27["x","' + "y" * size + '\\\\ud83d"]').data[1].endswith("\\ud83d")
+
+
+def test_what_is_long_and_no_json_is_answered_without_a_closer_look() -> None:
+    assert decode('27["x",{"a":"' + "y" * 200_000 + "}").data == ["x", Unfit("not_json")]
+    assert decode('27["x",' + "[" * 20_000).data == ["x", Unfit("too_complex")]
+    assert decode('2/a,7["x",' + "[]," * 20_000 + "1]").data == ["x", Unfit("too_complex")]
+    for text in ('3/a,7["x",', '27{"x":', '27["connect",', '27["a\\"b",'):
+        with pytest.raises(ProtocolError):
+            decode(text + "[]," * 20_000 + "1]")
+    assert len(decode('27["x","' + "[{" * 20_000 + '\\"["]').data[1]) == 40_002
+
+
+def test_a_connect_that_was_cut_is_read_with_a_mark() -> None:
+    assert decode('0{"token":"a\\ud83d"}').data == {"token": "a?"}
+    with pytest.raises(ProtocolError):
+        decode('0{"token":NaN}')

@@ -13,6 +13,7 @@ from gochat.core.rates import OTHER, Buckets, Rate
 from gochat.events import dispatch
 from gochat.events.connection import Connection, Roster
 from gochat.events.dispatch import Dispatcher, Handler
+from gochat.events.engine import Unfit
 
 CONVERSATION = {"conversation_id": "0" * 15 + "1"}
 
@@ -69,6 +70,16 @@ def test_anything_but_one_valid_object_is_refused(args: list[object]) -> None:
     desk = Desk(lambda connection, request: {})
     desk.emit("typing:start", *args)
     assert desk.codes == ["invalid_payload"]
+
+
+def test_what_json_cannot_hold_is_named() -> None:
+    desk = Desk(lambda connection, request: {})
+    desk.emit("message:send", Unfit("not_unicode", "attachments.0.name"))
+    desk.emit("nope", Unfit("too_complex"))
+    assert desk.codes == ["invalid_payload", "unknown_event"]
+    error = desk.acks[0]["error"]
+    assert (error["field"], error["retryable"]) == ("attachments.0.name", False)
+    assert error["details"]["errors"] == [{"field": "attachments.0.name", "reason": "not_unicode"}]
 
 
 def test_an_unknown_field_is_named() -> None:

@@ -14,7 +14,7 @@ import orjson
 import uvicorn
 from socketio.exceptions import ConnectionRefusedError as Rejected
 
-from gochat.events.engine import Ack, EngineApp, EngineOptions, EngineServer, engine_protocol_class
+from gochat.events.engine import Ack, EngineApp, EngineOptions, EngineServer, Unfit, engine_protocol_class
 
 gate = asyncio.Event()
 
@@ -85,6 +85,9 @@ async def handle(server: EngineServer, sid: str, event: str, args: tuple[Any, ..
 
 
 def dispatched(server: EngineServer, sid: str, event: str, args: list[Any], ack: Ack) -> Any:
+    if args and isinstance(args[0], Unfit):
+        ack("bad arguments")
+        return None
     if event == "echo":
         ack(*args)
         return None

@@ -1,5 +1,6 @@
 """What a client must not send: its connection ends, with a short line in the log, and nobody else notices."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,14 +83,9 @@ SOCKET_IO = {
     "rubbish behind": '42["x"]x',
     "single quotes": "42['x']",
     "trailing comma": '42["x",]',
-    "NaN": '42["x",NaN]',
-    "Infinity": '42["x",Infinity]',
-    "minus Infinity": '42["x",-Infinity]',
     "leading zero": '42["x",01]',
     "hexadecimal": '42["x",0x1]',
     "comment": '42["x"/**/]',
-    "lone surrogate": '42["x","\\ud800"]',
-    "reversed surrogates": '42["x","\\udc00\\ud800"]',
     "bad escape": '42["x","\\x"]',
     "control character": '42["x","\x01"]',
     "line feed in a string": '42["x","\n"]',
@@ -102,9 +98,6 @@ SOCKET_IO = {
     "reserved removeListener": '42["removeListener"]',
     "reserved with an id": '421["disconnect","x"]',
     "reserved, escaped": '42["conn\\u0065ct"]',
-    "deep arrays": '42["x",' + "[" * 40 + "]" * 40 + "]",
-    "deep objects": '42["x",' + '{"a":' * 40 + "1" + "}" * 40 + "]",
-    "900 deep": '42["x",' + "[" * 900 + "]" * 900 + "]",
     "20,000 deep": "42" + "[" * 20_000 + "]" * 20_000,
     "20,000 deep, open": "42" + "[" * 20_000,
     "deep CONNECT": "40/custom," + '{"a":' * 40 + "1" + "}" * 40,
@@ -112,6 +105,25 @@ SOCKET_IO = {
     "ack as object": "431{}",
     "ack without payload": "431",
     "ack as string": '431"x"',
+}
+# Not what JSON can hold, or not what anyone should be handed.
+UNFIT = {
+    "NaN": '["echo",NaN]',
+    "Infinity": '["echo",{"a":[Infinity]}]',
+    "minus Infinity": '["echo",-Infinity]',
+    "a number beyond": '["echo",1e999]',
+    "lone surrogate": '["echo",{"body":"cut \\ud83d"}]',
+    "lone low surrogate": '["echo","\\ude00"]',
+    "reversed surrogates": '["echo","\\ude00\\ud83d"]',
+    "in a key": '["echo",{"\\ud83d":1}]',
+    "in capitals": '["echo","\\uD83D"]',
+    "behind backslashes": '["echo","\\\\\\ud83d"]',
+    "in a long text": '["echo","' + "x" * 60_000 + '\\ud83d"]',
+    "deep arrays": '["echo",' + "[" * 40 + "]" * 40 + "]",
+    "deep objects": '["echo",' + '{"a":' * 40 + "1" + "}" * 40 + "]",
+    "900 deep": '["echo",' + "[" * 900 + "]" * 900 + "]",
+    "deep and cut": '["echo","\\ud83d",' + "[" * 40 + "]" * 40 + "]",
+    "20,000 arrays": '["echo",' + "[]," * 20_000 + "1]",
 }
 BINARY: dict[str, list[str | bytes]] = {
     "attachment of nothing": [b"x"],
@@ -248,6 +260,36 @@ def test_hostile_packets_on_polling(server: Server, witness: Ws, name: str) -> N
             pass
         assert status == 400
         witness.expect_alive()
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_is_unfit_is_answered_and_the_connection_lives(
+    server: Server, dispatching: Server, witness: Ws, name: str
+) -> None:
+    bad = ["bad arguments"]
+    for one, answer in ((server, [{"error": "bad_arguments"}]), (dispatching, bad)):
+        with Ws(one.port).connect() as ws:
+            ws.send(f"427{UNFIT[name]}")
+            assert json.loads(ws.text().removeprefix("437")) == answer
+            ws.send(f"42{UNFIT[name]}")
+            ws.send(f"451-8{UNFIT[name][:-1]},{ONE}]")
+            ws.send(b"attached")
+            assert json.loads(ws.text().removeprefix("438")) == answer
+            ws.expect_alive()
+    poller = Poller(server.port).connect()
+    assert poller.post(f'427{UNFIT[name]}\x1e428["echo",1]') == (200, "ok")
+    heard = ""
+    while "438[1]" not in heard:
+        heard += poller.poll()[1]
+    assert "bad_arguments" in heard
+    witness.expect_alive()
+
+
+def test_a_token_that_was_cut_is_no_token(server: Server) -> None:
+    with Ws(server.port) as ws:
+        ws.open()
+        ws.send('40{"token":"\\ud83d"}')
+        assert ws.text().startswith("44")
 
 
 @pytest.mark.parametrize(
