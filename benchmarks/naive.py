@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import Engine, event, make_url
 from sqlmodel import Session, create_engine, select
 
-from gochat.core.commands import SendMessage
+from gochat.core.messages import SendMessage
 from gochat.storage.tables import ConversationRow, MemberRow, MessageRow
 
 THREADS = 32

@@ -15,7 +15,7 @@ from benchmarks.measure import Cost, median
 from benchmarks.naive import PlainTransactionEach, TransactionEach
 from benchmarks.report import Page, circumstances, sqlite_version
 from benchmarks.stage import Stage
-from gochat.core.commands import SendMessage
+from gochat.core.messages import SendMessage
 
 COUNTS = {
     1: (600, 200, 300),

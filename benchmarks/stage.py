@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gochat.core.commands import SendMessage
 from gochat.core.delta import Committed
 from gochat.core.limits import Limits
+from gochat.core.messages import SendMessage
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
@@ -67,7 +67,7 @@ async def _build(url: str, conversations: int) -> Stage:
     async with writer(url) as ours:
         created = [ours.submit(group(*members)) for members in people]
         made = await asyncio.gather(*created)
-    return Stage(url, {it.id: members for it, members in zip(made, people, strict=True)})  # type: ignore[union-attr]
+    return Stage(url, {it.id: members for it, members in zip(made, people, strict=True)})
 
 
 class Unheard:

@@ -12,7 +12,7 @@ from benchmarks.measure import Cost, clock, median
 from benchmarks.naive import TransactionEach
 from benchmarks.report import Page, circumstances, mariadb_version
 from benchmarks.stage import Stage
-from gochat.core.commands import SendMessage
+from gochat.core.messages import SendMessage
 from tests.services.mariadb import MariaDB
 
 COUNTS = {1: (400, 200), 16: (4_000, 400), 256: (16_000, 600), 1024: (24_000, 1_100)}

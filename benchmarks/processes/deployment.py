@@ -15,8 +15,8 @@ from sqlalchemy import insert
 from benchmarks import stage
 from benchmarks.measure import clock
 from gochat.auth.tokens import Tokens
-from gochat.core.commands import AddMembers
 from gochat.core.limits import Limits
+from gochat.core.members import AddMembers
 from gochat.core.model import Conversation, ConversationId, UserId
 from gochat.storage.engines import write_engine
 from gochat.storage.migrate import upgrade

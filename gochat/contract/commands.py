@@ -1,7 +1,8 @@
 """From validated requests to the commands of core: once, for both faces."""
 
 from gochat.contract import requests
-from gochat.core.commands import CreateConversation, SendMessage
+from gochat.core.conversations import CreateConversation
+from gochat.core.messages import SendMessage
 from gochat.core.model import Attachment, ConversationId, Device, History, Kind, UserId
 
 

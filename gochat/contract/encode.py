@@ -4,10 +4,10 @@ from gochat.contract import shapes
 from gochat.contract.ids import id_out, time_out, uuid_out
 from gochat.core.delta import Delta, MeChange, OwnConversation
 from gochat.core.errors import ChatError
-from gochat.core.model import Attachment, Conversation, Device, Member, Message, Profile, Session, User
+from gochat.core.model import Attachment, Conversation, Device, Member, Message, Session, Settings, User
 from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView, MeDelta
-from gochat.core.state import Receipt
+from gochat.core.receipts import Receipt
 
 
 def message_out(message: Message) -> shapes.Message:
@@ -131,7 +131,7 @@ def me_delta_out(me: MeDelta | MeChange) -> shapes.MeDelta:
         shape["gap"] = True
     if isinstance(me, MeDelta) and me.profile is not None:
         shape["user"] = user_out(me.profile.user)
-        shape["settings"] = settings_out(me.profile)
+        shape["settings"] = settings_out(me.profile.settings)
     return shape
 
 
@@ -166,9 +166,9 @@ def user_out(user: User) -> shapes.User:
     }
 
 
-def settings_out(profile: Profile) -> shapes.UserSettings:
-    """What a user has set for himself."""
-    return {"presence_hidden": profile.presence_hidden}
+def settings_out(settings: Settings) -> shapes.UserSettings:
+    """What a user has set for themselves."""
+    return {"presence_hidden": settings.presence_hidden}
 
 
 def session_out(session: Session, *, current: bool) -> shapes.Session:

@@ -1,76 +1,153 @@
-"""The rules of conversations themselves: creating and renaming them."""
+"""Conversations themselves, and their rules: creating and renaming them."""
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import dataclass, replace
 
-from gochat.core.commands import CreateConversation, UpdateConversation
+from gochat.core.blocks import check_welcome
+from gochat.core.command import Command, Reserving
 from gochat.core.delta import Why
 from gochat.core.errors import Forbidden, IdempotencyConflict, InvalidPayload, LimitExceeded
 from gochat.core.limits import Limits
 from gochat.core.membership import group, require_admin
-from gochat.core.model import Conversation, History, Kind, Member, Millis, Role, UserId
-from gochat.core.profiles import check_welcome
+from gochat.core.model import (
+    Conversation,
+    ConversationId,
+    History,
+    Kind,
+    Member,
+    Millis,
+    Role,
+    UserId,
+    direct_key,
+    group_key,
+)
+from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 
 
-def create(state: State, command: CreateConversation, now: Millis, limits: Limits) -> Decision:
-    """Create a conversation, or find it: a direct one by its pair, a group by its creator's key.
+@dataclass(frozen=True, slots=True)
+class CreateConversation(Reserving[Conversation]):
+    """`new_id` is used if it is not there yet.
 
-    Raises:
-        IdempotencyConflict: the group's key was used for another request.
-        InvalidPayload: a direct conversation with nobody, oneself, several, or a title.
-        NotFound: a member does not exist, or has blocked the creator.
-        Forbidden: the creator has blocked the other of a direct one.
-        LimitExceeded: too many members, or conversations of one user.
+    `member_ids` are the others: exactly one for a direct conversation. The creator owns a group.
     """
-    others = _others(command, limits)
-    key = command.unique_key
-    found = state.conversations.get(state.by_key[key]) if key in state.by_key else None
-    if found is not None and found.revision > 0:
-        if found.kind is Kind.GROUP and found.request_hash != command.request_hash:
-            raise IdempotencyConflict(field="client_conversation_id")
-        return Decision(found)
-    _check_users(state, command, others, limits)
-    conversation = Conversation(
-        id=found.id if found is not None else command.new_id,
-        kind=command.kind,
-        title=_title(command.title, limits),
-        history=History.FROM_START if command.kind is Kind.DIRECT else command.history,
-        revision=1,
-        last_seq=0,
-        last_message_at=now,
-        member_count=1 + len(others),
-        created_at=now,
-        created_by=command.creator_id,
-        unique_key=key,
-        request_hash=command.request_hash,
-    )
-    role = Role.MEMBER if command.kind is Kind.DIRECT else Role.OWNER
-    members = [_first_member(conversation, command.creator_id, role)]
-    members += [_first_member(conversation, user_id, Role.MEMBER) for user_id in others]
-    return Decision(
-        conversation,
-        Why.CONVERSATION_CREATED,
-        conversation,
-        members=tuple(members),
-        joined=(command.creator_id, *others),
-        own=True,
-    )
+
+    new_id: ConversationId
+    creator_id: UserId
+    kind: Kind
+    member_ids: tuple[UserId, ...]
+    title: str | None = None
+    client_conversation_id: bytes | None = None
+    history: History = History.FROM_START
+
+    @property
+    def unique_key(self) -> str | None:
+        """What creating it twice has in common; None: every request makes a new group."""
+        if self.kind is Kind.DIRECT:
+            return direct_key(self.creator_id, self.member_ids[0]) if self.member_ids else None
+        if self.client_conversation_id is None:
+            return None
+        return group_key(self.creator_id, self.client_conversation_id)
+
+    @property
+    def request_hash(self) -> bytes:
+        """16 bytes over what was asked, members in any order."""
+        what = [self.kind, sorted(self.member_ids), self.title, self.history]
+        return hashlib.blake2b(json.dumps(what).encode(), digest_size=16).digest()
+
+    def need(self, needs: Needs) -> None:
+        """Reserve and lock the conversation; read who exists."""
+        key = self.unique_key
+        if key is not None:
+            needs.unique_keys.add(key)
+        needs.users.update(self.member_ids, (self.creator_id,))
+        needs.blocks.update((other, self.creator_id) for other in self.member_ids)
+        if self.kind is Kind.DIRECT:
+            needs.blocks.update((self.creator_id, other) for other in self.member_ids)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 512 + 128 * len(self.member_ids)
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
+        """Create a conversation, or find it: a direct one by its pair, a group by its creator's key.
+
+        Raises:
+            IdempotencyConflict: the group's key was used for another request.
+            InvalidPayload: a direct conversation with nobody, oneself, several, or a title.
+            NotFound: a member does not exist, or has blocked the creator.
+            Forbidden: the creator has blocked the other of a direct one.
+            LimitExceeded: too many members, or conversations of one user.
+        """
+        others = _others(self, limits)
+        key = self.unique_key
+        found = None if key is None else state.conversations[state.by_key[key]]
+        if found is not None and found.revision > 0:
+            if found.kind is Kind.GROUP and found.request_hash != self.request_hash:
+                raise IdempotencyConflict(field="client_conversation_id")
+            return Decision(found)
+        _check_users(state, self, others, limits)
+        conversation = Conversation(
+            id=found.id if found is not None else self.new_id,
+            kind=self.kind,
+            title=_title(self.title, limits),
+            history=History.FROM_START if self.kind is Kind.DIRECT else self.history,
+            revision=1,
+            last_seq=0,
+            last_message_at=now,
+            member_count=1 + len(others),
+            created_at=now,
+            created_by=self.creator_id,
+            unique_key=key,
+            request_hash=self.request_hash,
+        )
+        role = Role.MEMBER if self.kind is Kind.DIRECT else Role.OWNER
+        members = [_first_member(conversation, self.creator_id, role)]
+        members += [_first_member(conversation, user_id, Role.MEMBER) for user_id in others]
+        return Decision(
+            conversation,
+            Why.CONVERSATION_CREATED,
+            conversation,
+            members=tuple(members),
+            joined=(self.creator_id, *others),
+            restated=True,
+        )
 
 
-def update(state: State, command: UpdateConversation, limits: Limits) -> Decision:
-    """Rename a group.
+@dataclass(frozen=True, slots=True)
+class UpdateConversation(Command[Conversation]):
+    """An admin or the owner renames a group."""
 
-    Raises:
-        NotFound, Forbidden: not a member, not a group, not an admin.
-        InvalidPayload: the title is too long.
-    """
-    conversation, member = group(state, command.conversation_id, command.user_id)
-    require_admin(member)
-    title = _title(command.title, limits)
-    if title == conversation.title:
-        return Decision(conversation)
-    renamed = replace(conversation, title=title, revision=conversation.revision + 1)
-    return Decision(renamed, Why.CONVERSATION_UPDATED, renamed, own=True)
+    conversation_id: ConversationId
+    user_id: UserId
+    title: str | None
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation; read the user's row."""
+        needs.conversations.add(self.conversation_id)
+        needs.members.add((self.conversation_id, self.user_id))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 1024
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
+        """Rename a group.
+
+        Raises:
+            NotFound, Forbidden: not a member, not a group, not an admin.
+            InvalidPayload: the title is too long.
+        """
+        conversation, member = group(state, self.conversation_id, self.user_id)
+        require_admin(member)
+        title = _title(self.title, limits)
+        if title == conversation.title:
+            return Decision(conversation)
+        renamed = replace(conversation, title=title, revision=conversation.revision + 1)
+        return Decision(renamed, Why.CONVERSATION_UPDATED, renamed, restated=True)
 
 
 def _others(command: CreateConversation, limits: Limits) -> list[UserId]:
@@ -89,7 +166,7 @@ def _others(command: CreateConversation, limits: Limits) -> list[UserId]:
 def _check_users(state: State, command: CreateConversation, others: list[UserId], limits: Limits) -> None:
     creator = command.creator_id
     check_welcome(state, creator, (creator, *others))
-    if command.kind is Kind.DIRECT and (creator, others[0]) in state.blocks:
+    if command.kind is Kind.DIRECT and state.blocked(creator, others[0]):
         raise Forbidden("Whom one has blocked one does not write to.", details={"reason": "blocked"})
     if any(state.users[user_id] >= limits.conversations for user_id in (creator, *others)):
         raise LimitExceeded(

@@ -1,103 +1,166 @@
-"""The rules of membership in a group: who comes, who goes, who may what."""
+"""Membership in a group, and its rules: who comes, who goes, who may what."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from gochat.core.commands import AddMembers, RemoveMember, SetRole
+from gochat.core.blocks import check_welcome
+from gochat.core.command import Command
 from gochat.core.delta import Why
 from gochat.core.errors import Forbidden, LimitExceeded, NotFound
 from gochat.core.limits import Limits
 from gochat.core.membership import group, outranks, require_admin
-from gochat.core.model import Conversation, ConversationId, History, Member, Role, UserId
-from gochat.core.profiles import check_welcome
+from gochat.core.model import Conversation, ConversationId, History, Member, Millis, Role, UserId
+from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 
 
-def add(state: State, command: AddMembers, limits: Limits) -> Decision:
-    """Bring users in; who is there already stays as he is.
+@dataclass(frozen=True, slots=True)
+class AddMembers(Command[Conversation]):
+    """An admin or the owner brings users into a group."""
 
-    Raises:
-        NotFound: not a member, or a user who does not exist or has blocked him.
-        Forbidden: not a group, or not an admin.
-        LimitExceeded: too many at once, in the group, or conversations of one of them.
-    """
-    conversation, member = group(state, command.conversation_id, command.user_id)
-    require_admin(member)
-    new = [
-        user_id
-        for user_id in dict.fromkeys(command.member_ids)
-        if not _is_active(state, conversation.id, user_id)
-    ]
-    check_welcome(state, member.user_id, tuple(new))
-    if not new:
-        return Decision(conversation)
-    _check_room(state, conversation, new, limits)
-    revision = conversation.revision + 1
-    grown = replace(conversation, revision=revision, member_count=conversation.member_count + len(new))
-    return Decision(
-        grown,
-        Why.MEMBER_ADDED,
-        grown,
-        members=tuple(_joining(grown, user_id, state) for user_id in new),
-        joined=tuple(new),
-        own=True,
-    )
+    conversation_id: ConversationId
+    user_id: UserId
+    member_ids: tuple[UserId, ...]
 
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation; read the user's row, the others', who exists and who has blocked him."""
+        needs.conversations.add(self.conversation_id)
+        needs.members.add((self.conversation_id, self.user_id))
+        needs.members.update((self.conversation_id, other) for other in self.member_ids)
+        needs.blocks.update((other, self.user_id) for other in self.member_ids)
+        needs.users.update(self.member_ids)
 
-def remove(state: State, command: RemoveMember) -> Decision:
-    """Take a member out, or quit.
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 256 + 256 * len(self.member_ids)
 
-    Raises:
-        NotFound: not a member; or the other is none.
-        Forbidden: not a group; or the other's role does not stand below one's own.
-    """
-    conversation, member = group(state, command.conversation_id, command.user_id)
-    gone = state.members.get((conversation.id, command.member_id))
-    if gone is None or not gone.active:
-        raise NotFound("There is no such member.", field="user_id")
-    if gone.user_id != member.user_id and not outranks(member, gone):
-        raise Forbidden("Only a member of higher standing may remove a member.")
-    revision = conversation.revision + 1
-    shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
-    rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
-    if gone.role is Role.OWNER:
-        rows += _inherit(state, gone, revision)
-    return Decision(
-        shrunk,
-        Why.MEMBER_REMOVED,
-        shrunk,
-        members=tuple(rows),
-        left=(gone.user_id,),
-        own=True,
-    )
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
+        """Bring users in; who is there already stays as he is.
+
+        Raises:
+            NotFound: not a member, or a user who does not exist or has blocked him.
+            Forbidden: not a group, or not an admin.
+            LimitExceeded: too many at once, in the group, or conversations of one of them.
+        """
+        conversation, member = group(state, self.conversation_id, self.user_id)
+        require_admin(member)
+        new = [
+            user_id
+            for user_id in dict.fromkeys(self.member_ids)
+            if not _is_active(state, conversation.id, user_id)
+        ]
+        check_welcome(state, member.user_id, tuple(new))
+        if not new:
+            return Decision(conversation)
+        _check_room(state, conversation, new, limits)
+        revision = conversation.revision + 1
+        grown = replace(conversation, revision=revision, member_count=conversation.member_count + len(new))
+        return Decision(
+            grown,
+            Why.MEMBER_ADDED,
+            grown,
+            members=tuple(_joining(grown, user_id, state) for user_id in new),
+            joined=tuple(new),
+            restated=True,
+        )
 
 
-def set_role(state: State, command: SetRole) -> Decision:
-    """Change a member's role; a group has one owner, so a new one replaces the old.
+@dataclass(frozen=True, slots=True)
+class RemoveMember(Command[Conversation]):
+    """A member quits, or one of higher standing removes him."""
 
-    Raises:
-        NotFound: not a member; or the other is none.
-        Forbidden: not a group, not the owner, or the owner's own role.
-    """
-    conversation, owner = group(state, command.conversation_id, command.user_id)
-    if owner.role is not Role.OWNER:
-        raise Forbidden("Only the owner may change roles.")
-    member = state.members.get((conversation.id, command.member_id))
-    if member is None or not member.active:
-        raise NotFound("There is no such member.", field="user_id")
-    if member.role is command.role:
-        return Decision(conversation)
-    if member.user_id == owner.user_id:
-        raise Forbidden("The owner gives his role away by making another the owner.")
-    revision = conversation.revision + 1
-    rows = [replace(member, role=command.role, revision=revision)]
-    if command.role is Role.OWNER:
-        rows.append(replace(owner, role=Role.ADMIN, revision=revision))
-    changed = replace(conversation, revision=revision)
-    return Decision(changed, Why.MEMBER_UPDATED, changed, members=tuple(rows))
+    conversation_id: ConversationId
+    user_id: UserId
+    member_id: UserId
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation; read both rows."""
+        needs.conversations.add(self.conversation_id)
+        needs.members.add((self.conversation_id, self.user_id))
+        needs.members.add((self.conversation_id, self.member_id))
+        if self.user_id == self.member_id:
+            needs.successors.add(self.conversation_id)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 512
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
+        """Take a member out, or quit.
+
+        Raises:
+            NotFound: not a member; or the other is none.
+            Forbidden: not a group; or the other's role does not stand below one's own.
+        """
+        conversation, member = group(state, self.conversation_id, self.user_id)
+        gone = state.members.find((conversation.id, self.member_id))
+        if gone is None or not gone.active:
+            raise NotFound("There is no such member.", field="user_id")
+        if gone.user_id != member.user_id and not outranks(member, gone):
+            raise Forbidden("Only a member of higher standing may remove a member.")
+        revision = conversation.revision + 1
+        shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
+        rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
+        if gone.role is Role.OWNER:
+            rows += _inherit(state, gone, revision)
+        return Decision(
+            shrunk,
+            Why.MEMBER_REMOVED,
+            shrunk,
+            members=tuple(rows),
+            left=(gone.user_id,),
+            restated=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetRole(Command[Conversation]):
+    """The owner changes a member's role; making another the owner makes himself an admin."""
+
+    conversation_id: ConversationId
+    user_id: UserId
+    member_id: UserId
+    role: Role
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation; read both rows."""
+        needs.conversations.add(self.conversation_id)
+        needs.members.add((self.conversation_id, self.user_id))
+        needs.members.add((self.conversation_id, self.member_id))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 512
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
+        """Change a member's role; a group has one owner, so a new one replaces the old.
+
+        Raises:
+            NotFound: not a member; or the other is none.
+            Forbidden: not a group, not the owner, or the owner's own role.
+        """
+        conversation, owner = group(state, self.conversation_id, self.user_id)
+        if owner.role is not Role.OWNER:
+            raise Forbidden("Only the owner may change roles.")
+        member = state.members.find((conversation.id, self.member_id))
+        if member is None or not member.active:
+            raise NotFound("There is no such member.", field="user_id")
+        if member.role is self.role:
+            return Decision(conversation)
+        if member.user_id == owner.user_id:
+            raise Forbidden("The owner gives his role away by making another the owner.")
+        revision = conversation.revision + 1
+        rows = [replace(member, role=self.role, revision=revision)]
+        if self.role is Role.OWNER:
+            rows.append(replace(owner, role=Role.ADMIN, revision=revision))
+        changed = replace(conversation, revision=revision)
+        return Decision(changed, Why.MEMBER_UPDATED, changed, members=tuple(rows))
 
 
 def _is_active(state: State, conversation_id: ConversationId, user_id: UserId) -> bool:
-    member = state.members.get((conversation_id, user_id))
+    member = state.members.find((conversation_id, user_id))
     return member is not None and member.active
 
 
@@ -114,7 +177,7 @@ def _check_room(state: State, conversation: Conversation, new: list[UserId], lim
 
 def _joining(conversation: Conversation, user_id: UserId, state: State) -> Member:
     """A row as of joining, for the first time or again: nothing is unread."""
-    before = state.members.get((conversation.id, user_id))
+    before = state.members.find((conversation.id, user_id))
     last = conversation.last_seq
     return Member(
         conversation_id=conversation.id,
@@ -135,11 +198,7 @@ def _joining(conversation: Conversation, user_id: UserId, state: State) -> Membe
 
 def _inherit(state: State, owner: Member, revision: int) -> list[Member]:
     """The row of who owns the group after its owner, by standing, then by time; nobody: he was the last."""
-    heirs = [
-        member
-        for (cid, user_id), member in state.members.items()
-        if cid == owner.conversation_id and member.active and user_id != owner.user_id
-    ]
+    heirs = [it for it in state.successors(owner.conversation_id) if it.user_id != owner.user_id]
     if not heirs:
         return []
     heir = min(heirs, key=lambda it: (it.role is not Role.ADMIN, it.joined_revision, it.user_id))

@@ -13,8 +13,8 @@ def membership(state: State, conversation_id: ConversationId, user_id: UserId) -
     Raises:
         NotFound: there is no such conversation, or he is not a member: the same answer for both.
     """
-    conversation = state.conversations.get(conversation_id)
-    member = state.members.get((conversation_id, user_id))
+    conversation = state.conversations.find(conversation_id)
+    member = state.members.find((conversation_id, user_id))
     if conversation is None or member is None or not member.active:
         raise NotFound("There is no such conversation.", field="conversation_id")
     return conversation, member

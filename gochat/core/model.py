@@ -67,7 +67,7 @@ class Message:
     client_message_id: bytes
     """16 bytes: the UUID that the sender's app chose; the key of a retry."""
     request_hash: bytes
-    """16 bytes over what was first sent; see `commands.SendMessage.request_hash`."""
+    """16 bytes over what was first sent; see `messages.SendMessage.request_hash`."""
     body: str | None
     attachments: tuple[Attachment, ...]
     created_at: Millis
@@ -183,11 +183,19 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What a user has set for themselves; nobody else is shown it."""
+
+    presence_hidden: bool = False
+    """Nobody is shown whether they are online."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """What a user sees of himself, and sets."""
+    """What a user sees of themselves, and sets."""
 
     user: User
-    presence_hidden: bool
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gochat.core.commands import Command, Position
+from gochat.core.command import A, Command
 from gochat.core.delta import Change, Committed, Delta
 from gochat.core.model import (
     ConversationId,
@@ -33,13 +33,13 @@ from gochat.core.queries import (
     SyncPage,
     SyncRequest,
 )
-from gochat.core.state import Receipt, Result
+from gochat.core.receipts import Position, Receipt
 
 
 class Writer(Protocol):
     """The one door for every change of a conversation."""
 
-    def submit(self, command: Command) -> Awaitable[Result]:
+    def submit(self, command: Command[A]) -> Awaitable[A]:
         """Queue a command. Commands are decided in the order of submission.
 
         The answer comes after the commit: what it says is durable. It is published (`Publisher`) before it

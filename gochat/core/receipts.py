@@ -1,63 +1,124 @@
-"""The rules of receipts: up to a seq, never back, clamped to what there is."""
+"""Receipts and their rules: up to a seq, never back, clamped to what there is."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from gochat.core.commands import AdvanceReceipts, Position
+from gochat.core.command import Command
 from gochat.core.delta import Why
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
 from gochat.core.membership import membership
-from gochat.core.model import Conversation, Member, UserId
-from gochat.core.state import Decision, Receipt, State
+from gochat.core.model import Conversation, ConversationId, Member, Millis, UserId
+from gochat.core.needs import Needs
+from gochat.core.state import Decision, State
 
 
-def advance(state: State, command: AdvanceReceipts, limits: Limits) -> Decision:
-    """Move several members' positions, with one revision for all that others are shown.
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one member says he got. 0 says nothing. `private`: the others are not shown it."""
 
-    A position that does not move writes nothing. The answer has a `Receipt` or a ChatError for each user.
+    delivered_seq: int = 0
+    read_seq: int = 0
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A member's authoritative positions, and what is unread after them."""
+
+    delivered_seq: int
+    read_seq: int
+    unread: int
+    total_unread: int = 0
+    """Over all their conversations, once the batch is written; see `Command.told`."""
+
+
+Answers: TypeAlias = dict[UserId, Receipt | ChatError]
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceReceipts(Command[Answers]):
+    """Receipts of several members of one conversation, gathered: at most one revision for them all.
+
+    The answer has a `Receipt` or a ChatError for each position, by user id.
     """
-    conversation = state.conversations.get(command.conversation_id)
-    answers: dict[UserId, Receipt | ChatError] = {}
-    rows: list[Member] = []
-    shown = (
-        conversation is not None
-        and conversation.member_count <= limits.shown_members
-        and not conversation.blocked
-    )
-    for user_id, position in command.positions.items():
-        try:
-            conversation, member = membership(state, command.conversation_id, user_id)
-        except ChatError as error:
-            answers[user_id] = error
-            continue
-        moved = _moved(state, conversation, member, position, shown=shown)
-        if moved is not None:
-            rows.append(moved)
-        after = moved or member
-        answers[user_id] = Receipt(after.delivered_seq, after.read_seq, after.unread(conversation.last_seq))
-    if conversation is None or not rows:
-        return Decision(answers)
-    taken = any(row.revision > conversation.revision for row in rows)
-    return Decision(
-        answers,
-        Why.RECEIPT_ADVANCED,
-        replace(conversation, revision=conversation.revision + 1) if taken else None,
-        members=tuple(rows),
-        me=tuple(row.user_id for row in rows if row.me_revision > state.me[row.user_id]),
-    )
+
+    conversation_id: ConversationId
+    positions: Mapping[UserId, Position]
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation and the users; read the members' rows."""
+        needs.conversations.add(self.conversation_id)
+        for user_id, position in self.positions.items():
+            needs.members.add((self.conversation_id, user_id))
+            needs.me.add(user_id)
+            if position.read_seq:
+                needs.deleted_after.add((self.conversation_id, user_id, position.read_seq))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements."""
+        return 256 * (1 + len(self.positions))
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Answers]:
+        """Move several members' positions, with one revision for all that others are shown.
+
+        A position that does not move writes nothing. The answer has a `Receipt` or a ChatError for each user.
+        """
+        conversation = state.conversations.find(self.conversation_id)
+        answers: Answers = {}
+        rows: list[Member] = []
+        shown = (
+            conversation is not None
+            and conversation.member_count <= limits.shown_members
+            and not conversation.blocked
+        )
+        for user_id, position in self.positions.items():
+            try:
+                conversation, member = membership(state, self.conversation_id, user_id)
+            except ChatError as error:
+                answers[user_id] = error
+                continue
+            moved = _moved(state, conversation, member, position, shown=shown)
+            if moved is not None:
+                rows.append(moved)
+            after = moved or member
+            answers[user_id] = Receipt(
+                after.delivered_seq, after.read_seq, after.unread(conversation.last_seq)
+            )
+        totals = tuple(user_id for user_id, answer in answers.items() if isinstance(answer, Receipt))
+        if conversation is None or not rows:
+            return Decision(answers, totals=totals)
+        taken = any(row.revision > conversation.revision for row in rows)
+        return Decision(
+            answers,
+            Why.RECEIPT_ADVANCED,
+            replace(conversation, revision=conversation.revision + 1) if taken else None,
+            members=tuple(rows),
+            me=tuple(row.user_id for row in rows if row.me_revision > state.me[row.user_id]),
+            totals=totals,
+        )
+
+    def told(self, answer: Answers, totals: Mapping[UserId, int]) -> Answers:
+        """Each receipt with what is unread over all conversations."""
+        return {
+            user_id: replace(it, total_unread=totals.get(user_id, 0)) if isinstance(it, Receipt) else it
+            for user_id, it in answer.items()
+        }
 
 
 def _moved(
     state: State, conversation: Conversation, member: Member, position: Position, *, shown: bool
 ) -> Member | None:
     """The member's row with the position, or None if that does not move it."""
-    moved = _own(state, conversation, member, position)
+    moved = _private(state, conversation, member, position)
     if shown and not position.private:
         moved = _shown(conversation, moved, position)
     return None if moved is member else moved
 
 
-def _own(state: State, conversation: Conversation, member: Member, position: Position) -> Member:
+def _private(state: State, conversation: Conversation, member: Member, position: Position) -> Member:
     """What he himself is told: how far he got, and what of the rest is deleted."""
     last = conversation.last_seq
     read = max(member.read_seq, min(position.read_seq, last))
@@ -67,7 +128,7 @@ def _own(state: State, conversation: Conversation, member: Member, position: Pos
     skipped = member.skipped
     if read > member.read_seq:
         key = (conversation.id, member.user_id, position.read_seq)
-        skipped = state.deleted_after.get(key, 0) if read < last else 0
+        skipped = state.deleted_after[key] if read < last else 0
     me_revision = state.me[member.user_id] + 1
     return replace(member, delivered_seq=delivered, read_seq=read, skipped=skipped, me_revision=me_revision)
 

@@ -1,48 +1,56 @@
 """What a batch of commands is decided on: the rows that storage loaded, and what the batch made of them.
 
-`decide` is a pure function of a `State`, a command and the time; it answers with a `Decision`. `State.apply`
-takes the decision in, so that the next command of the batch sees it, and keeps account of what there is to
-write and to publish.
+A command decides by a `State`, the time and the limits; it answers with a `Decision`. `State.apply` takes the
+decision in, so that the next command of the batch sees it, and keeps account of what there is to write and to
+publish.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, Generic, TypeVar
 
-from gochat.core.commands import Block, UpdateProfile
 from gochat.core.delta import Change, Delta, Why, published
-from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, Member, Message, UserId
+from gochat.core.model import Conversation, ConversationId, Member, Message, Profile, UserId
+from gochat.core.needs import Needs
+
+A = TypeVar("A")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The answer to a send. `duplicate`: this very request was stored before."""
-
-    message: Message
-    duplicate: bool = False
+class NotAskedError(Exception):
+    """A rule reads what its command did not `need`: a fault of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A member's authoritative positions, and what is unread after them."""
+class Rows(dict[K, V]):
+    """Rows by key, of the keys that were asked for; those that do not exist are not there."""
 
-    delivered_seq: int
-    read_seq: int
-    unread: int
-    total_unread: int = 0
-    """Over all his conversations; filled in by storage."""
+    __slots__ = ("_asked",)
+
+    def __init__(self, asked: Set[K]) -> None:
+        self._asked = asked
+
+    def find(self, key: K) -> V | None:
+        """The row, or None if it does not exist.
+
+        Raises:
+            NotAskedError: nobody asked whether it does.
+        """
+        found = self.get(key)
+        if found is None and key not in self._asked:
+            raise NotAskedError(key)
+        return found
 
 
-Result: TypeAlias = Sent | Message | Conversation | dict[UserId, Receipt | ChatError] | None
+@dataclass(slots=True)
+class Decision(Generic[A]):
+    """What a command does; with `result` alone it changes nothing. Nobody changes it.
 
+    Not frozen: each send makes one, and a frozen class sets every field by a call, which costs four times.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a command does; with `result` alone it changes nothing."""
-
-    result: Result
+    result: A
     why: Why = Why.CHANGES
     conversation: Conversation | None = None
     """As of the revision that the command took; None: it took none."""
@@ -53,33 +61,40 @@ class Decision:
     members: tuple[Member, ...] = ()
     """Rows to write. Those whose `revision` is the conversation's are shown to others."""
     me: tuple[UserId, ...] = ()
-    """Users whose own log takes a revision; their `members` rows above."""
+    """Users whose own log takes a revision. It tells their `members` rows above, and the next two."""
+    profile: Profile | None = None
+    """As the one of `me` has set it."""
+    block: tuple[UserId, UserId, bool] | None = None
+    """The one of `me` has blocked the other, or does so no more."""
+    totals: tuple[UserId, ...] = ()
+    """Users, apart from those of `me`, whose `total_unread` the answer tells."""
     joined: tuple[UserId, ...] = ()
     left: tuple[UserId, ...] = ()
-    profile: Block | UpdateProfile | None = None
-    """What the one of `me` decided about himself."""
-    own: bool = False
-    """The conversation's own fields changed, not only what it holds."""
+    restated: bool = False
+    """The conversation's own fields changed, not only what it holds: the delta has them."""
 
 
 @dataclass(slots=True)
 class State:
-    """Rows by key; what is not there does not exist (or was not needed by any command of the batch)."""
+    """The rows that were asked for, as of the commands decided so far, and what these changed."""
 
-    conversations: dict[ConversationId, Conversation] = field(default_factory=dict)
-    by_key: dict[str, ConversationId] = field(default_factory=dict)
+    needs: Needs = field(default_factory=Needs)
+    conversations: Rows[ConversationId, Conversation] = field(init=False)
+    by_key: Rows[str, ConversationId] = field(init=False)
     """Reserved conversations too: those have revision 0."""
-    members: dict[tuple[ConversationId, UserId], Member] = field(default_factory=dict)
-    messages: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
-    sent: dict[tuple[UserId, bytes], Message] = field(default_factory=dict)
-    users: dict[UserId, int] = field(default_factory=dict)
+    members: Rows[tuple[ConversationId, UserId], Member] = field(init=False)
+    messages: Rows[tuple[ConversationId, int], Message] = field(init=False)
+    sent: Rows[tuple[UserId, bytes], Message] = field(init=False)
+    users: Rows[UserId, int] = field(init=False)
     """Users who exist, with their number of active memberships."""
-    me: dict[UserId, int] = field(default_factory=dict)
-    blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
-    """Of those asked for: the first has blocked the second."""
-    blockers: dict[UserId, int] = field(default_factory=dict)
+    me: Rows[UserId, int] = field(init=False)
+    """The revisions of users' own logs."""
+    profiles: Rows[UserId, Profile] = field(init=False)
+    blocks: Rows[tuple[UserId, UserId], bool] = field(init=False)
+    """The first has blocked the second, where it is true."""
+    blockers: Rows[UserId, int] = field(init=False)
     """How many others each has blocked."""
-    deleted_after: dict[tuple[ConversationId, UserId, int], int] = field(default_factory=dict)
+    deleted_after: Rows[tuple[ConversationId, UserId, int], int] = field(init=False)
 
     changed: dict[ConversationId, Conversation] = field(default_factory=dict)
     created: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
@@ -89,12 +104,56 @@ class State:
     """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more."""
     me_since: dict[UserId, int] = field(default_factory=dict)
     """Users whose own log moved, with the revision it had before the batch."""
-    profiles: dict[UserId, list[Block | UpdateProfile]] = field(default_factory=dict)
-    """What users decided about themselves, in order."""
-    decisions: dict[ConversationId, list[Decision]] = field(default_factory=dict)
+    changed_profiles: dict[UserId, Profile] = field(default_factory=dict)
+    changed_blocks: dict[tuple[UserId, UserId], bool] = field(default_factory=dict)
+    told_totals: set[UserId] = field(default_factory=set)
+    decisions: dict[ConversationId, list[Decision[Any]]] = field(default_factory=dict)
     """Those that took a revision, in order: one revision each."""
 
-    def apply(self, decision: Decision) -> None:
+    def __post_init__(self) -> None:
+        needs = self.needs
+        self.conversations = Rows(needs.conversations)
+        self.by_key = Rows(needs.unique_keys)
+        self.members = Rows(needs.members)
+        self.messages = Rows(needs.messages)
+        self.sent = Rows(needs.sent)
+        self.users = Rows(needs.users)
+        self.me = Rows(needs.me)
+        self.profiles = Rows(needs.profiles)
+        self.blocks = Rows(needs.blocks)
+        self.blockers = Rows(needs.blockers)
+        self.deleted_after = Rows(needs.deleted_after)
+
+    @property
+    def written(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.changed or self.changed_members or self.me_since)
+
+    @property
+    def decided(self) -> Iterable[UserId]:
+        """Users who decided something about themselves, apart from conversations: their devices are told."""
+        return dict.fromkeys((*self.changed_profiles, *(user_id for user_id, _ in self.changed_blocks)))
+
+    @property
+    def totals(self) -> Set[UserId]:
+        """Users whose `total_unread` an answer or their own log tells."""
+        return self.told_totals | self.me_since.keys()
+
+    def blocked(self, user_id: UserId, other_id: UserId) -> bool:
+        """Whether the first has blocked the second."""
+        return bool(self.blocks.find((user_id, other_id)))
+
+    def successors(self, conversation_id: ConversationId) -> list[Member]:
+        """Active members among whom are the first by standing and time.
+
+        Raises:
+            NotAskedError: nobody asked for them.
+        """
+        if conversation_id not in self.needs.successors:
+            raise NotAskedError(conversation_id)
+        return [it for (cid, _), it in self.members.items() if cid == conversation_id and it.active]
+
+    def apply(self, decision: Decision[Any]) -> None:
         """Take a decision in."""
         conversation = decision.conversation
         if conversation is not None:
@@ -103,7 +162,10 @@ class State:
         if decision.unseen is not None:
             self.conversations[decision.unseen.id] = self.changed[decision.unseen.id] = decision.unseen
         if decision.profile is not None:
-            self._decided(decision.profile)
+            user_id = decision.profile.user.id
+            self.profiles[user_id] = self.changed_profiles[user_id] = decision.profile
+        if decision.block is not None:
+            self._block(*decision.block)
         if decision.created is not None:
             self._created(decision.created)
         if decision.updated is not None:
@@ -116,6 +178,7 @@ class State:
         for user_id in decision.me:
             self.me_since.setdefault(user_id, self.me[user_id])
             self.me[user_id] += 1
+        self.told_totals.update(decision.totals)
         for user_id in decision.joined:
             self.users[user_id] += 1
         for user_id in decision.left:
@@ -125,7 +188,7 @@ class State:
     def changes(self, limits: Limits) -> Iterator[Change]:
         """What to publish after the commit: in order within each conversation, runs of one kind as one."""
         for decisions in self.decisions.values():
-            run: list[Decision] = []
+            run: list[Decision[Any]] = []
             for decision in decisions:
                 if run and not _together(run[-1], decision):
                     yield _change(run, limits)
@@ -140,12 +203,10 @@ class State:
             for cid, decisions in self.decisions.items()
         }
 
-    def _decided(self, profile: Block | UpdateProfile) -> None:
-        self.profiles.setdefault(profile.user_id, []).append(profile)
-        if isinstance(profile, Block):
-            pair = (profile.user_id, profile.other_id)
-            (self.blocks.add if profile.on else self.blocks.discard)(pair)
-            self.blockers[profile.user_id] += 1 if profile.on else -1
+    def _block(self, user_id: UserId, other_id: UserId, on: bool) -> None:
+        pair = (user_id, other_id)
+        self.blocks[pair] = self.changed_blocks[pair] = on
+        self.blockers[user_id] += 1 if on else -1
 
     def _created(self, message: Message) -> None:
         key = (message.conversation_id, message.seq)
@@ -171,13 +232,13 @@ class State:
                 self.deleted_after[after] += 1
 
 
-def _together(before: Decision, after: Decision) -> bool:
+def _together(before: Decision[Any], after: Decision[Any]) -> bool:
     """Whether two decisions go out as one delta."""
     whole = before.joined or before.left or after.joined or after.left
     return before.why is after.why and not whole
 
 
-def _change(run: list[Decision], limits: Limits) -> Change:
+def _change(run: list[Decision[Any]], limits: Limits) -> Change:
     """One delta out of decisions that took revisions one after the other."""
     conversation = run[-1].conversation
     assert conversation is not None
@@ -195,7 +256,7 @@ def _change(run: list[Decision], limits: Limits) -> Change:
         conversation_id=conversation.id,
         since=since,
         revision=conversation.revision,
-        conversation=conversation if any(decision.own for decision in run) else None,
+        conversation=conversation if any(decision.restated for decision in run) else None,
         members=tuple(members.values()),
         messages=tuple(messages.values()),
     )

@@ -11,22 +11,16 @@ from gochat.contract.cursor import Cursors
 from gochat.contract.encode import delta_out, message_out, presence_out, receipt_out, view_out
 from gochat.contract.ids import time_out, uuid_in
 from gochat.contract.sync import sync_in, sync_out
-from gochat.core.commands import (
-    AddMembers,
-    Command,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    RemoveMember,
-    SetRole,
-    UpdateConversation,
-)
+from gochat.core.command import Command
+from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Delta
 from gochat.core.errors import ChatError, NotFound, TokenInvalid
+from gochat.core.members import AddMembers, RemoveMember, SetRole
+from gochat.core.messages import DeleteMessage, EditMessage, Sent
 from gochat.core.model import Conversation, ConversationId, Message, Role
 from gochat.core.ports import Authenticator, Identity, Reader, Receipts, Writer
 from gochat.core.queries import ConversationView
-from gochat.core.state import Receipt, Result, Sent
+from gochat.core.receipts import Position, Receipt
 from gochat.events.connection import Connection
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
@@ -77,16 +71,16 @@ class Handlers:
 
     # ---- messages
 
-    def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Result]:
+    def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Sent]:
         sent = self.writer.submit(send_command(request, connection.user_id))
         self._typed(connection, request.conversation_id)
         return sent
 
-    def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Result]:
+    def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Message]:
         user_id = connection.user_id
         return self.writer.submit(EditMessage(request.conversation_id, user_id, request.seq, request.body))
 
-    def _delete(self, connection: Connection, request: requests.Delete) -> Awaitable[Result]:
+    def _delete(self, connection: Connection, request: requests.Delete) -> Awaitable[Message]:
         return self.writer.submit(DeleteMessage(request.conversation_id, connection.user_id, request.seq))
 
     async def _status(self, connection: Connection, request: requests.Status) -> Shape:
@@ -150,14 +144,15 @@ class Handlers:
         command = SetRole(request.conversation_id, connection.user_id, request.user_id, role)
         return self._then_view(connection, command)
 
-    def _then_view(self, connection: Connection, command: Command) -> Awaitable[ConversationView | None]:
+    def _then_view(
+        self, connection: Connection, command: Command[Conversation]
+    ) -> Awaitable[ConversationView | None]:
         """Submit at once; answer with the conversation as it is then, or None if he is in it no more."""
         done = asyncio.ensure_future(self.writer.submit(command))
         return self._view(connection, done)
 
-    async def _view(self, connection: Connection, done: Awaitable[Result]) -> ConversationView | None:
+    async def _view(self, connection: Connection, done: Awaitable[Conversation]) -> ConversationView | None:
         conversation = await done
-        assert isinstance(conversation, Conversation)
         try:
             return await self.reader.conversation(connection.user_id, conversation.id)
         except NotFound:
@@ -236,14 +231,12 @@ def _as_is(shape: Shape) -> Shape:
     return shape
 
 
-def _sent(result: Result) -> Shape:
-    assert isinstance(result, Sent)
-    return {"message": message_out(result.message), "duplicate": result.duplicate}
+def _sent(sent: Sent) -> Shape:
+    return {"message": message_out(sent.message), "duplicate": sent.duplicate}
 
 
-def _message(result: Result) -> Shape:
-    assert isinstance(result, Message)
-    return {"message": message_out(result)}
+def _message(message: Message) -> Shape:
+    return {"message": message_out(message)}
 
 
 def _conversation(view: ConversationView | None) -> Shape:

@@ -2,10 +2,11 @@
 
 from gochat.contract import queries, requests, shapes
 from gochat.contract.encode import session_out, settings_out, user_out
-from gochat.core.commands import Block, UpdateProfile
+from gochat.core.blocks import Block
 from gochat.core.errors import TokenInvalid
 from gochat.core.model import UserId
 from gochat.core.ports import Identity
+from gochat.core.profiles import UpdateProfile
 from gochat.ids import new_id
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
@@ -45,7 +46,7 @@ async def _account(deps: Deps, identity: Identity) -> shapes.AccountAnswer:
         raise TokenInvalid
     return {
         "user": user_out(profile.user),
-        "settings": settings_out(profile),
+        "settings": settings_out(profile.settings),
         "session": session_out(session, current=True),
     }
 

@@ -3,9 +3,8 @@
 from gochat.contract import queries, requests, shapes
 from gochat.contract.commands import create_command
 from gochat.contract.encode import member_out, receipt_out, view_out
-from gochat.core.commands import Position
 from gochat.core.errors import InvalidPayload, NotFound
-from gochat.core.model import Conversation
+from gochat.core.receipts import Position
 from gochat.ids import new_id
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
@@ -29,7 +28,6 @@ async def create_conversation(deps: Deps, call: UserCall[requests.Create]) -> sh
     """`POST conversations`."""
     command = create_command(call.request, call.user_id, new_id())
     created = await deps.writer.submit(command)
-    assert isinstance(created, Conversation)
     try:
         return {"conversation": view_out(await deps.reader.conversation(call.user_id, created.id))}
     except NotFound:

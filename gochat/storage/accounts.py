@@ -25,7 +25,7 @@ _BY_USERNAME = f"{_ACCOUNT} WHERE u.username = ?"
 _BY_PHONE = f"{_ACCOUNT} WHERE u.phone = ?"
 _USERS = f"SELECT {_USER} FROM users u WHERE u.id IN ({{}})"
 _SET_HASH = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
-_PROFILE = f"SELECT {_USER}, u.presence_hidden FROM users u WHERE u.id = ?"
+_PROFILE = f"SELECT {rows.columns(rows.PROFILES, 'u')} FROM users u WHERE u.id = ?"
 _BLOCKED = f"""
 {{select}} {_USER} FROM blocks b {{join}} users u ON u.id = b.blocked_id WHERE b.user_id = ?
 """
@@ -108,7 +108,7 @@ def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ..
 def profile(connection: Connection, user_id: UserId) -> Profile | None:
     """What a user sees of himself."""
     found = fetch(connection, _PROFILE, user_id)
-    return Profile(rows.USERS.read(found[0]), found[0][_BESIDE] == 1) if found else None
+    return rows.PROFILES.read(found[0]) if found else None
 
 
 def _blocked(connection: Connection, user_id: UserId) -> tuple[User, ...]:

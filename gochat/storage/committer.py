@@ -17,7 +17,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from gochat.core.commands import Command
+from gochat.core.command import AnyCommand
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
 from gochat.storage.batch import Outcome, run
@@ -72,7 +72,7 @@ class Committer:
         self.hurry_at = float("inf")
         """From then on, by `time.monotonic`, no database is waited for. Set by any thread."""
 
-    def commit(self, commands: Sequence[Command], answer: Callable[[Outcome], None]) -> None:
+    def commit(self, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None]) -> None:
         """Decide, write and commit a batch.
 
         `answer` is called once if it is committed, and never if it is not: before this returns, or, after
@@ -130,7 +130,7 @@ class Committer:
         self._drop()
 
     def _run(
-        self, transaction: Transaction, commands: Sequence[Command], answer: Callable[[Outcome], None]
+        self, transaction: Transaction, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None]
     ) -> None:
         outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1)
         if outcome.committed is None:

@@ -46,21 +46,6 @@ class Dialect(ABC):
 
     @property
     @abstractmethod
-    def write_users(self) -> str:
-        """Set `me_revision` by id."""
-
-    @property
-    @abstractmethod
-    def write_profiles(self) -> str:
-        """Set `profile_revision` by id, and what else is not null."""
-
-    @property
-    @abstractmethod
-    def delete_blocks(self) -> str:
-        """Delete blocks by both their users."""
-
-    @property
-    @abstractmethod
     def unreserve(self) -> str:
         """Delete conversations by id that were not created."""
 
@@ -83,6 +68,14 @@ class Dialect(ABC):
     @abstractmethod
     def upsert(self, table: Table) -> str:
         """Insert rows, or overwrite those of the same primary key."""
+
+    @abstractmethod
+    def update(self, table: Table) -> str:
+        """Overwrite rows, found by their primary key, where they are there."""
+
+    @abstractmethod
+    def delete(self, table: Table) -> str:
+        """Delete rows by their primary key, its columns in the table's order."""
 
     @abstractmethod
     def insert_missing(self, table: Table) -> str:
@@ -152,31 +145,6 @@ class MySQL(Dialect):
         self._few: dict[str, tuple[str, tuple[Type, ...], str]] = {}
 
     @property
-    def write_users(self) -> str:
-        return (
-            f"UPDATE {self.given('id', 'me_revision')} STRAIGHT_JOIN users u FORCE INDEX (PRIMARY)"
-            " ON u.id = given.id SET u.me_revision = given.me_revision"
-        )
-
-    @property
-    def write_profiles(self) -> str:
-        return (
-            f"UPDATE {self.given('id', 'profile_revision', 'display_name', 'presence_hidden')}"
-            " STRAIGHT_JOIN users u FORCE INDEX (PRIMARY) ON u.id = given.id"
-            " SET u.profile_revision = given.profile_revision,"
-            " u.display_name = COALESCE(given.display_name, u.display_name),"
-            " u.presence_hidden = COALESCE(given.presence_hidden, u.presence_hidden)"
-        )
-
-    @property
-    def delete_blocks(self) -> str:
-        return (
-            f"DELETE b FROM {self.given('user_id', 'blocked_id')}"
-            " STRAIGHT_JOIN blocks b FORCE INDEX (PRIMARY)"
-            " ON b.user_id = given.user_id AND b.blocked_id = given.blocked_id"
-        )
-
-    @property
     def unreserve(self) -> str:
         return (
             f"DELETE c FROM {self.given('id')} STRAIGHT_JOIN conversations c FORCE INDEX (PRIMARY)"
@@ -200,16 +168,21 @@ class MySQL(Dialect):
         sets = ", ".join(f"{name} = VALUES({name})" for name in table.values)
         return self._insert(table, f" ON DUPLICATE KEY UPDATE {sets}")
 
+    def update(self, table: Table) -> str:
+        sets = ", ".join(f"t.{name} = {_given_value(name, table.columns[name])}" for name in table.values)
+        return f"UPDATE {self._given(table.columns)} STRAIGHT_JOIN {_by_key(table)} SET {sets}"
+
+    def delete(self, table: Table) -> str:
+        key = {name: table.columns[name] for name in table.key}
+        return f"DELETE t FROM {self._given(key)} STRAIGHT_JOIN {_by_key(table)}"
+
     def insert_missing(self, table: Table) -> str:
         key = table.key[0]
         return self._insert(table, f" ON DUPLICATE KEY UPDATE {key} = {table.name}.{key}")
 
     def _insert(self, table: Table, otherwise: str) -> str:
         """From the parameter; and, to be found by it, the same from VALUES."""
-        values = (
-            f"UNHEX(given.{name})" if type_ is Type.HEX else f"given.{name}"
-            for name, type_ in table.columns.items()
-        )
+        values = (_given_value(name, type_) for name, type_ in table.columns.items())
         into = f"INSERT INTO {table.name} ({', '.join(table.columns)})"
         statement = f"{into} SELECT {', '.join(values)} FROM {self._given(table.columns)}{otherwise}"
         self._few[statement] = f"{into} VALUES ", tuple(table.columns.values()), otherwise
@@ -263,6 +236,16 @@ class MySQL(Dialect):
         return f"JSON_TABLE(%s, '$[*]' COLUMNS ({', '.join(fields)})) given"
 
 
+def _given_value(name: str, type_: Type) -> str:
+    return f"UNHEX(given.{name})" if type_ is Type.HEX else f"given.{name}"
+
+
+def _by_key(table: Table) -> str:
+    """The rows of `given` in a table, as `t`; what is given of the key are no bytes."""
+    conditions = " AND ".join(f"t.{name} = given.{name}" for name in table.key)
+    return f"{table.name} t FORCE INDEX (PRIMARY) ON {conditions}"
+
+
 def _literals(row: Row, types: Sequence[Type]) -> str:
     return f"({', '.join(map(_literal, row, types))})"
 
@@ -291,21 +274,6 @@ class SQLite(Dialect):
     )
 
     @property
-    def write_users(self) -> str:
-        return "UPDATE users SET me_revision = ?2 WHERE id = ?1"
-
-    @property
-    def write_profiles(self) -> str:
-        return (
-            "UPDATE users SET profile_revision = ?2, display_name = COALESCE(?3, display_name),"
-            " presence_hidden = COALESCE(?4, presence_hidden) WHERE id = ?1"
-        )
-
-    @property
-    def delete_blocks(self) -> str:
-        return "DELETE FROM blocks WHERE user_id = ? AND blocked_id = ?"
-
-    @property
     def unreserve(self) -> str:
         return "DELETE FROM conversations WHERE id = ? AND revision = 0"
 
@@ -328,6 +296,18 @@ class SQLite(Dialect):
     def upsert(self, table: Table) -> str:
         sets = ", ".join(f"{name} = excluded.{name}" for name in table.values)
         return f"{self.insert(table)} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
+
+    def update(self, table: Table) -> str:
+        places = {name: f"?{n}" for n, name in enumerate(table.columns, 1)}
+        sets = ", ".join(
+            f"{name} = " + (f"UNHEX({places[name]})" if table.columns[name] is Type.HEX else places[name])
+            for name in table.values
+        )
+        key = " AND ".join(f"{name} = {places[name]}" for name in table.key)
+        return f"UPDATE {table.name} SET {sets} WHERE {key}"
+
+    def delete(self, table: Table) -> str:
+        return f"DELETE FROM {table.name} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
 
     def insert_missing(self, table: Table) -> str:
         return f"{self.insert(table)} ON CONFLICT DO NOTHING"

@@ -5,8 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from gochat.core.commands import Command, Needs, Reserving
+from gochat.core.command import AnyCommand, Reserving
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
+from gochat.core.needs import Needs
 from gochat.core.state import State
 from gochat.storage import rows
 from gochat.storage.dialects import Asked, Driver, Row
@@ -77,7 +78,7 @@ class Loaded:
     """Rows that hold the place of conversations which this batch may create."""
 
 
-def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
+def load(transaction: Transaction, commands: Sequence[AnyCommand]) -> Loaded:
     """Lock and read what the commands need: all of them reserve conversations, or none does.
 
     Locks are taken in one order by every process: reservations by unique key (by batches that hold no lock
@@ -86,9 +87,10 @@ def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
     needs = Needs()
     for command in commands:
         command.need(needs)
-    loaded = Loaded(State(), 0)
+    loaded = Loaded(State(needs), 0)
     if needs.unique_keys:
         _reserve(transaction, commands, loaded)
+        needs.conversations.update(loaded.state.by_key.values())
     _read(transaction, needs, loaded)
     state = loaded.state
     for cid in needs.successors:
@@ -98,7 +100,7 @@ def load(transaction: Transaction, commands: Sequence[Command]) -> Loaded:
     return loaded
 
 
-def _reserve(transaction: Transaction, commands: Sequence[Command], loaded: Loaded) -> None:
+def _reserve(transaction: Transaction, commands: Sequence[AnyCommand], loaded: Loaded) -> None:
     """Find the conversations of the unique keys; put a row of revision 0 where there is none.
 
     Whoever comes second to a key waits here until the first has committed, and finds its row.
@@ -126,15 +128,18 @@ def _place(conversation_id: ConversationId, key: str) -> Conversation:
 def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     """Lock, then read, all at once."""
     sql, state = transaction.sql, loaded.state
-    conversations, users, sent, members, messages, existing, blocks, blockers = transaction.find_each(
-        (sql.lock_conversations, _singles(needs.conversations.union(state.by_key.values()))),
-        (sql.lock_users, _singles(needs.me)),
-        (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
-        (sql.members, list(needs.members)),
-        (sql.messages, list(needs.messages)),
-        (sql.users, _singles(needs.users)),
-        (sql.blocks, sorted(needs.blocks)),
-        (sql.blockers, _singles(needs.blockers)),
+    conversations, users, sent, members, messages, existing, profiles, blocks, blockers = (
+        transaction.find_each(
+            (sql.lock_conversations, _singles(needs.conversations)),
+            (sql.lock_users, _singles(needs.me)),
+            (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
+            (sql.members, list(needs.members)),
+            (sql.messages, list(needs.messages)),
+            (sql.users, _singles(needs.users)),
+            (sql.profiles, _singles(needs.profiles)),
+            (sql.blocks, sorted(needs.blocks)),
+            (sql.blockers, _singles(needs.blockers)),
+        )
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
         state.conversations[row[0]] = rows.CONVERSATIONS.read(row)
@@ -147,7 +152,8 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     for row in sql.dialect.unpack(messages, rows.MESSAGES):
         state.messages[(row[0], row[1])] = rows.MESSAGES.read(row)
     state.users.update(tuple(row) for row in existing)
-    state.blocks.update((row[0], row[1]) for row in blocks)
+    state.profiles.update((row[0], rows.PROFILES.read(row)) for row in profiles)
+    state.blocks.update(((row[0], row[1]), True) for row in blocks)
     state.blockers.update(tuple(row) for row in blockers)
 
 
@@ -167,6 +173,7 @@ def _take_sent(found: Sequence[Any], transaction: Transaction, needs: Needs, sta
         state.sent[(message.sender_id, message.client_message_id)] = message
         elsewhere.add((message.conversation_id, message.sender_id))
     if missing := elsewhere - needs.members:
+        needs.members |= missing
         _take_members(transaction.find(transaction.sql.members, list(missing)), transaction, state)
 
 

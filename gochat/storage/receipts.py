@@ -2,11 +2,10 @@
 
 import asyncio
 
-from gochat.core.commands import AdvanceReceipts, Position
 from gochat.core.errors import ChatError
 from gochat.core.model import ConversationId, UserId
 from gochat.core.ports import Writer
-from gochat.core.state import Receipt, Result
+from gochat.core.receipts import AdvanceReceipts, Answers, Position, Receipt
 
 WINDOW_S = 0.25
 """How long the first receipt of a conversation waits for others."""
@@ -18,7 +17,7 @@ class ReceiptGatherer:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._gathered: dict[ConversationId, dict[UserId, Position]] = {}
-        self._answers: dict[ConversationId, asyncio.Future[dict[UserId, Receipt | ChatError]]] = {}
+        self._answers: dict[ConversationId, asyncio.Future[Answers]] = {}
 
     async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
         """See the port."""
@@ -57,17 +56,15 @@ def _further(one: Position, other: Position) -> Position:
     )
 
 
-def _pass_on(done: asyncio.Future[Result], answer: asyncio.Future[dict[UserId, Receipt | ChatError]]) -> None:
+def _pass_on(done: asyncio.Future[Answers], answer: asyncio.Future[Answers]) -> None:
     error = done.exception()
     if error is not None:
         answer.set_exception(error)
     else:
-        result = done.result()
-        assert isinstance(result, dict)
-        answer.set_result(result)
+        answer.set_result(done.result())
 
 
-def _retrieved(answer: asyncio.Future[dict[UserId, Receipt | ChatError]]) -> None:
+def _retrieved(answer: asyncio.Future[Answers]) -> None:
     """Whoever asked may be gone; that is no fault."""
     if not answer.cancelled():
         answer.exception()

@@ -5,8 +5,9 @@ which may go on after them. A row to write is a list that JSON can hold: bytes a
 attachments as a JSON text within.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from enum import EnumType
 from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -15,7 +16,7 @@ import orjson
 from sqlalchemy import inspect
 from sqlmodel import SQLModel
 
-from gochat.core.model import Attachment, Conversation, ConversationId, Member, Message, User, UserId
+from gochat.core.model import Attachment, Conversation, ConversationId, Member, Message, Profile, User, UserId
 from gochat.core.state import State
 from gochat.storage import tables
 from gochat.storage.tables import Type
@@ -61,26 +62,48 @@ def _table(row: type[SQLModel], names: Iterable[str] | None = None) -> Table:
 
 
 def _stored(value: type[T], row: type[SQLModel]) -> Stored[T]:
-    """A table, read and written as a class of core, each of whose fields is a column."""
-    names = [field.name for field in fields(value)]  # type: ignore[arg-type]  # a dataclass
-    table = _table(row, names)
-    return Stored(table.name, table.columns, table.key, _reader(value, names), _writer(value, names))
+    """A table, read and written as a class of core. Its fields are columns, or dataclasses of such fields."""
+    known: dict[str, Any] = {"attachments_in": _attachments_in, "attachments_out": _attachments_out}
+    read = _compiled(f"lambda row: {_made(value, itertools.count(), known)}", known)
+    write = _compiled(f"lambda it: [{', '.join(_taken(value, 'it'))}]", known)
+    table = _table(row, _names(value))
+    return Stored(table.name, table.columns, table.key, read, write)
 
 
-def _reader(value: type[T], names: Sequence[str]) -> Callable[[Sequence[Any]], T]:
+def _names(value: Any) -> Iterator[str]:
+    """The columns of a class of core."""
+    for name, type_ in _fields(value):
+        if is_dataclass(type_):
+            yield from _names(type_)
+        else:
+            yield name
+
+
+def _made(value: Any, numbers: Iterator[int], known: dict[str, Any]) -> str:
+    """Source that makes a value of the next columns of `row`, with the names that it uses in `known`."""
+    known[value.__name__] = value
+    parts = (
+        _made(type_, numbers, known)
+        if is_dataclass(type_)
+        else _decoded(f"row[{next(numbers)}]", type_, known)
+        for _, type_ in _fields(value)
+    )
+    return f"{value.__name__}({', '.join(parts)})"
+
+
+def _taken(value: Any, source: str) -> Iterator[str]:
+    """Source of what is written of a value, column by column."""
+    for name, type_ in _fields(value):
+        if is_dataclass(type_):
+            yield from _taken(type_, f"{source}.{name}")
+        else:
+            yield _encoded(f"{source}.{name}", type_)
+
+
+def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """The names and types of a dataclass's fields."""
     hints = get_type_hints(value)
-    known = {"make": value, "attachments_in": _attachments_in}
-    read = (_decoded(f"row[{n}]", hints[name], known) for n, name in enumerate(names))
-    function: Callable[[Sequence[Any]], T] = _compiled(f"lambda row: make({', '.join(read)})", known)
-    return function
-
-
-def _writer(value: type[T], names: Sequence[str]) -> Callable[[T], list[object]]:
-    hints = get_type_hints(value)
-    written = (_encoded(f"it.{name}", hints[name]) for name in names)
-    source = f"lambda it: [{', '.join(written)}]"
-    function: Callable[[T], list[object]] = _compiled(source, {"attachments_out": _attachments_out})
-    return function
+    return ((field.name, hints[field.name]) for field in fields(value))
 
 
 def _compiled(source: str, known: Mapping[str, object]) -> Any:
@@ -146,6 +169,9 @@ CONVERSATIONS = _stored(Conversation, tables.ConversationRow)
 MEMBERS = _stored(Member, tables.MemberRow)
 MESSAGES = _stored(Message, tables.MessageRow)
 USERS = _stored(User, tables.UserRow)
+PROFILES = _stored(Profile, tables.UserRow)
+ME_REVISIONS = _table(tables.UserRow, ("id", "me_revision"))
+DECIDED = _table(tables.UserRow, ("id", "profile_revision"))
 BLOCKS = _table(tables.BlockRow)
 BATCHES = _table(tables.BatchRow)
 
@@ -177,9 +203,10 @@ def changes_out(state: State) -> str:
         for cid, decisions in state.decisions.items()
         if (newcomers := [user_id for decision in decisions for user_id in decision.joined])
     }
+    decided = list(state.decided)
     changes: dict[str, object] = {"conversations": spans, "users": users, "joined": joined}
-    if state.profiles:
-        changes["profiles"] = list(state.profiles)
+    if decided:
+        changes["profiles"] = decided
     return orjson.dumps(changes).decode()
 
 

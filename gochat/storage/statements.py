@@ -4,7 +4,17 @@
 from dataclasses import dataclass
 
 from gochat.storage.dialects import Dialect
-from gochat.storage.rows import BATCHES, BLOCKS, CONVERSATIONS, MEMBERS, MESSAGES, columns
+from gochat.storage.rows import (
+    BATCHES,
+    BLOCKS,
+    CONVERSATIONS,
+    DECIDED,
+    ME_REVISIONS,
+    MEMBERS,
+    MESSAGES,
+    PROFILES,
+    columns,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,8 @@ class Statements:
     """[id] -> id, number of active memberships"""
     lock_users: str
     """[id] -> id, me_revision"""
+    profiles: str
+    """[id] -> what a user sees of themselves"""
     blocks: str
     """[user_id, blocked_id] -> the same, of those there are"""
     blockers: str
@@ -57,7 +69,9 @@ class Statements:
     delete_blocks: str
     """[user_id, blocked_id]"""
     write_profiles: str
-    """[id, profile_revision, display_name, presence_hidden]; a null leaves what is there."""
+    """Of `rows.PROFILES`."""
+    write_decided: str
+    """[id, profile_revision]"""
     insert_batch: str
     purge_batches: str
     """Two parameters: created before, and a limit."""
@@ -114,6 +128,10 @@ def statements(d: Dialect) -> Statements:
             f"{d.select} u.id, u.me_revision FROM {d.given('id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id{d.for_update}"
         ),
+        profiles=(
+            f"{d.select} {columns(PROFILES, 'u')} FROM {d.given('id')}"
+            f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
+        ),
         blocks=(
             f"{d.select} b.user_id, b.blocked_id FROM {d.given('user_id', 'blocked_id')}"
             f" {d.join} blocks b{d.by('PRIMARY')}"
@@ -152,10 +170,11 @@ def statements(d: Dialect) -> Statements:
         insert_conversations=d.insert(CONVERSATIONS),
         update_conversations=d.upsert(CONVERSATIONS),
         write_members=d.upsert(MEMBERS),
-        write_users=d.write_users,
+        write_users=d.update(ME_REVISIONS),
         insert_blocks=d.insert_missing(BLOCKS),
-        delete_blocks=d.delete_blocks,
-        write_profiles=d.write_profiles,
+        delete_blocks=d.delete(BLOCKS),
+        write_profiles=d.update(PROFILES),
+        write_decided=d.update(DECIDED),
         insert_batch=d.insert(BATCHES),
         purge_batches=d.purge_batches,
     )

@@ -10,15 +10,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine
 
-from gochat.core.commands import Command, Reserving
+from gochat.core.command import A, AnyCommand, Command, Reserving
 from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, Unavailable
 from gochat.core.limits import Limits
 from gochat.core.ports import Publisher
-from gochat.core.state import Result
-from gochat.storage.batch import Answer, Outcome
+from gochat.storage.batch import Outcome
 from gochat.storage.committer import Committer, NotStoredError
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
@@ -34,9 +34,9 @@ one batch with it, not in the next."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
-    command: Command
+    command: AnyCommand
     size: int
-    future: asyncio.Future[Result]
+    future: asyncio.Future[Any]
 
 
 class ConversationWriter:
@@ -82,13 +82,13 @@ class ConversationWriter:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
-    def submit(self, command: Command) -> asyncio.Future[Result]:
+    def submit(self, command: Command[A]) -> asyncio.Future[A]:
         """See `core.ports.Writer`."""
         if self._loop is None or self._stopping:
             raise Unavailable("The server is stopping.", retry_after_ms=1000)
         if len(self._queue) >= self._queue_max:
             raise Overloaded(retry_after_ms=1000)
-        future: asyncio.Future[Result] = self._loop.create_future()
+        future: asyncio.Future[A] = self._loop.create_future()
         self._queue.append(_Entry(command, command.size, future))
         if not self._work.is_set():
             self._work.set()
@@ -179,7 +179,7 @@ def _reserves(entry: _Entry) -> bool:
     return isinstance(entry.command, Reserving)
 
 
-def _resolve(future: asyncio.Future[Result], answer: Answer) -> None:
+def _resolve(future: asyncio.Future[Any], answer: object) -> None:
     if future.done():
         return
     if isinstance(answer, ChatError):
@@ -195,7 +195,7 @@ def _refusal(fault: Fault) -> ChatError:
     return Internal() if fault is Fault.UNKNOWN else Unavailable(retry_after_ms=1000)
 
 
-def _log_refusal(command: Command, error: NotStoredError) -> None:
+def _log_refusal(command: AnyCommand, error: NotStoredError) -> None:
     cause = error.__cause__
     what = summary(cause) if isinstance(cause, Exception) else None
     log.error("A %s could not be stored: %s, %s.", type(command).__name__, error.fault.name, what)

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, closing
 import pytest
 from sqlalchemy import insert
 
-from gochat.core.commands import AdvanceReceipts, Position
 from gochat.core.queries import Batch
+from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard

@@ -12,21 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from gochat.contract.encode import message_out
 from gochat.contract.ids import id_out
-from gochat.core.commands import (
-    AddMembers,
-    AdvanceReceipts,
-    Command,
-    CreateConversation,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    RemoveMember,
-    SendMessage,
-    SetRole,
-    UpdateConversation,
-)
+from gochat.core.command import AnyCommand
+from gochat.core.conversations import CreateConversation, UpdateConversation
+from gochat.core.members import AddMembers, RemoveMember, SetRole
+from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, History, Kind, Role, UserId
-from gochat.core.state import Sent
+from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.ids import new_id
 from tests.phone.compare import differences
 from tests.phone.store import Store
@@ -92,7 +83,7 @@ class Chatting(RuleBasedStateMachine):
     def change(self, which: int, who: int, how: str) -> None:
         cid, sender_id, seq = self.messages[which % len(self.messages)]
         user_id = self.lines[who].user_id if who % 2 else sender_id
-        commands: list[Command] = []
+        commands: list[AnyCommand] = []
         if how.startswith("edit"):
             commands.append(EditMessage(cid, sender_id, seq, f"edited {secrets.token_hex(2)}"))
         if how.endswith("delete"):
@@ -110,7 +101,7 @@ class Chatting(RuleBasedStateMachine):
     @rule(which=which, who=who, whom=who, how=st.sampled_from(["add", "remove", "quit", "rename", "role"]))
     def manage(self, which: int, who: int, whom: int, how: str) -> None:
         cid, user, other = self._conversation(which), self.lines[who].user_id, self.lines[whom].user_id
-        commands: dict[str, Command] = {
+        commands: dict[str, AnyCommand] = {
             "add": AddMembers(cid, user, (other,)),
             "remove": RemoveMember(cid, user, other),
             "quit": RemoveMember(cid, user, user),

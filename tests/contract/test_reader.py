@@ -4,17 +4,11 @@ import asyncio
 
 import pytest
 
-from gochat.core.commands import (
-    AddMembers,
-    AdvanceReceipts,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    RemoveMember,
-)
 from gochat.core.errors import NotFound
-from gochat.core.messages import told_again
+from gochat.core.members import AddMembers, RemoveMember
+from gochat.core.messages import DeleteMessage, EditMessage, told_again
 from gochat.core.queries import ConversationView, HistoryPage
+from gochat.core.receipts import AdvanceReceipts, Position
 from tests.reading.world import NOBODY, UNKNOWN, newcomers_group, reading, send_many
 from tests.writing.world import direct, group, new_key, prepare, send, writing
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from gochat.core.commands import Block, Position
+from gochat.core.blocks import Block
 from gochat.core.delta import Why
 from gochat.core.errors import NotFound
-from gochat.core.state import Receipt
+from gochat.core.receipts import Position, Receipt
 from gochat.storage.receipts import ReceiptGatherer
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, prepare, send, writing

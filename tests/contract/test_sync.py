@@ -11,22 +11,16 @@ import pytest
 from sqlalchemy import Engine, event
 
 from gochat.contract.encode import delta_out
-from gochat.core.commands import (
-    AddMembers,
-    AdvanceReceipts,
-    Command,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    RemoveMember,
-    SetRole,
-    UpdateConversation,
-)
+from gochat.core.command import AnyCommand
+from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Delta
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
+from gochat.core.members import AddMembers, RemoveMember, SetRole
+from gochat.core.messages import DeleteMessage, EditMessage
 from gochat.core.model import Role
 from gochat.core.queries import SyncPosition
+from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.core.sync import MAX_BYTES, MAX_CHANGES, NEWEST
 from gochat.storage.engines import write_engine
 from tests.reading.phone import Phone
@@ -521,7 +515,7 @@ class TestSync:
                     for _ in range(60):
                         cid, user_id = chance.choice(cids), chance.choice(users)
                         seq, body = chance.randint(1, 9), str(chance.random())
-                        commands: list[Command] = [
+                        commands: list[AnyCommand] = [
                             send(cid, user_id, body),
                             send(cid, user_id, body),
                             EditMessage(cid, user_id, seq, body),

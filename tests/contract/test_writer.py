@@ -6,18 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from gochat.core.commands import (
-    AddMembers,
-    AdvanceReceipts,
-    Command,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    RemoveMember,
-    SendMessage,
-    SetRole,
-    UpdateConversation,
-)
+from gochat.core.command import AnyCommand
+from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Why
 from gochat.core.errors import (
     ChatError,
@@ -29,8 +19,10 @@ from gochat.core.errors import (
     Unavailable,
 )
 from gochat.core.limits import Limits
+from gochat.core.members import AddMembers, RemoveMember, SetRole
+from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, Conversation, Message, Role
-from gochat.core.state import Receipt, Result, Sent
+from gochat.core.receipts import AdvanceReceipts, Position, Receipt
 from gochat.storage import committer
 from gochat.storage.dialects import FEW
 from tests.services.mariadb import MariaDB
@@ -170,7 +162,7 @@ def test_a_text_that_is_no_unicode_is_refused_alone(database_url: str) -> None:
         async with writing(database_url) as it:
             cid = await it.create(group(anna, ben))
             await it.send(send(cid, anna))
-            commands: list[Command] = [send(cid, anna, f"{n}") for n in range(20)]
+            commands: list[AnyCommand] = [send(cid, anna, f"{n}") for n in range(20)]
             commands.insert(3, send(cid, ben, "\ud800"))
             commands.insert(5, EditMessage(cid, anna, 1, "\ud800"))
             answers = await it.submit_all(commands)
@@ -189,7 +181,7 @@ def test_a_text_that_no_column_holds_is_refused_alone(mariadb_url: str) -> None:
     async def scenario() -> None:
         async with writing(mariadb_url, Limits(title=1 << 20), batch_rows=8) as it:
             cid = await it.create(group(anna, ben))
-            commands: list[Command] = [send(cid, anna, f"{n}") for n in range(40)]
+            commands: list[AnyCommand] = [send(cid, anna, f"{n}") for n in range(40)]
             commands.insert(15, UpdateConversation(cid, anna, "x" * 201))
             answers = await it.submit_all(commands)
             assert isinstance(answers.pop(15), InvalidPayload)
@@ -357,7 +349,7 @@ def test_a_full_queue_refuses_at_once(database_url: str) -> None:
     async def scenario() -> None:
         async with writing(database_url, queue_max=10) as it:
             cid = await it.create(direct(anna, ben))
-            accepted: list[Awaitable[Result]] = []
+            accepted: list[Awaitable[Sent]] = []
 
             def flood() -> None:
                 for _ in range(10_000):

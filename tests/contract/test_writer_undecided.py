@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from gochat.core.errors import Unavailable
-from gochat.core.state import Sent
+from gochat.core.messages import Sent
 from gochat.storage import committer
 from tests.services import mysql
 from tests.writing.proxy import Cut, Kill, Proxy

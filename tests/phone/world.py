@@ -12,13 +12,12 @@ from gochat.contract.encode import delta_out, me_delta_out, message_out
 from gochat.contract.ids import id_in, id_out
 from gochat.contract.requests import Sync
 from gochat.contract.sync import sync_in, sync_out
-from gochat.core.commands import Command
+from gochat.core.command import AnyCommand
 from gochat.core.delta import Change, Committed
 from gochat.core.errors import ChatError, NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, SessionId, User, UserId
 from gochat.core.ports import Account
-from gochat.core.state import Result
 from gochat.ids import new_id
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
@@ -90,13 +89,13 @@ class World:
             self._online[user_id] = Line(user_id, Store(id_out(user_id)))
         return list(self._online.values())
 
-    def submit(self, *commands: Command) -> list[Result | ChatError]:
+    def submit(self, *commands: AnyCommand) -> list[Any]:
         """Together, so that they may share a batch."""
 
         async def submitting() -> list[Any]:
             return await asyncio.gather(*map(self._writer.submit, commands), return_exceptions=True)
 
-        answers: list[Result | ChatError] = self.run(submitting())
+        answers: list[Any] = self.run(submitting())
         for answer in answers:
             if isinstance(answer, Exception) and not isinstance(answer, ChatError):
                 raise answer

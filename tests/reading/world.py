@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gochat.core.commands import CreateConversation
+from gochat.core.conversations import CreateConversation
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, History, Kind, UserId
 from gochat.core.queries import SyncPosition, SyncRequest

@@ -15,18 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gochat.core.commands import (
-    AdvanceReceipts,
-    Command,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    SendMessage,
-    UpdateConversation,
-)
+from gochat.core.command import AnyCommand
+from gochat.core.conversations import UpdateConversation
 from gochat.core.errors import ChatError
+from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, UserId
-from gochat.core.state import Result, Sent
+from gochat.core.receipts import AdvanceReceipts, Position
 from tests.services.process import Process
 from tests.writing.world import Writing, direct, writing
 
@@ -92,7 +86,7 @@ def _say(*values: object) -> None:
     print(json.dumps(values), flush=True)
 
 
-async def _insist(it: Writing, command: Command) -> Result | None:
+async def _insist(it: Writing, command: AnyCommand) -> Any:
     """As a phone does: the same request again until it is answered for good."""
     while True:
         try:

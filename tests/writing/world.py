@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from gochat.core.commands import Command, CreateConversation, SendMessage
+from gochat.core.command import AnyCommand
+from gochat.core.conversations import CreateConversation
 from gochat.core.delta import Committed
 from gochat.core.limits import Limits
+from gochat.core.messages import SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, Kind, UserId
-from gochat.core.state import Result, Sent
 from gochat.storage import migrate
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
@@ -111,7 +112,7 @@ class Writing:
         assert isinstance(answer, Sent)
         return answer
 
-    async def submit_all(self, commands: Iterable[Command]) -> list[Result | BaseException]:
+    async def submit_all(self, commands: Iterable[AnyCommand]) -> list[Any]:
         """Submit commands at once; what became of each."""
         futures: list[Any] = [self.writer.submit(command) for command in commands]
         return list(await asyncio.gather(*futures, return_exceptions=True))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gochat.core import refresh
 from gochat.core.errors import InvalidCredentials, PhoneTaken, SessionRevoked, TokenInvalid, UsernameTaken
-from gochat.core.model import Device, Millis, Profile, Session, SessionId, User, UserId
+from gochat.core.model import Device, Millis, Profile, Session, SessionId, Settings, User, UserId
 from gochat.core.ports import Account, Beginning, RefreshUse
 from gochat.core.refresh import Chain
 
@@ -32,7 +32,7 @@ class MemoryAccounts:
 
     async def profile(self, user_id: UserId) -> Profile | None:
         account = self.accounts.get(user_id)
-        return None if account is None else Profile(account.user, presence_hidden=False)
+        return None if account is None else Profile(account.user, Settings())
 
     async def blocked(self, user_id: UserId) -> tuple[User, ...]:
         return ()

@@ -10,7 +10,7 @@ from gochat.core.delta import Delta, MeChange
 from gochat.core.errors import ChatError
 from gochat.core.model import Message, Session, User
 from gochat.core.queries import ConversationView, MeDelta
-from gochat.core.state import Receipt
+from gochat.core.receipts import Receipt
 from tests.contract.schema import validate_ack, validate_event, validate_shape
 from tests.unit.contract import values
 

@@ -16,7 +16,7 @@ from gochat.core.model import (
     User,
 )
 from gochat.core.queries import ConversationView, MeDelta
-from gochat.core.state import Receipt
+from gochat.core.receipts import Receipt
 
 ids = st.integers(1, 2**63 - 1)
 seqs = st.integers(0, 2**53 - 1)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from gochat.core.commands import Command, CreateConversation, Needs
-from gochat.core.decide import decide
+from gochat.core.command import AnyCommand, Command, Reserving
 from gochat.core.delta import Change
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId
-from gochat.core.state import Result, State
+from gochat.core.needs import Needs
+from gochat.core.state import A, Decision, State
 
-Answer = Result | ChatError
 MemberKey = tuple[ConversationId, UserId]
 _STANDING = {Role.OWNER: 0, Role.ADMIN: 1, Role.MEMBER: 2}
 
@@ -26,13 +26,13 @@ class Memory:
     messages: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     me: dict[UserId, int] = field(default_factory=dict)
 
-    def run(self, commands: Sequence[Command], now: int) -> tuple[list[Answer], list[Change]]:
+    def run(self, commands: Sequence[AnyCommand], now: int) -> tuple[list[Any], list[Change]]:
         """Decide a batch, creations alone or none, and write it."""
         state = self._load(commands)
-        answers: list[Answer] = []
+        answers: list[Any] = []
         for command in commands:
             try:
-                decision = decide(state, command, now, self.limits)
+                decision = command.decide(state, now, self.limits)
             except ChatError as refusal:
                 answers.append(refusal)
             else:
@@ -40,6 +40,10 @@ class Memory:
                 answers.append(decision.result)
         self._write(state)
         return answers, list(state.changes(self.limits))
+
+    def decide(self, command: Command[A], now: int) -> Decision[A]:
+        """What a command does, by itself; nothing is written."""
+        return command.decide(self._load([command]), now, self.limits)
 
     def copy(self) -> "Memory":
         """The same rows, apart."""
@@ -55,14 +59,15 @@ class Memory:
         found = [it for it in self.members.values() if it.conversation_id == cid and it.active]
         return sorted(found, key=lambda it: (_STANDING[it.role], it.joined_revision, it.user_id))
 
-    def _load(self, commands: Sequence[Command]) -> State:
+    def _load(self, commands: Sequence[AnyCommand]) -> State:
         needs = Needs()
         for command in commands:
             command.need(needs)
-        state = State()
+        state = State(needs)
         self._reserve(commands, state)
-        cids = needs.conversations | set(state.by_key.values())
-        state.conversations.update((cid, self.conversations[cid]) for cid in cids & self.conversations.keys())
+        needs.conversations.update(state.by_key.values())
+        cids = needs.conversations & self.conversations.keys()
+        state.conversations.update((cid, self.conversations[cid]) for cid in cids)
         for message in self.messages.values():
             key = (message.sender_id, message.client_message_id)
             if key in needs.sent:
@@ -84,10 +89,10 @@ class Memory:
             )
         return state
 
-    def _reserve(self, commands: Sequence[Command], state: State) -> None:
+    def _reserve(self, commands: Sequence[AnyCommand], state: State) -> None:
         by_key = {it.unique_key: it.id for it in self.conversations.values() if it.unique_key is not None}
         for command in commands:
-            if isinstance(command, CreateConversation) and command.unique_key is not None:
+            if isinstance(command, Reserving) and command.unique_key is not None:
                 key = command.unique_key
                 if key not in by_key:
                     by_key[key] = command.new_id

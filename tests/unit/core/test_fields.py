@@ -4,12 +4,14 @@ from dataclasses import fields, replace
 
 import pytest
 
-from gochat.core.commands import AddMembers, DeleteMessage, EditMessage, SendMessage
-from gochat.core.decide import decide
+from gochat.core.command import Command
 from gochat.core.limits import Limits
+from gochat.core.members import AddMembers
+from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
 from gochat.core.model import Attachment, Conversation, History, Kind, Member, Message, Role
-from gochat.core.state import Decision, Sent, State
+from gochat.core.state import A, Decision
 from tests.unit.core.filled import changed, filled, variants
+from tests.unit.core.memory import Memory
 
 NOW = 2_000_000
 LIMITS = Limits()
@@ -26,13 +28,14 @@ message = filled(
 )
 
 
-def decided(command: SendMessage | EditMessage | DeleteMessage) -> Decision:
-    state = State(
+def decided(command: Command[A]) -> Decision[A]:
+    memory = Memory(
+        LIMITS,
         conversations={conversation.id: conversation},
         members={(conversation.id, sender.user_id): sender},
-        messages={(conversation.id, message.seq): message, (conversation.id, 1): replace(message, seq=1)},
+        messages={(conversation.id, it.seq): it for it in (message, replace(message, seq=1))},
     )
-    return decide(state, command, NOW, LIMITS)
+    return memory.decide(command, NOW)
 
 
 def test_a_value_is_filled_in_every_field() -> None:
@@ -66,7 +69,6 @@ def test_whoever_sends_has_read_all_and_shows_nothing_by_it() -> None:
 def test_a_message_is_what_was_sent() -> None:
     command = filled(SendMessage, conversation_id=conversation.id, sender_id=sender.user_id, reply_to_seq=1)
     decision = decided(command)
-    assert isinstance(decision.result, Sent)
     created = decision.created
     assert created == decision.result.message
     sent = {it.name for it in fields(SendMessage)} & {it.name for it in fields(Message)}
@@ -124,11 +126,12 @@ def test_rejoining_keeps_of_the_row_its_place_in_the_log_of_the_user() -> None:
     group = replace(conversation, kind=Kind.GROUP, last_seq=500, history=History.FROM_JOINING)
     gone = replace(filled(Member, conversation_id=group.id, user_id=5, active=False), role=Role.ADMIN)
     admin = replace(sender, role=Role.ADMIN)
-    state = State(
+    memory = Memory(
+        LIMITS,
         conversations={group.id: group},
         members={(group.id, it.user_id): it for it in (admin, gone)},
-        users={gone.user_id: 0},
+        me={gone.user_id: 0},
     )
-    (row,) = decide(state, AddMembers(group.id, admin.user_id, (gone.user_id,)), NOW, LIMITS).members
+    (row,) = memory.decide(AddMembers(group.id, admin.user_id, (gone.user_id,)), NOW).members
     kept = {it.name for it in fields(Member)} - changed(gone, row)
     assert kept == {"conversation_id", "user_id", "me_revision"}

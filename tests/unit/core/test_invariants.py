@@ -3,30 +3,22 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gochat.core.commands import (
-    AddMembers,
-    AdvanceReceipts,
-    Command,
-    CreateConversation,
-    DeleteMessage,
-    EditMessage,
-    Position,
-    RemoveMember,
-    SendMessage,
-    SetRole,
-    UpdateConversation,
-)
+from gochat.core.command import AnyCommand
+from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.delta import Change
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
+from gochat.core.members import AddMembers, RemoveMember, SetRole
+from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId
-from gochat.core.state import Sent
-from tests.unit.core.memory import Answer, Memory
+from gochat.core.receipts import AdvanceReceipts, Position
+from tests.unit.core.memory import Memory
 
 LIMITS = Limits(body=20, members_added=3, group_members=5, conversations=6, shown_members=3)
 USERS = range(1, 8)
@@ -40,7 +32,7 @@ bodies = st.sampled_from(["a", "b", "", " ", "x" * 21])
 some_users = st.lists(users, max_size=4).map(tuple)
 positions = st.builds(Position, delivered_seq=seqs, read_seq=seqs)
 
-changing: st.SearchStrategy[Command] = st.one_of(
+changing: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(SendMessage, cids, users, keys, bodies, st.none() | seqs),
     st.builds(SendMessage, cids, users, keys, st.just("a")),
     st.builds(EditMessage, cids, users, seqs, bodies),
@@ -53,7 +45,7 @@ changing: st.SearchStrategy[Command] = st.one_of(
     st.builds(AdvanceReceipts, cids, st.dictionaries(st.sampled_from(USERS), positions, max_size=4)),
 )
 members = st.sampled_from([1, 2, 3])
-reading: st.SearchStrategy[Command] = st.one_of(
+reading: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(SendMessage, st.just(1), members, st.binary(min_size=16, max_size=16), st.just("a")),
     st.builds(DeleteMessage, st.just(1), st.just(1), st.integers(1, 6)),
     st.builds(AdvanceReceipts, st.just(1), st.dictionaries(members, positions, min_size=1, max_size=2)),
@@ -123,17 +115,17 @@ class Chatting(RuleBasedStateMachine):
         self._run([replace(it, new_id=ids[first[it.unique_key or n]]) for n, it in enumerate(commands)])
 
     @rule(commands=st.lists(changing, min_size=1, max_size=6), later=st.integers(-50, 50))
-    def change(self, commands: list[Command], later: int) -> None:
+    def change(self, commands: list[AnyCommand], later: int) -> None:
         """A batch of anything else; clocks may jump."""
         self.now += later
         self._run(commands)
 
     @rule(commands=st.lists(reading, min_size=2, max_size=6))
-    def read(self, commands: list[Command]) -> None:
+    def read(self, commands: list[AnyCommand]) -> None:
         """A batch in which messages are deleted while others read them."""
         self._run(commands)
 
-    def _run(self, commands: Sequence[Command]) -> None:
+    def _run(self, commands: Sequence[AnyCommand]) -> None:
         self.before = self.batched.copy()
         answers, self.changes = self.batched.run(commands, self.now)
         alone = [self.single.run([command], self.now)[0][0] for command in commands]
@@ -142,7 +134,7 @@ class Chatting(RuleBasedStateMachine):
             self.follower.take(change, self.batched.members)
         self._repeat(commands, answers)
 
-    def _repeat(self, commands: Sequence[Command], answers: Sequence[Answer]) -> None:
+    def _repeat(self, commands: Sequence[AnyCommand], answers: Sequence[Any]) -> None:
         """A send that was stored, sent again, changes nothing and finds the same message."""
         again = self.batched.copy()
         for command, answer in zip(commands, answers, strict=True):

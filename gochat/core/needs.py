@@ -1,0 +1,35 @@
+"""What must be locked and read before a batch of commands is decided: storage loads it for all at once."""
+
+from dataclasses import dataclass, field
+
+from gochat.core.model import ConversationId, UserId
+
+
+@dataclass(slots=True)
+class Needs:
+    """Sets of keys, filled by `command.need(needs)`."""
+
+    conversations: set[ConversationId] = field(default_factory=set)
+    """Locked, in sorted order, before all else."""
+    unique_keys: set[str] = field(default_factory=set)
+    """Conversations by their unique key; reserved if not there, then locked."""
+    members: set[tuple[ConversationId, UserId]] = field(default_factory=set)
+    messages: set[tuple[ConversationId, int]] = field(default_factory=set)
+    """By conversation and seq."""
+    sent: set[tuple[UserId, bytes]] = field(default_factory=set)
+    """Messages by sender and retry key; with their senders' member rows."""
+    users: set[UserId] = field(default_factory=set)
+    """Which of these exist, and how many active memberships each has."""
+    me: set[UserId] = field(default_factory=set)
+    """Users whose own log may move: their rows are locked, after the conversations."""
+    profiles: set[UserId] = field(default_factory=set)
+    """What users see of themselves; of those in `me`."""
+    blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
+    """Which of these there are: the first has blocked the second."""
+    blockers: set[UserId] = field(default_factory=set)
+    """How many others each of these has blocked."""
+    successors: set[ConversationId] = field(default_factory=set)
+    """The rows of the first active members by standing and time, should the owner quit: as many as the batch
+    may remove, and one more."""
+    deleted_after: set[tuple[ConversationId, UserId, int]] = field(default_factory=set)
+    """How many deleted messages follow that seq; asked only where that member has any to skip."""
