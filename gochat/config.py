@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from limits import parse as parse_rate
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gochat.address import Proxies
-from gochat.core.rates import table
+from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, Key, Rate, table
 
 SECRET_MIN_BYTES = 32
 _EXAMPLE_SECRET = re.compile(
@@ -29,6 +28,9 @@ _MYSQL_SCHEMES = ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql")
 
 RAILWAY_EDGE = "100.64.0.0/10"
 """Where Railway's edge connects from: shared address space (RFC 6598), which nobody outside can come from."""
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+_LOGIN_RATE = re.compile(rf"([1-9]\d{{0,8}})/({'|'.join(_SECONDS)})")
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 
@@ -141,7 +143,11 @@ class Settings(BaseSettings):
         " `message:send=600/60,typing:start=off` (uses at once, and again in every so many seconds);"
         " `all=off` lets everything through. The table is in docs/protocol.md.",
     )
-    login_rate: str = Field("10/minute", description="Logins tried, per account and per address.")
+    login_rate: str | None = Field(
+        None,
+        description="Logins that fail, and registrations, for each account and address, such as `10/minute`:"
+        " in place of RATES' rows for them.",
+    )
     argon2_time_cost: int = Field(2, ge=1, le=20, description="Argon2id passes.")
     argon2_memory_kib: int = Field(19_456, ge=8_192, le=1_048_576, description="Argon2id memory for a hash.")
     argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id lanes.")
@@ -203,11 +209,9 @@ class Settings(BaseSettings):
 
     @field_validator("login_rate")
     @classmethod
-    def _check_rate(cls, rate: str) -> str:
-        try:
-            parse_rate(rate)
-        except ValueError:
-            raise ValueError("must be a rate such as 10/minute") from None
+    def _check_login_rate(cls, rate: str | None) -> str | None:
+        if rate is not None and not _LOGIN_RATE.fullmatch(rate):
+            raise ValueError("must be a rate such as 10/minute")
         return rate
 
     @field_validator("mysql_url")
@@ -255,6 +259,22 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """Whether mistakes that a developer may make stop the start."""
         return self.gochat_env == "production"
+
+    @property
+    def rate_table(self) -> tuple[Rate, ...]:
+        """How often who may do what."""
+        changes = list(self.rates)
+        if self.login_rate is not None and (match := _LOGIN_RATE.fullmatch(self.login_rate)):
+            row = f"{match[1]}/{_SECONDS[match[2]]}"
+            rows = (
+                (LOGIN_HERE, Key.ADDRESS),
+                (LOGIN, Key.ACCOUNT),
+                (LOGIN, Key.ADDRESS),
+                (LOGIN_KNOWN, Key.ACCOUNT),
+                (REGISTER, Key.ADDRESS),
+            )
+            changes += [f"{name}@{key}={row}" for name, key in rows]
+        return table(changes)
 
     @property
     def database_url(self) -> SecretStr:

@@ -21,15 +21,15 @@ from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
 from gochat.auth.sessions import TokenSessions
-from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
+from gochat.auth.tries import Tries
 from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis, UserId
 from gochat.core.ports import Presences
-from gochat.core.rates import Buckets, table
+from gochat.core.rates import Buckets, SharedRates
 from gochat.events.cluster.doorbell import NoDoorbell, RedisDoorbell, Ring
 from gochat.events.cluster.relay import RedisRelay
 from gochat.events.connection import Roster
@@ -53,6 +53,7 @@ from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.migrate import upgrade
 from gochat.storage.presence import MemoryPresences, RedisPresences
+from gochat.storage.rates import AloneRates, RedisRates
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.sessions import StoredSessions
@@ -112,7 +113,7 @@ class Chat:
         )
         self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)
         sockets = EngineSockets(self.engine)
-        rates = Buckets(table(settings.rates), time.monotonic)
+        rates = Buckets(settings.rate_table, time.monotonic)
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()
         guard = EpochGuard()
@@ -156,7 +157,8 @@ class Chat:
         self.engine.set_dispatcher(self._dispatcher)
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
-        sessions = TokenSessions(session_store, accounts, tokens, self._fanout, _now)
+        self._tries = Tries(self._shared_rates(redis_url))
+        sessions = TokenSessions(session_store, accounts, tokens, self._tries, self._fanout, _now)
         self._logins = PasswordLogins(
             accounts,
             Passwords(
@@ -166,7 +168,7 @@ class Chat:
                 threads=settings.argon2_threads,
             ),
             sessions,
-            Throttle(settings.login_rate, redis_url),
+            self._tries,
             _now,
         )
         self._health = Parts(DatabaseHealth(self._database), self._doorbell)
@@ -237,12 +239,19 @@ class Chat:
         if self._doorbell is not None and self._relay is not None:
             self._relay.close()
             await self._doorbell.close()
-        await self._logins.close()
+        self._logins.close()
+        await self._tries.close()
         await self._database.close()
         log.info("stopped")
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         await self._connections.disconnect(sid, self.engine.rooms(sid))
+
+    def _shared_rates(self, redis_url: str | None) -> SharedRates:
+        if redis_url is None:
+            return AloneRates(self._settings.rate_table)
+        prefix = _redis_prefix(self._settings.redis_prefix, redis_url)
+        return RedisRates(redis_url, prefix, self._settings.rate_table)
 
     def _presences(self, redis_url: str | None) -> Presences:
         if redis_url is None or self._doorbell is None:

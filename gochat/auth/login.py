@@ -8,11 +8,14 @@ import structlog
 from gochat.auth.names import phone_in, username_in
 from gochat.auth.passwords import Passwords
 from gochat.auth.sessions import TokenSessions
-from gochat.auth.throttle import Throttle
+from gochat.auth.tries import Tries
 from gochat.core.errors import ChatError, InvalidCredentials, InvalidPayload
-from gochat.core.model import Device, Millis, User
+from gochat.core.model import Device, Millis, User, UserId
 from gochat.core.ports import Account, Accounts, LoggedIn
 from gochat.ids import new_id
+
+NOBODY: UserId = 0
+"""No user has this id."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -25,13 +28,13 @@ class PasswordLogins:
         accounts: Accounts,
         passwords: Passwords,
         sessions: TokenSessions,
-        throttle: Throttle,
+        tries: Tries,
         clock: Callable[[], Millis],
     ) -> None:
         self._accounts = accounts
         self._passwords = passwords
         self._sessions = sessions
-        self._throttle = throttle
+        self._tries = tries
         self._clock = clock
 
     async def register(
@@ -52,7 +55,7 @@ class PasswordLogins:
         shown = username if display_name is None else display_name.strip()
         if not shown:
             raise InvalidPayload("display_name: is blank.", field="display_name")
-        await self._throttle.check(name, address)
+        await self._tries.register(address)
         user = User(id=new_id(), username=name, display_name=shown)
         account = Account(user, await self._passwords.hash(password), number)
         await self._accounts.create(account, self._clock())
@@ -64,19 +67,21 @@ class PasswordLogins:
         """Log in by username or phone."""
         if username is not None and phone is None:
             name = username_in(username)
-            await self._throttle.check(name or "", address)
+            tried = name or username
             account = None if name is None else await self._accounts.by_username(name)
         elif phone is not None and username is None:
-            number = phone_in(phone)
-            await self._throttle.check(number, address)
-            account = await self._accounts.by_phone(number)
+            tried = phone_in(phone)
+            account = await self._accounts.by_phone(tried)
         else:
             raise InvalidPayload("Either username or phone is needed.", field="username")
-        if not await self._passwords.verify(None if account is None else account.password_hash, password):
-            raise InvalidCredentials
-        assert account is not None
-        account = await self._hashed_anew(account, password)
-        return await self._sessions.begin(account.user, device, account.password_hash)
+        user_id = NOBODY if account is None else account.user.id
+        known = await self._sessions.is_known(user_id, device)
+        async with self._tries.login(tried, address, device.installation_id if known else None):
+            right = await self._passwords.verify(None if account is None else account.password_hash, password)
+            if account is None or not right:
+                raise InvalidCredentials
+            account = await self._hashed_anew(account, password)
+            return await self._sessions.begin(account.user, device, account.password_hash)
 
     async def _hashed_anew(self, account: Account, password: str) -> Account:
         """The account with a hash of today's cost, if it had another one and that can be changed now."""
@@ -90,7 +95,6 @@ class PasswordLogins:
             return account
         return replace(account, password_hash=password_hash) if changed else account
 
-    async def close(self) -> None:
-        """Let go of the threads and connections."""
+    def close(self) -> None:
+        """Let go of the threads."""
         self._passwords.close()
-        await self._throttle.close()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gochat.auth.tokens import Tokens
+from gochat.auth.tries import Tries
 from gochat.core.errors import NotFound, SessionRevoked, TokenInvalid
 from gochat.core.model import Device, Millis, Session, SessionId, User, UserId
 from gochat.core.ports import (
@@ -29,12 +30,14 @@ class TokenSessions:
         store: SessionStore,
         accounts: Accounts,
         tokens: Tokens,
+        tries: Tries,
         publisher: Publisher,
         clock: Callable[[], Millis],
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._tokens = tokens
+        self._tries = tries
         self._publisher = publisher
         self._clock = clock
 
@@ -51,9 +54,14 @@ class TokenSessions:
         self._tell(user.id, ended)
         return self._logged_in(user, session, jti)
 
+    async def is_known(self, user_id: UserId, device: Device) -> bool:
+        """Whether a device was logged in to an account before."""
+        return device.installation_id is not None and await self._store.knows(user_id, device.installation_id)
+
     async def refresh(self, refresh_token: str) -> LoggedIn:
         """Exchange a refresh token for fresh tokens."""
         session_id, jti = self._tokens.read_refresh(refresh_token)
+        await self._tries.refresh(session_id)
         use = RefreshUse(
             token=_hash(jti),
             fresh=secrets.token_bytes(16),

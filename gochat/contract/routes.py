@@ -92,7 +92,7 @@ ROUTES: tuple[Route, ...] = (
         "Exchange a refresh token for fresh tokens.",
         shapes.Tokens,
         body=requests.RefreshTokens,
-        raises=(errors.TokenInvalid, errors.TokenExpired, errors.SessionRevoked),
+        raises=(errors.TokenInvalid, errors.TokenExpired, errors.SessionRevoked, errors.RateLimited),
         auth=False,
     ),
     Route(

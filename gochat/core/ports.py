@@ -339,6 +339,10 @@ class SessionStore(Protocol):
         """The sessions of a user that were neither ended nor left to expire, last seen first."""
         ...
 
+    async def knows(self, user_id: UserId, installation_id: bytes) -> bool:
+        """Whether a user ever logged in from an installation of the app, as far as that is kept."""
+        ...
+
     async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
         """Note that a session is in use, if it was last seen before then."""
         ...
@@ -424,7 +428,8 @@ class Logins(Protocol):
         Raises:
             InvalidPayload: both, neither, or no phone number.
             InvalidCredentials: no such user or not his password; both take the same time.
-            RateLimited
+            RateLimited: too many tries failed, of this account or from this address. Not where the device was
+                logged in to the account before: it has a count of its own.
         """
         ...
 
@@ -436,7 +441,7 @@ class Sessions(Protocol):
         """Exchange a refresh token for fresh tokens, by the rule of `core.refresh`.
 
         Raises:
-            TokenInvalid, TokenExpired, SessionRevoked
+            TokenInvalid, TokenExpired, SessionRevoked, RateLimited
         """
         ...
 

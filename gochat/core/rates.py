@@ -42,6 +42,13 @@ OTHER: Final = "other"
 CONNECT: Final = "connect"
 """The row that counts sockets."""
 
+LOGIN: Final = "login"
+LOGIN_HERE: Final = "login:here"
+LOGIN_KNOWN: Final = "login:known"
+REFRESH: Final = "refresh"
+REGISTER: Final = "register"
+"""The rows of logging in. Shared by all processes; of logins those that fail are counted."""
+
 DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     # An outbox that was filled offline comes at once, and once more where the connection breaks meanwhile.
     Rate("message:send", 1_200, 60),
@@ -67,6 +74,18 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     # REST, where it has no event's name.
     Rate("read", 1_200, 60),
     Rate("write", 300, 60),
+    # NIST SP 800-63B-4, 3.2.2: at most 100 tries that fail. Many phones share the address of their carrier.
+    Rate(LOGIN, 30, 60, Key.ACCOUNT),
+    Rate(LOGIN, 100, 86_400, Key.ACCOUNT),
+    Rate(LOGIN, 60, 60, Key.ADDRESS),
+    Rate(LOGIN, 1_000, 86_400, Key.ADDRESS),
+    Rate(LOGIN_HERE, 10, 60, Key.ADDRESS),  # an address with one account: it can't use up the account's alone
+    Rate(LOGIN_HERE, 40, 86_400, Key.ADDRESS),
+    Rate(LOGIN_KNOWN, 10, 60, Key.ACCOUNT),
+    Rate(LOGIN_KNOWN, 100, 86_400, Key.ACCOUNT),
+    Rate(REGISTER, 60, 600, Key.ADDRESS),
+    Rate(REGISTER, 1_000, 86_400, Key.ADDRESS),
+    Rate(REFRESH, 60, 60, Key.ACCOUNT),  # a login, that is: one device
 )
 
 
@@ -102,6 +121,10 @@ class SharedRates(Protocol):
         Raises:
             RateLimited: one of them is empty.
         """
+        ...
+
+    async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
+        """Count a use no more: it turned out that it is none of those that are limited."""
         ...
 
     async def close(self) -> None:
@@ -182,6 +205,12 @@ class Buckets:
             row.full_at[who] = full_at
             if len(row.full_at) > self._most:
                 row.drop(now, self._most * 3 // 4)
+
+    def give_back(self, name: str, key: Key, who: Hashable) -> None:
+        """Count a use no more."""
+        for row in self._rows.get((name, key), ()):
+            if who in row.full_at:
+                row.full_at[who] -= row.use_s
 
 
 class _Row:

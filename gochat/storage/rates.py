@@ -27,6 +27,18 @@ _ALONE_S = 1.0
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+if ARGV[1] == 'give' then
+  for place, key in ipairs(KEYS) do
+    local full = tonumber(redis.call('GET', key) or now) - ARGV[2 * place + 1] / ARGV[2 * place]
+    local left = math.ceil((full - now) / 1000) + 1
+    if full <= now then
+      redis.call('DEL', key)
+    else
+      redis.call('SET', key, string.format('%.0f', full), 'PX', left)
+    end
+  end
+  return 0
+end
 local full, wait = {}, 0
 for place, key in ipairs(KEYS) do
   local limit, window = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
@@ -65,6 +77,11 @@ class AloneRates:
         await self.check(name, who)
         for key, one in who.items():
             self._buckets.take(name, key, one)
+
+    async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
+        """Count a use no more."""
+        for key, one in who.items():
+            self._buckets.give_back(name, key, one)
 
     async def close(self) -> None:
         """Nothing."""
@@ -108,6 +125,11 @@ class RedisRates:
         """Count a use in all or in none."""
         if not await self._ask("take", name, who):
             await self._alone.take(name, who)
+
+    async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
+        """Count a use no more."""
+        if not await self._ask("give", name, who):
+            await self._alone.give_back(name, who)
 
     async def close(self) -> None:
         """Close the connections."""

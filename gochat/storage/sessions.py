@@ -30,6 +30,7 @@ _ALIVE = f"""
 SELECT {_SESSION} FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?
 ORDER BY last_seen_at DESC, id DESC
 """
+_KNOWN = "SELECT 1 FROM sessions WHERE user_id = ? AND installation_id = ? LIMIT 1"
 _LOCK = f"SELECT {_CHAIN}, expires_at, {_SESSION} FROM sessions WHERE id = ?"
 _GO_ON = """
 UPDATE sessions
@@ -67,6 +68,10 @@ class StoredSessions:
     async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:
         """The sessions of a user."""
         return await self._database.read(_alive, user_id, now)
+
+    async def knows(self, user_id: UserId, installation_id: bytes) -> bool:
+        """Whether a user logged in from there before."""
+        return bool(await self._database.read(fetch, _KNOWN, user_id, installation_id))
 
     async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
         """Note that a session is in use."""

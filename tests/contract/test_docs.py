@@ -50,6 +50,9 @@ def test_protocol_lists_every_rate() -> None:
     told = table("protocol.md", "| rate | at once | seconds |")
     rates = [it for it in DEFAULT_RATES if it.key is Key.USER]
     assert told == [[it.name, f"{it.limit:,}", f"{it.window_s:g}"] for it in rates]
+    told = table("protocol.md", "| rate | of each | at once | seconds |")
+    rates = [it for it in DEFAULT_RATES if it.key is not Key.USER]
+    assert told == [[it.name, it.key, f"{it.limit:,}", f"{it.window_s:g}"] for it in rates]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

@@ -67,6 +67,7 @@ HOT: dict[str, Ask] = {
     "users": lambda reader, log, accounts, sessions: accounts.users([3, 5]),
     "search": lambda reader, log, accounts, sessions: accounts.search("user7"),
     "sessions": lambda reader, log, accounts, sessions: sessions.alive(ME, 1),
+    "knows": lambda reader, log, accounts, sessions: sessions.knows(ME, bytes(16)),
     "session": lambda reader, log, accounts, sessions: sessions.session(1),
 }
 

@@ -67,6 +67,20 @@ async def test_asking_counts_nothing(rates: SharedRates) -> None:
     await rates.check("login", {Key.ADDRESS: "192.0.2.1"})
 
 
+async def test_what_is_given_back_was_not_used(rates: SharedRates) -> None:
+    who = {Key.ACCOUNT: "ann", Key.ADDRESS: "192.0.2.1"}
+    for _ in range(9):
+        await rates.take("login", who)
+        await rates.give_back("login", who)
+    assert await counted(rates, 2, account="ann", address="192.0.2.1") == 2
+    await rates.give_back("login", who)
+    assert await counted(rates, 9, account="ann") == 2
+    assert await counted(rates, 9, address="192.0.2.1") == 4
+    for _ in range(9):
+        await rates.give_back("login", who)
+    assert await counted(rates, 9, account="ann") == 3
+
+
 async def test_it_refills_and_a_longer_window_holds_too(rates: SharedRates) -> None:
     count = 0
     while count < 3:  # half a second for each

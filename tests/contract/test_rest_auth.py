@@ -261,10 +261,10 @@ class TestRate:
     def overrides(self) -> dict[str, Any]:
         return {"login_rate": "3/hour"}
 
-    async def test_logins_are_limited_per_account_and_address(self, rest: Rest) -> None:
+    async def test_logins_that_fail_are_limited(self, rest: Rest) -> None:
         await register(Rest(rest.app, address="192.0.2.7"), "ann")
         wrong = {"username": "ann", "password": "wrong"}
-        for last in (1, 2):
+        for last in (1, 2, 3):
             answer = await Rest(rest.app, address=f"198.51.100.{last}").post("/auth/login", wrong)
             assert answer.code == "invalid_credentials"
         answer = await rest.post("/auth/login", {"username": "Ann", "password": PASSWORD})
@@ -278,3 +278,12 @@ class TestRate:
         answer = await rest.post("/auth/register", {"username": "joe", "password": PASSWORD})
         assert answer.code == "rate_limited"
         await register(Rest(rest.app, address="192.0.2.99"), "joe")
+        await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})
+
+
+async def test_refreshing_too_often_is_refused(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    body = {"refresh_token": ann.tokens["refresh_token"]}
+    answers = [await rest.post("/auth/refresh", body) for _ in range(65)]
+    assert {answer.status for answer in answers[:60]} == {200}
+    assert (answers[-1].status, answers[-1].code) == (429, "rate_limited")

@@ -259,6 +259,18 @@ def test_all_of_a_user_but_one_are_ended(database_url: str) -> None:
     asyncio.run(scenario())
 
 
+def test_an_installation_is_known_to_its_user(database_url: str) -> None:
+    async def scenario() -> None:
+        async with sessions_of(database_url) as sessions:
+            await sessions.begin(beginning(PHONE))
+            await sessions.revoke(PHONE.id, NOW)
+            assert await sessions.knows(7, INSTALLATION)
+            assert not await sessions.knows(8, INSTALLATION)
+            assert not await sessions.knows(7, bytes(16))
+
+    asyncio.run(scenario())
+
+
 def test_being_seen_is_written_once(database_url: str) -> None:
     async def scenario() -> None:
         async with sessions_of(database_url) as sessions:

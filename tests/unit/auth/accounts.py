@@ -95,6 +95,10 @@ class MemorySessions:
     async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:
         return tuple(it for it in self.sessions.values() if it.user_id == user_id and it.revoked_at is None)
 
+    async def knows(self, user_id: UserId, installation_id: bytes) -> bool:
+        known = {(it.user_id, it.device.installation_id) for it in self.sessions.values()}
+        return (user_id, installation_id) in known
+
     async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
         session = self.sessions[session_id]
         if session.last_seen_at < before:

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -6,8 +7,8 @@ from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
 from gochat.auth.sessions import TokenSessions
-from gochat.auth.throttle import Throttle
 from gochat.auth.tokens import Tokens
+from gochat.auth.tries import Tries
 from gochat.core.delta import Committed
 from gochat.core.errors import (
     InvalidCredentials,
@@ -22,6 +23,8 @@ from gochat.core.errors import (
 )
 from gochat.core.model import Device, SessionId, UserId
 from gochat.core.ports import LoggedIn
+from gochat.core.rates import Key, Rate
+from gochat.storage.rates import AloneRates
 from tests.unit.auth.accounts import MemoryAccounts, MemorySessions
 
 PHONE = "+493012345678"
@@ -43,18 +46,21 @@ class Told:
 class House:
     """The use-cases over accounts in memory, with a clock that is set by hand."""
 
-    def __init__(self, rate: str = "1000/minute") -> None:
+    def __init__(self, *rates: Rate) -> None:
         self.now = 1_700_000_000_000
         self.accounts = MemoryAccounts()
         self.store = MemorySessions(self.accounts)
         self.told = Told()
         self.tokens = Tokens([b"k" * 32], access_ttl_s=900, refresh_ttl_s=86_400, clock=lambda: self.now)
-        self.sessions = TokenSessions(self.store, self.accounts, self.tokens, self.told, lambda: self.now)
+        tries = Tries(AloneRates(rates))
+        self.sessions = TokenSessions(
+            self.store, self.accounts, self.tokens, tries, self.told, lambda: self.now
+        )
         self.logins = PasswordLogins(
             self.accounts,
             Passwords(memory_kib=64, time_cost=1),
             self.sessions,
-            Throttle(rate),
+            tries,
             lambda: self.now,
         )
         self.authenticator = TokenAuthenticator(self.tokens, self.store, lambda: self.now)
@@ -65,6 +71,7 @@ class House:
         phone: str | None = PHONE,
         display_name: str | None = None,
         installation_id: bytes | None = None,
+        address: str | None = None,
     ) -> LoggedIn:
         return await self.logins.register(
             username=username,
@@ -72,7 +79,7 @@ class House:
             display_name=display_name,
             phone=phone,
             device=Device(name="Pixel", installation_id=installation_id),
-            address=None,
+            address=address,
         )
 
     async def login(
@@ -81,13 +88,14 @@ class House:
         phone: str | None = None,
         password: str = "correct horse",
         installation_id: bytes | None = None,
+        address: str | None = "192.0.2.1",
     ) -> LoggedIn:
         return await self.logins.login(
             username=username,
             phone=phone,
             password=password,
             device=Device(installation_id=installation_id),
-            address="192.0.2.1",
+            address=address,
         )
 
 
@@ -182,15 +190,105 @@ async def test_refused_registrations(
     assert not house.accounts.accounts
 
 
-async def test_tries_are_limited_even_with_the_right_password() -> None:
-    house = House("3/hour")
+FEW = (
+    Rate("login", 3, 3_600, Key.ACCOUNT),
+    Rate("login", 5, 3_600, Key.ADDRESS),
+    Rate("login:known", 3, 3_600, Key.ACCOUNT),
+    Rate("register", 2, 3_600, Key.ADDRESS),
+    Rate("refresh", 4, 3_600, Key.ACCOUNT),
+)
+
+
+async def fail(house: House, tries: int, **by: Any) -> int:
+    """How many of so many wrong tries are looked at."""
+    looked_at = 0
+    for _ in range(tries):
+        with pytest.raises((InvalidCredentials, RateLimited)) as refused:
+            await house.login(password="wrong", **by)
+        looked_at += isinstance(refused.value, InvalidCredentials)
+    return looked_at
+
+
+async def test_an_account_is_tried_so_often_from_anywhere() -> None:
+    house = House(*FEW)
     await house.register()
-    for _ in range(2):
-        with pytest.raises(InvalidCredentials):
-            await house.login(username="ann", password="wrong")
+    await house.register("ben", None)
+    for name in ("ann", "no.such", "no such name!", "\x00"):
+        tries = [await fail(house, 1, username=name, address=f"192.0.2.{last}") for last in range(9)]
+        assert tries == [1, 1, 1, 0, 0, 0, 0, 0, 0], name
     with pytest.raises(RateLimited) as refused:
-        await house.login(username="Ann")
-    assert refused.value.retry_after_ms
+        await house.login(username="Ann", address="192.0.2.99")
+    assert 0 < (refused.value.retry_after_ms or 0) <= 1_200_000
+    await house.login(username="ben")
+
+
+async def test_an_address_tries_so_often_whichever_account() -> None:
+    house = House(*FEW)
+    await house.register()
+    names = [f"name{n}" for n in range(8)]
+    assert [await fail(house, 1, username=name) for name in names] == [1] * 5 + [0] * 3
+    with pytest.raises(RateLimited):
+        await house.login(username="ann")
+    await house.login(username="ann", address="192.0.2.2")
+
+
+async def test_one_address_keeps_nobody_out_elsewhere() -> None:
+    house = House(Rate("login:here", 3, 3_600, Key.ADDRESS), *FEW[1:], Rate("login", 9, 3_600, Key.ACCOUNT))
+    await house.register()
+    assert await fail(house, 20, username="ann") == 3
+    with pytest.raises(RateLimited):
+        await house.login(username="ann")
+    await house.login(username="ann", address="192.0.2.2")
+    assert [await fail(house, 9, username=name) for name in ("eve", "joe")] == [2, 0]
+
+
+async def test_right_ones_do_not_count() -> None:
+    house = House(*FEW)
+    await house.register(installation_id=bytes(16))
+    for _ in range(9):
+        await house.login(username="ann")
+        await house.login(username="ann", installation_id=bytes(16))
+    assert await fail(house, 9, username="ann") == 3
+
+
+async def test_many_wrong_ones_at_once_are_no_more() -> None:
+    house = House(*FEW)
+    await house.register()
+    tries = await asyncio.gather(*(fail(house, 1, username="ann", address=None) for _ in range(20)))
+    assert sum(tries) == 3
+
+
+async def test_what_others_try_keeps_no_known_device_out() -> None:
+    house = House(*FEW)
+    phone, owner = bytes(16), await house.register(installation_id=bytes(16))
+    assert await fail(house, 50, username="ann") == 3
+    assert await fail(house, 50, username="ann", installation_id=bytes(range(16))) == 0
+    await house.login(username="ann", installation_id=phone)
+    await house.login(phone=PHONE, installation_id=phone)
+    with pytest.raises(SessionRevoked):
+        await house.sessions.refresh(owner.refresh_token)
+    assert await fail(house, 9, username="ann", installation_id=phone) == 3
+    with pytest.raises(RateLimited):
+        await house.login(username="ann", installation_id=phone)
+
+
+async def test_registrations_are_counted_apart() -> None:
+    house = House(*FEW)
+    for name, address in (("ann", "192.0.2.1"), ("ben", "192.0.2.1"), ("eve", "192.0.2.2")):
+        await house.register(name, None, address=address)
+    with pytest.raises(RateLimited):
+        await house.register("joe", None, address="192.0.2.1")
+    await house.login(username="ann")
+
+
+async def test_a_login_is_refreshed_so_often_and_no_other_one_less() -> None:
+    house = House(*FEW)
+    phone, tablet = await house.register(), await house.login(username="ann")
+    for _ in range(4):
+        await house.sessions.refresh(phone.refresh_token)
+    with pytest.raises(RateLimited):
+        await house.sessions.refresh(phone.refresh_token)
+    await house.sessions.refresh(tablet.refresh_token)
 
 
 async def test_refresh_rotates(house: House) -> None:
