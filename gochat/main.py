@@ -28,7 +28,7 @@ from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis, UserId
-from gochat.core.ports import Presences
+from gochat.core.ports.presence import Presences
 from gochat.core.rates import Buckets, SharedRates
 from gochat.events.cluster.doorbell import NoDoorbell, RedisDoorbell, Ring
 from gochat.events.cluster.relay import RedisRelay
@@ -277,7 +277,7 @@ class Chat:
 
 
 class Parts:
-    """`core.ports.Health` of all that the server leans on."""
+    """`core.ports.health.Health` of all that the server leans on."""
 
     def __init__(self, database: DatabaseHealth, redis: RedisDoorbell | None) -> None:
         self._database = database

@@ -7,7 +7,8 @@ import structlog
 from gochat.auth.tokens import Tokens
 from gochat.core.errors import ChatError, SessionRevoked, TokenInvalid, TokenMissing
 from gochat.core.model import Millis, Session
-from gochat.core.ports import Identity, SessionStore
+from gochat.core.ports.logins import Identity
+from gochat.core.ports.sessions import SessionStore
 
 SEEN_EVERY_MS = 3_600_000
 """How often it is written that a session is in use."""
@@ -16,7 +17,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class TokenAuthenticator:
-    """`core.ports.Authenticator`: the token is genuine and in time, and its session alive."""
+    """`core.ports.logins.Authenticator`: the token is genuine and in time, and its session alive."""
 
     def __init__(self, tokens: Tokens, store: SessionStore, clock: Callable[[], Millis]) -> None:
         self._tokens = tokens

@@ -11,7 +11,8 @@ from gochat.auth.sessions import TokenSessions
 from gochat.auth.tries import Tries
 from gochat.core.errors import ChatError, InvalidCredentials, InvalidPayload
 from gochat.core.model import Device, Millis, User, UserId
-from gochat.core.ports import Account, Accounts, LoggedIn
+from gochat.core.ports.accounts import Account, Accounts
+from gochat.core.ports.logins import LoggedIn
 from gochat.ids import new_id
 
 NOBODY: UserId = 0
@@ -21,7 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class PasswordLogins:
-    """`core.ports.Logins` by passwords."""
+    """`core.ports.logins.Logins` by passwords."""
 
     def __init__(
         self,

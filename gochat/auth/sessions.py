@@ -10,20 +10,15 @@ from gochat.auth.tokens import Tokens
 from gochat.auth.tries import Tries
 from gochat.core.errors import NotFound, SessionRevoked, TokenInvalid
 from gochat.core.model import Device, Millis, Session, SessionId, User, UserId
-from gochat.core.ports import (
-    Accounts,
-    Beginning,
-    Identity,
-    LoggedIn,
-    Publisher,
-    RefreshUse,
-    SessionStore,
-)
+from gochat.core.ports.accounts import Accounts
+from gochat.core.ports.logins import Identity, LoggedIn
+from gochat.core.ports.sessions import Beginning, RefreshUse, SessionStore
+from gochat.core.ports.writing import Publisher
 from gochat.ids import new_id
 
 
 class TokenSessions:
-    """`core.ports.Sessions`, with tokens of our own."""
+    """`core.ports.logins.Sessions`, with tokens of our own."""
 
     def __init__(
         self,

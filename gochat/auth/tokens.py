@@ -15,7 +15,7 @@ import jwt
 from gochat.contract.ids import NO_ID, id_in, id_out
 from gochat.core.errors import TokenExpired, TokenInvalid
 from gochat.core.model import Millis, SessionId, UserId
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 
 ALGORITHM = "HS256"
 MAX_CHARS = 2_048

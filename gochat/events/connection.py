@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gochat.core.errors import TokenExpired, Unavailable
 from gochat.core.model import ConversationId, Millis, UserId
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 
 READY_TIMEOUT_S = 10.0
 

@@ -14,7 +14,7 @@ from socketio.exceptions import ConnectionRefusedError
 from gochat.contract.encode import error_out
 from gochat.contract.ids import time_out
 from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
-from gochat.core.ports import Authenticator
+from gochat.core.ports.logins import Authenticator
 from gochat.core.rates import CONNECT, Key, Rates
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.fanout import Fanout

@@ -18,7 +18,9 @@ from gochat.core.errors import ChatError, NotFound, TokenInvalid
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, Sent
 from gochat.core.model import Conversation, ConversationId, Message, Role
-from gochat.core.ports import Authenticator, Identity, Reader, Receipts, Writer
+from gochat.core.ports.logins import Authenticator, Identity
+from gochat.core.ports.reading import Reader
+from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.queries import ConversationView
 from gochat.core.receipts import Position, Receipt
 from gochat.events.connection import Connection

@@ -5,7 +5,7 @@ from gochat.contract.encode import session_out, settings_out, user_out
 from gochat.core.blocks import Block
 from gochat.core.errors import TokenInvalid
 from gochat.core.model import UserId
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 from gochat.core.profiles import UpdateProfile
 from gochat.ids import new_id
 from gochat.rest.call import UserCall

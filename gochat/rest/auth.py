@@ -3,7 +3,7 @@
 from gochat.contract import queries, requests, shapes
 from gochat.contract.commands import device_in
 from gochat.contract.encode import session_out, user_out
-from gochat.core.ports import Identity, LoggedIn
+from gochat.core.ports.logins import Identity, LoggedIn
 from gochat.rest.call import OpenCall, UserCall
 from gochat.rest.deps import Deps
 

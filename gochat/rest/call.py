@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gochat.contract.requests import R
 from gochat.core.model import ConversationId, UserId
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 
 Answer: TypeAlias = Mapping[str, object] | Response
 """One of `contract.shapes`, answered with 200; or a whole response."""

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from gochat.contract.cursor import Cursors
-from gochat.core.ports import Accounts, Authenticator, Health, Logins, Reader, Receipts, Sessions, Writer
+from gochat.core.ports.accounts import Accounts
+from gochat.core.ports.health import Health
+from gochat.core.ports.logins import Authenticator, Logins, Sessions
+from gochat.core.ports.reading import Reader
+from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.rates import Rates
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gochat.core.errors import PhoneTaken, UsernameTaken
 from gochat.core.model import Millis, Profile, User, UserId
-from gochat.core.ports import Account
+from gochat.core.ports.accounts import Account
 from gochat.storage import rows
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
@@ -37,7 +37,7 @@ _AFTER_ALL = "\x7f"
 
 
 class StoredAccounts:
-    """Implements `core.ports.Accounts`, which documents the methods."""
+    """Implements `core.ports.accounts.Accounts`, which documents the methods."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -50,7 +50,7 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 
 
 def memberships(connection: Connection, user_id: UserId) -> Memberships:
-    """See `core.ports.Reader.memberships`."""
+    """See `core.ports.reading.Reader.memberships`."""
     values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
     ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
     return Memberships(me_revision or 0, tuple(Membership(*row) for row in parse_list(found)))
@@ -59,7 +59,7 @@ def memberships(connection: Connection, user_id: UserId) -> Memberships:
 def conversation(
     connection: Connection, user_id: UserId, conversation_id: ConversationId
 ) -> ConversationView:
-    """See `core.ports.Reader.conversation`."""
+    """See `core.ports.reading.Reader.conversation`."""
     found = views(connection, user_id, (conversation_id,))
     if not found:
         raise NotFound("There is no such conversation.", field="conversation_id")
@@ -77,7 +77,7 @@ def views(
 def conversations(
     connection: Connection, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
 ) -> ConversationPage:
-    """See `core.ports.Reader.conversations`."""
+    """See `core.ports.reading.Reader.conversations`."""
     if position is None:
         found = fetch(connection, _LIST.format(""), user_id, limit + 1, user_id)
     else:
@@ -97,7 +97,7 @@ def members(
     after: UserId | None,
     limit: int,
 ) -> MemberPage:
-    """See `core.ports.Reader.members`."""
+    """See `core.ports.reading.Reader.members`."""
     if not fetch(connection, _IS_MEMBER, user_id, conversation_id):
         raise NotFound("There is no such conversation.", field="conversation_id")
     found = fetch(connection, _MEMBERS, conversation_id, after or 0, limit + 1)

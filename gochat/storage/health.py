@@ -11,7 +11,7 @@ TIMEOUT = 2.0
 
 
 class DatabaseHealth:
-    """Implements `core.ports.Health`: the parts `database` and `schema`."""
+    """Implements `core.ports.health.Health`: the parts `database` and `schema`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -41,7 +41,7 @@ def history(
     around_seq: int | None,
     limit: int,
 ) -> HistoryPage:
-    """See `core.ports.Reader.history`."""
+    """See `core.ports.reading.Reader.history`."""
     bounds = fetch(connection, _BOUNDS, user_id, conversation_id)
     if not bounds:
         raise NotFound("There is no such conversation.", field="conversation_id")
@@ -56,7 +56,7 @@ def history(
 
 
 def status(connection: Connection, user_id: UserId, keys: Iterable[bytes]) -> Mapping[bytes, Message]:
-    """See `core.ports.Reader.status`."""
+    """See `core.ports.reading.Reader.status`."""
     wanted = tuple(dict.fromkeys(keys))
     if not wanted:
         return {}

@@ -23,7 +23,7 @@ _CHUNK = 1_000
 
 
 class BatchLog:
-    """Implements `core.ports.ChangeLog`, which documents the methods."""
+    """Implements `core.ports.reading.ChangeLog`, which documents the methods."""
 
     def __init__(self, database: Database, guard: EpochGuard) -> None:
         self._database = database

@@ -21,7 +21,7 @@ BEATS_S = 86_400
 
 
 class MemoryPresences:
-    """Implements `core.ports.Presences` for one process."""
+    """Implements `core.ports.presence.Presences` for one process."""
 
     MAX_WENT = 100_000
     """Users of whom it is known when they went; those who went first are forgotten."""
@@ -65,7 +65,7 @@ class MemoryPresences:
 
 
 class RedisPresences:
-    """Implements `core.ports.Presences` for all processes on one Redis.
+    """Implements `core.ports.presence.Presences` for all processes on one Redis.
 
     A user has a set of processes, and a time; a process has the time at which it last said that it lives. So
     a socket that comes or goes costs one round trip, and one that stays costs nothing.

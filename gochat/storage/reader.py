@@ -20,7 +20,7 @@ from gochat.storage.database import Database
 
 
 class ConversationReader:
-    """Implements `core.ports.Reader`, which documents the methods."""
+    """Implements `core.ports.reading.Reader`, which documents the methods."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database

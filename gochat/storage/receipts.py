@@ -4,7 +4,7 @@ import asyncio
 
 from gochat.core.errors import ChatError
 from gochat.core.model import ConversationId, UserId
-from gochat.core.ports import Writer
+from gochat.core.ports.writing import Writer
 from gochat.core.receipts import AdvanceReceipts, Answers, Position, Receipt
 
 WINDOW_S = 0.25
@@ -12,7 +12,7 @@ WINDOW_S = 0.25
 
 
 class ReceiptGatherer:
-    """`core.ports.Receipts` in front of the writer. Bounded by what clients may have in flight."""
+    """`core.ports.writing.Receipts` in front of the writer. Bounded by what clients may have in flight."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer

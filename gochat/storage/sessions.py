@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from gochat.core import refresh
 from gochat.core.errors import ChatError, InvalidCredentials, SessionRevoked, TokenExpired, TokenInvalid
 from gochat.core.model import Device, Millis, Session, SessionId, UserId
-from gochat.core.ports import Beginning, RefreshUse
+from gochat.core.ports.sessions import Beginning, RefreshUse
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
 
@@ -45,7 +45,7 @@ _REVOKE_SOME = "UPDATE sessions SET revoked_at = ? WHERE id IN ({}) AND revoked_
 
 
 class StoredSessions:
-    """Implements `core.ports.SessionStore`, which documents the methods."""
+    """Implements `core.ports.sessions.SessionStore`, which documents the methods."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -91,7 +91,7 @@ def changes(
     since: int | None,
     limits: Limits,
 ) -> Delta:
-    """See `core.ports.Reader.changes`."""
+    """See `core.ports.reading.Reader.changes`."""
     with snapshot(connection):
         view = conversation(connection, user_id, conversation_id)
         item = start(view.conversation, view.me, view.last_message, since)
@@ -99,7 +99,7 @@ def changes(
 
 
 def repair(connection: Connection, conversation_id: ConversationId, since: int, limits: Limits) -> Change:
-    """See `core.ports.Reader.repair`."""
+    """See `core.ports.reading.Reader.repair`."""
     with snapshot(connection):
         found = fetch(connection, _CONVERSATION, conversation_id)
         if not found:
@@ -116,7 +116,7 @@ def repair(connection: Connection, conversation_id: ConversationId, since: int, 
 
 
 def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
-    """See `core.ports.Reader.me`."""
+    """See `core.ports.reading.Reader.me`."""
     with snapshot(connection):
         found = fetch(connection, _ME_REVISION, user_id)
         revision = found[0][0] if found else 0
@@ -124,7 +124,7 @@ def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
 
 
 def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
-    """See `core.ports.Reader.sync`."""
+    """See `core.ports.reading.Reader.sync`."""
     outlines, me_revision, epoch, now = _outlines(connection, user_id)
     agenda = Agenda(outlines, request, epoch, now)
     candidates = agenda.candidates()

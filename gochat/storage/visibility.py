@@ -25,12 +25,12 @@ WHERE mine.user_id IS NULL AND theirs.user_id IS NULL
 
 
 def seen(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
-    """See `core.ports.Reader.seen`."""
+    """See `core.ports.reading.Reader.seen`."""
     return _may_see(connection, user_id, others, "other")
 
 
 def seers(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
-    """See `core.ports.Reader.seers`."""
+    """See `core.ports.reading.Reader.seers`."""
     return _may_see(connection, user_id, others, "me")
 
 

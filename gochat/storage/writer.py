@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from gochat.core.command import A, AnyCommand, Command, Reserving
 from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, Unavailable
 from gochat.core.limits import Limits
-from gochat.core.ports import Publisher
+from gochat.core.ports.writing import Publisher
 from gochat.storage.batch import Outcome
 from gochat.storage.committer import Committer, NotStoredError
 from gochat.storage.epoch import EpochGuard
@@ -40,7 +40,7 @@ class _Entry:
 
 
 class ConversationWriter:
-    """Implements `core.ports.Writer`.
+    """Implements `core.ports.writing.Writer`.
 
     Args:
         engine: of `engines.write_engine`.
@@ -83,7 +83,7 @@ class ConversationWriter:
         self._thread.start()
 
     def submit(self, command: Command[A]) -> asyncio.Future[A]:
-        """See `core.ports.Writer`."""
+        """See `core.ports.writing.Writer`."""
         if self._loop is None or self._stopping:
             raise Unavailable("The server is stopping.", retry_after_ms=1000)
         if len(self._queue) >= self._queue_max:

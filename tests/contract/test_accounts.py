@@ -8,7 +8,7 @@ import pytest
 
 from gochat.core.errors import PhoneTaken, UsernameTaken
 from gochat.core.model import User
-from gochat.core.ports import Account
+from gochat.core.ports.accounts import Account
 from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gochat.core.errors import Unavailable
-from gochat.core.ports import Presences
+from gochat.core.ports.presence import Presences
 from gochat.core.presence import Sighting
 from gochat.storage.presence import MemoryPresences, RedisPresences
 from tests.services.process import free_port

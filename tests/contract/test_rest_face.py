@@ -17,7 +17,7 @@ from gochat.contract.ids import id_out
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import Overloaded, TokenMissing, Unavailable
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
 from gochat.rest import body
 from gochat.rest.app import OPEN_HANDLERS, USER_HANDLERS, create_rest_app

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from gochat.core.model import Conversation, Member, Message, User
-from gochat.core.ports import Account
+from gochat.core.ports.accounts import Account
 from gochat.storage import migrate, rows
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from gochat.core.errors import ChatError, InvalidCredentials, SessionRevoked, TokenExpired, TokenInvalid
 from gochat.core.model import Device, Session, SessionId, User
-from gochat.core.ports import Account, Beginning, RefreshUse
+from gochat.core.ports.accounts import Account
+from gochat.core.ports.sessions import Beginning, RefreshUse
 from gochat.core.refresh import TOGETHER_MS
 from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts

@@ -17,7 +17,7 @@ from gochat.core.delta import Change, Committed
 from gochat.core.errors import ChatError, NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, SessionId, User, UserId
-from gochat.core.ports import Account
+from gochat.core.ports.accounts import Account
 from gochat.ids import new_id
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database

@@ -16,7 +16,7 @@ from gochat.contract.ids import id_out
 from gochat.core.delta import Change, Committed, Delta, MeChange, Why
 from gochat.core.errors import ChatError, NotFound, SessionRevoked
 from gochat.core.model import ConversationId, SessionId, UserId
-from gochat.core.ports import ChangeLog, Reader
+from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
 from gochat.events.cluster.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
 from gochat.events.connection import Connection, Roster
@@ -34,7 +34,7 @@ MAX_ROOMS = 16
 
 
 class Fanout:
-    """`core.ports.Publisher` for the sockets here.
+    """`core.ports.writing.Publisher` for the sockets here.
 
     Args:
         profile_changed: called with a user who decided something about himself, at whichever process.

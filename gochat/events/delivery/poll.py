@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from gochat.core.errors import ChatError
-from gochat.core.ports import ChangeLog
+from gochat.core.ports.reading import ChangeLog
 from gochat.core.queries import Batch, Heads
 from gochat.events.delivery.fanout import Fanout
 

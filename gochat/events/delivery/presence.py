@@ -15,7 +15,8 @@ import structlog
 from gochat.contract.encode import presence_out
 from gochat.core.errors import ChatError
 from gochat.core.model import UserId
-from gochat.core.ports import Presences, Reader
+from gochat.core.ports.presence import Presences
+from gochat.core.ports.reading import Reader
 from gochat.core.presence import Presence, Sighting, is_alive, presence
 from gochat.events.cluster.doorbell import Doorbell, Ring
 from gochat.events.connection import Connection, Roster

@@ -6,7 +6,8 @@ from dataclasses import replace
 from gochat.core import refresh
 from gochat.core.errors import InvalidCredentials, PhoneTaken, SessionRevoked, TokenInvalid, UsernameTaken
 from gochat.core.model import Device, Millis, Profile, Session, SessionId, Settings, User, UserId
-from gochat.core.ports import Account, Beginning, RefreshUse
+from gochat.core.ports.accounts import Account
+from gochat.core.ports.sessions import Beginning, RefreshUse
 from gochat.core.refresh import Chain
 
 

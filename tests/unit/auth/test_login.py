@@ -22,7 +22,7 @@ from gochat.core.errors import (
     UsernameTaken,
 )
 from gochat.core.model import Device, SessionId, UserId
-from gochat.core.ports import LoggedIn
+from gochat.core.ports.logins import LoggedIn
 from gochat.core.rates import Key, Rate
 from gochat.storage.rates import AloneRates
 from tests.unit.auth.accounts import MemoryAccounts, MemorySessions

@@ -10,7 +10,7 @@ import pytest
 from gochat.auth.tokens import LEEWAY_S, MAX_CHARS, Tokens
 from gochat.contract.ids import id_out
 from gochat.core.errors import TokenExpired, TokenInvalid
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 
 KEY = b"k" * 32
 NOW_S = 1_700_000_000

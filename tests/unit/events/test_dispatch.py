@@ -8,7 +8,7 @@ import structlog
 
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.core.errors import NotFound
-from gochat.core.ports import Identity
+from gochat.core.ports.logins import Identity
 from gochat.core.rates import OTHER, Buckets, Rate
 from gochat.events import dispatch
 from gochat.events.connection import Connection, Roster

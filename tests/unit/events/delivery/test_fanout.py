@@ -16,7 +16,8 @@ from gochat.core.delta import Change, Committed, Delta, Why, repaired
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
-from gochat.core.ports import ChangeLog, Identity, Reader
+from gochat.core.ports.logins import Identity
+from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.cluster.doorbell import NoDoorbell
 from gochat.events.connection import Connection, Roster

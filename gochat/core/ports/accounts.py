@@ -1,0 +1,56 @@
+"""Users as they log in and are found."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gochat.core.model import Millis, Profile, User, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as logging in needs him. `password_hash` is an argon2id PHC string."""
+
+    user: User
+    password_hash: str
+    phone: str | None = None
+
+
+class Accounts(Protocol):
+    """Users. Raises `Unavailable` if the database does not answer in time."""
+
+    async def create(self, account: Account, now: Millis) -> None:
+        """Store a new user.
+
+        Raises:
+            UsernameTaken, PhoneTaken: another account has it, as normalised.
+        """
+        ...
+
+    async def by_username(self, username: str) -> Account | None:
+        """By normalised username."""
+        ...
+
+    async def by_phone(self, phone: str) -> Account | None:
+        """By E.164 number."""
+        ...
+
+    async def set_password(self, user_id: UserId, old: str, new: str) -> bool:
+        """Replace the hash of a password, if it is still the old one; the answer is whether it was."""
+        ...
+
+    async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
+        """Those of the users that exist."""
+        ...
+
+    async def profile(self, user_id: UserId) -> Profile | None:
+        """What a user sees of himself; None: there is no such user."""
+        ...
+
+    async def blocked(self, user_id: UserId) -> tuple[User, ...]:
+        """Whom a user has blocked, by username."""
+        ...
+
+    async def search(self, prefix: str) -> tuple[User, ...]:
+        """The first 20 users whose normalised username begins so, by username."""
+        ...

@@ -1,0 +1,150 @@
+"""What is stored, as phones ask for it, and the log of what was committed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from gochat.core.delta import Change, Delta
+from gochat.core.model import ConversationId, Message, Millis, SessionId, UserId
+from gochat.core.queries import (
+    Batch,
+    ConversationPage,
+    ConversationView,
+    Heads,
+    HistoryPage,
+    MeDelta,
+    MemberPage,
+    Memberships,
+    SyncPage,
+    SyncRequest,
+)
+
+
+class Reader(Protocol):
+    """The reading side. Every answer is a consistent state at least as new as what was acked before the call.
+
+    Every method raises `Unavailable` if the database does not answer in time, and `Overloaded` if too many
+    reads wait.
+    """
+
+    async def memberships(self, user_id: UserId) -> Memberships:
+        """All active memberships."""
+        ...
+
+    async def conversation(self, user_id: UserId, conversation_id: ConversationId) -> ConversationView:
+        """One conversation.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def conversations(
+        self, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
+    ) -> ConversationPage:
+        """A user's conversations by `last_message_at`, newest first."""
+        ...
+
+    async def members(
+        self, user_id: UserId, conversation_id: ConversationId, after: UserId | None, limit: int
+    ) -> MemberPage:
+        """The active members of a conversation.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def history(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        around_seq: int | None = None,
+        limit: int = 50,
+    ) -> HistoryPage:
+        """A page of messages: the newest, or those before, after or around a seq (itself in the middle).
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def status(self, user_id: UserId, keys: Iterable[bytes]) -> Mapping[bytes, Message]:
+        """Which of a user's retry keys are stored, with the message; an ex-member gets only its numbers."""
+        ...
+
+    async def changes(self, user_id: UserId, conversation_id: ConversationId, since: int | None) -> Delta:
+        """What one member has to know after `since` (None: all): the answer to a join.
+
+        It has `conversation` and `me`, always. Too much, an unknown revision, or one from before he joined
+        is answered whole, from 0, with its newest page and, if the phone had something, `gap`.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+    async def repair(self, conversation_id: ConversationId, since: int) -> Change:
+        """What all members see that changed after `since`: for a process that missed a delta.
+
+        Its delta has `conversation`. With much to tell it is the first part of that; from 0 it is whole.
+
+        Raises:
+            NotFound: not there.
+        """
+        ...
+
+    async def me(self, user_id: UserId, since: int) -> MeDelta:
+        """What changed in a user's own log after `since`."""
+        ...
+
+    async def seen(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """Those of the others whose presence he may see, himself too.
+
+        Who is in a conversation with him now and does not hide it, where neither has blocked the other.
+        """
+        ...
+
+    async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
+        """The other way: those of the others who may see his."""
+        ...
+
+    async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
+        """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
+        ...
+
+
+class ChangeLog(Protocol):
+    """What all processes committed in the last hour, whether or not they could tell anybody.
+
+    Every method raises `Unavailable` if the database does not answer in time.
+    """
+
+    async def heads(self) -> Heads:
+        """How far the log is. What this process saw before and is lost makes a new epoch at once."""
+        ...
+
+    async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
+        """Of the processes named, the batches after those numbers, in order; at most `limit` of each call.
+
+        A number that is missing was there too long ago: then only `revisions` tells what changed.
+        """
+        ...
+
+    async def revoked(self, within_ms: int) -> tuple[tuple[SessionId, UserId], ...]:
+        """Sessions ended in the last so many milliseconds, by the clocks of the processes that ended them."""
+        ...
+
+    async def renew_epoch(self) -> None:
+        """Some of the history was lost, as its reader found out."""
+        ...
+
+    async def me_revisions(self, user_ids: Iterable[UserId]) -> Mapping[UserId, int]:
+        """How far the own logs of those users are that exist."""
+        ...
+
+    async def revisions(self, conversation_ids: Iterable[ConversationId]) -> Mapping[ConversationId, int]:
+        """How far those conversations are that exist."""
+        ...

@@ -1,0 +1,50 @@
+"""What changes: the one door for it, and who is told."""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from gochat.core.command import A, Command
+from gochat.core.delta import Committed
+from gochat.core.model import ConversationId, SessionId, UserId
+from gochat.core.receipts import Position, Receipt
+
+
+class Writer(Protocol):
+    """The one door for every change of a conversation."""
+
+    def submit(self, command: Command[A]) -> Awaitable[A]:
+        """Queue a command. Commands are decided in the order of submission.
+
+        The answer comes after the commit: what it says is durable. It is published (`Publisher`) before it
+        is answered, once, whatever happens to whoever waits for the answer.
+
+        Raises:
+            Overloaded: at once; the queue is full, nothing was accepted.
+            ChatError: from the awaitable; the command was refused, or (`Unavailable`) the database does not
+                answer: then it may be stored or not, and sending it again with its key settles that.
+        """
+        ...
+
+
+class Receipts(Protocol):
+    """The door for receipts: they gather for a moment, then go through `Writer` together."""
+
+    async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
+        """Move a member's positions; the answer comes after the commit.
+
+        Raises:
+            NotFound: not there, or not a member.
+        """
+        ...
+
+
+class Publisher(Protocol):
+    """Takes what was committed to whoever is online."""
+
+    def publish(self, committed: Committed) -> None:
+        """Called on the event loop, once per batch, in order of the commits of this process."""
+        ...
+
+    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
+        """A session was ended: its sockets are told why, and dismissed."""
+        ...
