@@ -46,6 +46,7 @@ from gochat.logs import configure
 from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
+from gochat.storage.alone import Alone
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
@@ -77,6 +78,7 @@ class Chat:
         keys = [secret.get_secret_value().encode() for secret in secrets]
         limits = Limits(body=settings.body_max_chars)
         self._url = settings.database_url.get_secret_value()
+        self._alone = None if settings.mysql_url is not None else Alone(settings.sqlite_path)
         self._database = Database(self._url, pool_size=settings.db_pool_size)
         reader = ConversationReader(self._database, limits)
         accounts = StoredAccounts(self._database)
@@ -200,8 +202,22 @@ class Chat:
             scope = {**scope, "client": (self._proxies.client(host, scope["headers"]), port)}
         await self._asgi(scope, receive, send)
 
+    def claim(self) -> None:
+        """See to it that no other server has this SQLite file; `start` does it too.
+
+        Raises:
+            AlreadyServedError: another one has.
+        """
+        if self._alone is not None:
+            self._alone.acquire()
+
+    def turn_away(self) -> None:
+        """Answer from now on that this server is not ready: it is about to end."""
+        self._health.ending = True
+
     async def start(self) -> None:
         """Bring the parts up. On SQLite the schema is brought up too; on MySQL `gochat migrate` does that."""
+        self.claim()
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
         self._writer.start()
@@ -242,6 +258,8 @@ class Chat:
         self._logins.close()
         await self._tries.close()
         await self._database.close()
+        if self._alone is not None:
+            self._alone.release()
         log.info("stopped")
 
     async def _disconnect(self, sid: str, reason: str) -> None:
@@ -282,9 +300,13 @@ class Parts:
     def __init__(self, database: DatabaseHealth, redis: RedisDoorbell | None) -> None:
         self._database = database
         self._redis = redis
+        self.ending = False
+        """Whether the server is about to end, so that nobody should be sent to it."""
 
     async def check(self) -> Mapping[str, str]:
         """Each part, asked at the same time."""
+        if self.ending:
+            return {"server": "ending"}
         if self._redis is None:
             return await self._database.check()
         parts, redis = await asyncio.gather(self._database.check(), self._redis.check())

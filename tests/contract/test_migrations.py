@@ -7,14 +7,13 @@ from typing import TypeVar
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
-from sqlmodel import SQLModel
 
 from gochat.storage import migrate, tables
 from gochat.storage.engines import write_engine
 from tests.services.mariadb import MariaDB
 
 T = TypeVar("T")
-TABLES = [table.name for table in SQLModel.metadata.sorted_tables]
+TABLES = [table.name for table in tables.METADATA.sorted_tables]
 
 
 NEXT = "9999"
@@ -79,7 +78,7 @@ def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
 def test_the_migrated_tables_are_the_tables_of_the_code(mariadb_url: str, mariadb: MariaDB) -> None:
     migrate.upgrade(mariadb_url)
     other_url = mariadb.create_database()
-    look(other_url, SQLModel.metadata.create_all)
+    look(other_url, tables.METADATA.create_all)
     assert look(mariadb_url, definitions) == look(other_url, definitions)
 
 
