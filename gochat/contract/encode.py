@@ -106,6 +106,8 @@ def delta_out(delta: Delta) -> shapes.Delta:
         shape["gap"] = True
     if delta.removed:
         shape["removed"] = True
+    if delta.members_hidden:
+        shape["members_hidden"] = True
     return shape
 
 

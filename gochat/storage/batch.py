@@ -36,6 +36,8 @@ def run(
     answers = [_decide(state, command, loaded.now, limits) for command in commands]
     changed = state.written
     if changed:
+        for cid, revision in state.revealed(limits).items():
+            transaction.run(transaction.sql.reveal, revision, cid)
         _write(transaction, loaded, process_id, n)
     totals = _total_unread(transaction, state.totals)
     if totals:

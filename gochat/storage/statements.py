@@ -75,6 +75,8 @@ class Statements:
     insert_batch: str
     purge_batches: str
     """Two parameters: created before, and a limit."""
+    reveal: str
+    """A revision, and the conversation whose active members have all changed at it."""
 
     def skip(self, count: int) -> str:
         """One more to skip for each of `count` messages of one conversation, for those who had not read it.
@@ -177,4 +179,8 @@ def statements(d: Dialect) -> Statements:
         write_decided=d.update(DECIDED),
         insert_batch=d.insert(BATCHES),
         purge_batches=d.purge_batches,
+        reveal=(
+            f"UPDATE members{d.by('ix_members_conversation')} SET revision = {d.marker}"
+            f" WHERE conversation_id = {d.marker} AND active = 1"
+        ),
     )

@@ -219,6 +219,7 @@ def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tu
             gap=item.gap,
             me=item.me,
             last_message=item.last_message,
+            members_hidden=item.me is not None and item.conversation.member_count > limits.shown_members,
         )
         for item in items
     )
