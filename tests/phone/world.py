@@ -8,10 +8,10 @@ from typing import Any
 
 from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
-from gochat.contract.encode import delta_out, me_delta_out, message_out
+from gochat.contract.decode import sync_in
+from gochat.contract.encode import delta_out, me_delta_out, message_out, sync_out
 from gochat.contract.ids import id_in, id_out
 from gochat.contract.requests import Sync
-from gochat.contract.sync import sync_in, sync_out
 from gochat.core.command import AnyCommand
 from gochat.core.delta import Change, Committed, Delta
 from gochat.core.errors import ChatError, NotFound
