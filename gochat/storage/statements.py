@@ -98,7 +98,7 @@ def statements(d: Dialect) -> Statements:
         dialect=d,
         clock=f"SELECT {d.clock}",
         lock_conversations=(
-            f"{d.select} {d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given('id')}"
+            f"{d.select} {d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given_to_lock('id')}"
             f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id{d.for_update}"
         ),
         find_keys=(
@@ -127,7 +127,7 @@ def statements(d: Dialect) -> Statements:
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
         ),
         lock_users=(
-            f"{d.select} u.id, u.me_revision FROM {d.given('id')}"
+            f"{d.select} u.id, u.me_revision FROM {d.given_to_lock('id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id{d.for_update}"
         ),
         profiles=(

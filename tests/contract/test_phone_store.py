@@ -241,5 +241,5 @@ def test_on_sqlite(tmp_path: Path, limits: Limits) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("limits", LIMITS, ids=["members shown", "or hidden"])
-def test_on_mariadb(mariadb_url: str, limits: Limits) -> None:
-    check(mariadb_url, limits, examples=10, steps=50)
+def test_on_a_server(sql_server_url: str, limits: Limits) -> None:
+    check(sql_server_url, limits, examples=10, steps=50)
