@@ -183,7 +183,7 @@ FLAWS = {
     "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
     "unread_forgets_deletes": Flaw(unread_forgets_deletes, messages=6_000),
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, messages=12_000),
-    "half_an_emoji_closes": Flaw(half_an_emoji_closes),
+    "half_an_emoji_closes": Flaw(half_an_emoji_closes, messages=300),
     "blocks_are_forgotten": Flaw(blocks_are_forgotten, messages=12_000),
 }
 
