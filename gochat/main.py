@@ -28,6 +28,7 @@ from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
 from gochat.core.model import Millis, UserId
+from gochat.core.ports.health import Health
 from gochat.core.ports.presence import Presences
 from gochat.core.rates import Buckets, SharedRates
 from gochat.events.cluster.doorbell import NoDoorbell, RedisDoorbell, Ring
@@ -46,12 +47,12 @@ from gochat.logs import configure
 from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
-from gochat.storage.alone import Alone
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
+from gochat.storage.maintenance import Maintenance
 from gochat.storage.migrate import upgrade
 from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.rates import AloneRates, RedisRates
@@ -62,6 +63,11 @@ from gochat.storage.writer import ConversationWriter
 
 log = structlog.get_logger(__name__)
 
+HEALING_CONNECTIONS = 2
+"""To the database, apart from those that requests are read with: what was missed is found out and repaired
+however many phones want to read."""
+HEALTH_S = 1.0
+"""How long an answer about health is given again: anybody may ask, and each costs as much as a send."""
 FINISH_S = 10.0
 """How long what was accepted may take to be answered when the server goes down."""
 
@@ -78,8 +84,8 @@ class Chat:
         keys = [secret.get_secret_value().encode() for secret in secrets]
         limits = Limits(body=settings.body_max_chars)
         self._url = settings.database_url.get_secret_value()
-        self._alone = None if settings.mysql_url is not None else Alone(settings.sqlite_path)
         self._database = Database(self._url, pool_size=settings.db_pool_size)
+        self._healing = Database(self._url, pool_size=HEALING_CONNECTIONS)
         reader = ConversationReader(self._database, limits)
         accounts = StoredAccounts(self._database)
         session_store = StoredSessions(self._database)
@@ -119,8 +125,16 @@ class Chat:
         roster = Roster()
         doorbell = self._doorbell or NoDoorbell()
         guard = EpochGuard()
-        changes = BatchLog(self._database, guard)
-        self._fanout = Fanout(sockets, roster, reader, changes, doorbell, self._profile_changed)
+        changes = BatchLog(self._healing, guard)
+        self._maintenance = Maintenance(self._database)
+        self._fanout = Fanout(
+            sockets,
+            roster,
+            ConversationReader(self._healing, limits),
+            changes,
+            doorbell,
+            self._profile_changed,
+        )
         self._typing = Typing(sockets, doorbell)
         self._presence = PresenceWatch(sockets, roster, reader, self._presences(redis_url), doorbell)
         self._connections = Connections(
@@ -173,7 +187,7 @@ class Chat:
             self._tries,
             _now,
         )
-        self._health = Parts(DatabaseHealth(self._database), self._doorbell)
+        self._health = Parts(DatabaseHealth(self._healing), self._doorbell)
         rest = create_rest_app(
             Deps(
                 writer=self._writer,
@@ -202,22 +216,8 @@ class Chat:
             scope = {**scope, "client": (self._proxies.client(host, scope["headers"]), port)}
         await self._asgi(scope, receive, send)
 
-    def claim(self) -> None:
-        """See to it that no other server has this SQLite file; `start` does it too.
-
-        Raises:
-            AlreadyServedError: another one has.
-        """
-        if self._alone is not None:
-            self._alone.acquire()
-
-    def turn_away(self) -> None:
-        """Answer from now on that this server is not ready: it is about to end."""
-        self._health.ending = True
-
     async def start(self) -> None:
         """Bring the parts up. On SQLite the schema is brought up too; on MySQL `gochat migrate` does that."""
-        self.claim()
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
         self._writer.start()
@@ -225,6 +225,7 @@ class Chat:
             self._doorbell.start()
             self._relay.start()
         self._poll.start()
+        self._maintenance.start()
         self._presence.start()
         if self._settings.is_production and "forwarded_allow_ips" not in self._settings.model_fields_set:
             log.warning(
@@ -249,6 +250,7 @@ class Chat:
         self._typing.close()
         await self._dispatcher.drain(FINISH_S)
         await self._writer.stop()
+        self._maintenance.close()
         self._poll.close()
         await self._presence.close()
         self._fanout.close()
@@ -257,9 +259,8 @@ class Chat:
             await self._doorbell.close()
         self._logins.close()
         await self._tries.close()
+        await self._healing.close()
         await self._database.close()
-        if self._alone is not None:
-            self._alone.release()
         log.info("stopped")
 
     async def _disconnect(self, sid: str, reason: str) -> None:
@@ -295,18 +296,23 @@ class Chat:
 
 
 class Parts:
-    """`core.ports.health.Health` of all that the server leans on."""
+    """`core.ports.health.Health` of all that the server leans on, asked once for all who ask at a time."""
 
-    def __init__(self, database: DatabaseHealth, redis: RedisDoorbell | None) -> None:
+    def __init__(self, database: Health, redis: RedisDoorbell | None) -> None:
         self._database = database
         self._redis = redis
-        self.ending = False
-        """Whether the server is about to end, so that nobody should be sent to it."""
+        self._asked_at = 0.0
+        self._asked: asyncio.Task[Mapping[str, str]] | None = None
 
     async def check(self) -> Mapping[str, str]:
-        """Each part, asked at the same time."""
-        if self.ending:
-            return {"server": "ending"}
+        """Each part, as of `HEALTH_S` ago at most."""
+        now = time.monotonic()
+        if self._asked is None or (self._asked.done() and now - self._asked_at >= HEALTH_S):
+            self._asked_at = now
+            self._asked = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asked)
+
+    async def _ask(self) -> Mapping[str, str]:
         if self._redis is None:
             return await self._database.check()
         parts, redis = await asyncio.gather(self._database.check(), self._redis.check())

@@ -18,7 +18,6 @@ from gochat.storage.fetch import dialect, fetch, run
 log = logging.getLogger(__name__)
 
 _EPOCH = "SELECT epoch FROM epochs WHERE id = 1"
-_HEADS = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
 _RENEW = "UPDATE epochs SET epoch = ?, created_at = {clock} WHERE id = 1 AND epoch = ?"
 
 
@@ -73,4 +72,4 @@ class EpochGuard:
 
 def _heads(connection: Connection) -> Heads:
     ((epoch,),) = fetch(connection, _EPOCH)
-    return Heads(str(epoch), {row[0]: row[1] for row in fetch(connection, _HEADS)})
+    return Heads(str(epoch), {row[0]: row[1] for row in fetch(connection, dialect(connection).heads)})
