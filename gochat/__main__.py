@@ -1,5 +1,5 @@
 """`python -m gochat` is `gochat`."""
 
-from gochat.cli import main
+from gochat.cli import app
 
-main()
+app()

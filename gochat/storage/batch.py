@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from gochat.core.command import AnyCommand
 from gochat.core.delta import Committed, MeChange, OwnConversation
@@ -17,6 +18,12 @@ from gochat.storage.load import Loaded, Transaction, load
 log = logging.getLogger(__name__)
 
 
+class Held(Enum):
+    """Not decided: somebody else holds a row that it needs."""
+
+    HELD = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a batch, once its transaction is committed."""
@@ -28,21 +35,33 @@ class Outcome:
 
 
 def run(
-    transaction: Transaction, commands: Sequence[AnyCommand], limits: Limits, process_id: int, n: int
+    transaction: Transaction,
+    commands: Sequence[AnyCommand],
+    limits: Limits,
+    process_id: int,
+    n: int,
+    *,
+    wait: bool = True,
 ) -> Outcome:
-    """Decide the commands and write what they change, with the row that proves it: batch `n` of a process."""
-    loaded = load(transaction, commands)
+    """Decide the commands and write what they change, with the row that proves it: batch `n` of a process.
+
+    `wait`: for a moment, for rows that somebody else has locked. Else what needs one is answered with HELD.
+    """
+    loaded = load(transaction, commands, wait=wait)
     state = loaded.state
-    answers = [_decide(state, command, loaded.now, limits) for command in commands]
+    answers = [
+        Held.HELD if loaded.held and loaded.holds(command) else _decide(state, command, loaded.now, limits)
+        for command in commands
+    ]
     changed = state.written
     if changed:
-        for cid, revision in state.revealed(limits).items():
-            transaction.run(transaction.sql.reveal, revision, cid)
         _write(transaction, loaded, process_id, n)
     totals = _total_unread(transaction, state.totals)
     if totals:
         told = zip(commands, answers, strict=True)
-        answers = [it if isinstance(it, ChatError) else command.told(it, totals) for command, it in told]
+        answers = [
+            it if isinstance(it, ChatError | Held) else command.told(it, totals) for command, it in told
+        ]
     return Outcome(
         tuple(answers),
         Committed(tuple(state.changes(limits)), tuple(_me_changes(state, totals))) if changed else None,

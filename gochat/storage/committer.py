@@ -36,9 +36,6 @@ RUNS_ALONE = 5
 command, or one that loses its connection."""
 PATIENCE_SECONDS = 10.0
 """How long commands wait for a database that is away."""
-KEEP_BATCHES_MS = 3_600_000
-PURGE_EVERY_SECONDS = 30.0
-PURGE_ROWS = 5_000
 
 T = TypeVar("T")
 
@@ -68,15 +65,17 @@ class Committer:
         """The same of the connection before, if the server may still have that one."""
         self._undecided: tuple[Outcome, Callable[[Outcome], None]] | None = None
         self._away_since: float | None = None
-        self._purge_at = time.monotonic() + PURGE_EVERY_SECONDS
         self.hurry_at = float("inf")
         """From then on, by `time.monotonic`, no database is waited for. Set by any thread."""
 
-    def commit(self, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None]) -> None:
+    def commit(
+        self, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None], *, wait: bool = True
+    ) -> None:
         """Decide, write and commit a batch.
 
         `answer` is called once if it is committed, and never if it is not: before this returns, or, after
-        Unavailable, before the next batch is begun.
+        Unavailable, before the next batch is begun. If rows are locked by somebody else it waits for a
+        moment, unless `wait` is False; then it goes on with those commands that need none of them.
 
         Raises:
             Unavailable: the database stays away; the batch may be committed or not.
@@ -88,9 +87,12 @@ class Committer:
         while True:
             transaction = self._persist(self._begin)
             try:
-                self._run(transaction, commands, answer)
+                self._run(transaction, commands, answer, wait=wait)
             except Exception as error:
                 fault = self._clean_up(error)
+                if self._undecided is None and fault is Fault.HELD and wait:
+                    wait = False
+                    continue
                 if self._undecided is not None and self._persist(self._settle):
                     return
                 failures += 1
@@ -112,27 +114,24 @@ class Committer:
         except Exception as error:
             self._clean_up(error)
 
-    def purge(self) -> None:
-        """Delete rows of old batches, now and then and not all at once."""
-        if time.monotonic() < self._purge_at or self._connection is None:
-            return
-        self._purge_at = time.monotonic() + PURGE_EVERY_SECONDS
-        try:
-            transaction = self._begin()
-            now = transaction.rows(self._sql.clock)[0][0]
-            transaction.run(self._sql.purge_batches, now - KEEP_BATCHES_MS, PURGE_ROWS)
-            transaction.commit()
-        except Exception as error:
-            self._clean_up(error)
+    @property
+    def away(self) -> bool:
+        """Whether the database did not answer of late. Any thread may ask."""
+        return self._away_since is not None
 
     def close(self) -> None:
         """Close the connection. What is still undecided stays so."""
         self._drop()
 
     def _run(
-        self, transaction: Transaction, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None]
+        self,
+        transaction: Transaction,
+        commands: Sequence[AnyCommand],
+        answer: Callable[[Outcome], None],
+        *,
+        wait: bool,
     ) -> None:
-        outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1)
+        outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1, wait=wait)
         if outcome.committed is None:
             transaction.rollback()
         else:
@@ -265,7 +264,7 @@ class Committer:
 
 
 def _runs(fault: Fault, commands: int) -> int:
-    if fault in {Fault.DATA, Fault.UNKNOWN}:
+    if fault in {Fault.DATA, Fault.UNKNOWN, Fault.HELD}:
         return 1
     return RUNS_ALONE if fault is Fault.LOST or commands == 1 else RUNS_TOGETHER
 

@@ -79,7 +79,7 @@ class Database:
         except TimeoutError as error:
             raise Unavailable from error
         except DBAPIError as error:
-            if fault_of(error) in {Fault.LOST, Fault.AGAIN}:
+            if fault_of(error) in {Fault.LOST, Fault.AGAIN, Fault.HELD}:
                 raise Unavailable from error
             raise
 

@@ -17,6 +17,8 @@ from gochat.storage.answers import ask
 from gochat.storage.rows import Table, columns
 from gochat.storage.tables import Type
 
+LOCK_SECONDS = 0.25
+"""How long a batch waits for rows that somebody else has locked: far longer than a commit takes."""
 FEW = 4
 """Rows that are cheaper for MySQL as VALUES than out of JSON."""
 
@@ -42,7 +44,10 @@ class Dialect(ABC):
     for_update: str
     clock: str
     """Milliseconds since the epoch."""
-    purge_batches: str
+    heads: str
+    """The last batch of each process, found from process to process by the primary key."""
+    delete_batches: str
+    """The oldest rows of `batches`; two `?`: created before, and how many."""
 
     @property
     @abstractmethod
@@ -58,12 +63,16 @@ class Dialect(ABC):
         """The JSON parameter as a table with these columns; those of bytes are hexadecimal digits in it."""
 
     @abstractmethod
-    def given_to_lock(self, *names: str) -> str:
-        """The same, for a statement that locks the rows it finds."""
-
-    @abstractmethod
     def by(self, index: str) -> str:
         """Makes the table before it be read by an index."""
+
+    @abstractmethod
+    def lock(self, select: str) -> str:
+        """SELECT so, and lock what is found; fails if that takes longer than `LOCK_SECONDS`."""
+
+    @abstractmethod
+    def try_lock(self, select: str) -> str:
+        """The same of what nobody else has locked."""
 
     @abstractmethod
     def insert(self, table: Table) -> str:
@@ -125,12 +134,13 @@ class MySQL(Dialect):
     join = "JOIN"
     for_update = " FOR UPDATE"
     clock = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
-    purge_batches = "DELETE FROM batches WHERE created_at < %s ORDER BY created_at LIMIT %s"
+    heads = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
+    delete_batches = "DELETE FROM batches WHERE created_at < ? ORDER BY created_at LIMIT ?"
 
     # A process that hangs must not keep its locks: the server closes its connection after 3 s of silence.
     _SESSION = (
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        "SET SESSION wait_timeout = 3, innodb_lock_wait_timeout = 3, autocommit = 0,"
+        "SET SESSION wait_timeout = 3, innodb_lock_wait_timeout = 1, autocommit = 0,"
         " group_concat_max_len = 67108864",
     )
     _TYPES: Mapping[Type, str] = {
@@ -162,12 +172,17 @@ class MySQL(Dialect):
     def given(self, *names: str) -> str:
         return self._given({name: self._KEYS.get(name, Type.NUMBER) for name in names})
 
-    def given_to_lock(self, *names: str) -> str:
-        """MySQL locks no JSON_TABLE (error 3569), but does not ask what a derived table is made of."""
-        return f"(SELECT * FROM {self.given(*names)}) given"
-
     def by(self, index: str) -> str:
         return f" FORCE INDEX ({index})"
+
+    def lock(self, select: str) -> str:
+        return (  # one half is MariaDB's, and a comment to MySQL; of the other it is the other way round
+            f"/*M! SET STATEMENT max_statement_time = {LOCK_SECONDS} FOR */"
+            f" SELECT /*+ MAX_EXECUTION_TIME({LOCK_SECONDS * 1000:.0f}) */ STRAIGHT_JOIN {select} FOR UPDATE"
+        )
+
+    def try_lock(self, select: str) -> str:
+        return f"{self.select} {select} FOR UPDATE SKIP LOCKED"
 
     def insert(self, table: Table) -> str:
         return self._insert(table, "")
@@ -276,7 +291,14 @@ class SQLite(Dialect):
     join = "CROSS JOIN"
     for_update = ""
     clock = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
-    purge_batches = (
+    heads = (  # to group them SQLite would look at every row
+        "WITH RECURSIVE processes (id) AS (SELECT MIN(process_id) FROM batches UNION ALL"
+        " SELECT (SELECT MIN(b.process_id) FROM batches b WHERE b.process_id > processes.id)"
+        " FROM processes WHERE processes.id IS NOT NULL)"
+        " SELECT id, (SELECT MAX(b.n) FROM batches b WHERE b.process_id = processes.id)"
+        " FROM processes WHERE id IS NOT NULL"
+    )
+    delete_batches = (
         "DELETE FROM batches WHERE rowid IN"
         " (SELECT rowid FROM batches WHERE created_at < ? ORDER BY created_at LIMIT ?)"
     )
@@ -294,11 +316,14 @@ class SQLite(Dialect):
         fields = (f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(names))
         return f"(SELECT {', '.join(fields)} FROM json_each(?)) given"
 
-    def given_to_lock(self, *names: str) -> str:
-        return self.given(*names)
-
     def by(self, index: str) -> str:
         return ""
+
+    def lock(self, select: str) -> str:
+        return f"{self.select} {select}"
+
+    def try_lock(self, select: str) -> str:
+        return self.lock(select)
 
     def insert(self, table: Table) -> str:
         values = ("UNHEX(?)" if type_ is Type.HEX else "?" for type_ in table.columns.values())

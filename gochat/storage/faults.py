@@ -4,7 +4,6 @@ Numbers are those of MySQL's and MariaDB's error references (from 1000), and SQL
 """
 
 import sqlite3
-import ssl
 from enum import Enum, auto
 
 import orjson
@@ -17,10 +16,14 @@ _AGAIN = {
     19,  # SQLite: constraint
     1020,  # row changed since it was read
     1062,  # duplicate key: another process was faster
-    1205,  # lock wait timeout
     1213,  # deadlock
     1317,  # query interrupted
     3101,  # rolled back by the plugin of group replication
+}
+_HELD = {
+    1205,  # lock wait timeout
+    1969,  # max_statement_time (MariaDB)
+    3024,  # max_execution_time (MySQL)
 }
 _LOST = {
     0,  # PyMySQL: the connection is closed already
@@ -51,25 +54,14 @@ _DATA = {
     4038,  # invalid JSON (MariaDB)
 }
 
-_REFUSED = {
-    8: "the file can't be written",  # SQLite: readonly
-    14: "the file can't be opened or made; its folder has to exist",  # SQLite: cantopen
-    26: "the file is no SQLite database",  # SQLite: notadb
-    1044: "the database refuses this user",
-    1045: "the database refuses this user or password",
-    1049: "the server has no database of this name",
-    1130: "the database lets nobody in from this machine",
-    1698: "the database refuses this user or password",  # MariaDB
-    3159: "the database lets in encrypted connections only",
-}
-"""What waiting does not mend: the address, the user or the file that was named is wrong."""
-
 
 class Fault(Enum):
     """What may help."""
 
     AGAIN = auto()
     """The same once more, after a rollback."""
+    HELD = auto()
+    """Time: somebody else has locked a row."""
     LOST = auto()
     """The same on a new connection."""
     DATA = auto()
@@ -94,6 +86,8 @@ def fault_of(error: Exception) -> Fault:
         return Fault.LOST
     if number in _DATA or isinstance(cause, pymysql.DataError | sqlite3.DataError):
         return Fault.DATA
+    if number in _HELD:
+        return Fault.HELD
     return Fault.AGAIN if number in _AGAIN else Fault.UNKNOWN
 
 
@@ -105,16 +99,6 @@ def number_of(error: Exception) -> int:
         return code & 0xFF
     number = cause.args[0] if isinstance(cause, pymysql.Error) and cause.args else None
     return number if isinstance(number, int) else -1
-
-
-def refusal(error: Exception) -> str | None:
-    """Why a database can't be used as it was named, for the operator; None: it is away, or something else."""
-    if (text := _REFUSED.get(number_of(error))) is not None:
-        return text
-    cause = getattr(_driver_error(error), "original_exception", None)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not trusted ({cause.verify_message})"
-    return None
 
 
 def summary(error: Exception) -> str:

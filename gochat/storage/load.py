@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gochat.core.command import AnyCommand, Reserving
-from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role
+from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import State
 from gochat.storage import rows
@@ -76,10 +76,24 @@ class Loaded:
     now: Millis
     reserved: set[ConversationId] = field(default_factory=set)
     """Rows that hold the place of conversations which this batch may create."""
+    held: Needs | None = None
+    """The conversations and users whose rows somebody else has locked."""
+
+    def holds(self, command: AnyCommand) -> bool:
+        """Whether a command needs a row that is held."""
+        assert self.held is not None
+        needs = Needs()
+        command.need(needs)
+        needs.conversations.update(self.state.by_key[key] for key in needs.unique_keys)
+        return not (
+            needs.conversations.isdisjoint(self.held.conversations) and needs.me.isdisjoint(self.held.me)
+        )
 
 
-def load(transaction: Transaction, commands: Sequence[AnyCommand]) -> Loaded:
+def load(transaction: Transaction, commands: Sequence[AnyCommand], *, wait: bool = True) -> Loaded:
     """Lock and read what the commands need: all of them reserve conversations, or none does.
+
+    `wait`: for a moment, for rows that somebody else has locked; else they are `held`.
 
     Locks are taken in one order by every process: reservations by unique key (by batches that hold no lock
     yet), conversations by id, users by id. What was read before its lock would be stale.
@@ -91,7 +105,7 @@ def load(transaction: Transaction, commands: Sequence[AnyCommand]) -> Loaded:
     if needs.unique_keys:
         _reserve(transaction, commands, loaded)
         needs.conversations.update(loaded.state.by_key.values())
-    _read(transaction, needs, loaded)
+    _read(transaction, needs, loaded, wait=wait)
     state = loaded.state
     for cid in needs.successors:
         _read_successors(transaction, cid, len(commands), state)
@@ -125,13 +139,13 @@ def _place(conversation_id: ConversationId, key: str) -> Conversation:
     )
 
 
-def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
+def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool) -> None:
     """Lock, then read, all at once."""
     sql, state = transaction.sql, loaded.state
     conversations, users, sent, members, messages, existing, profiles, blocks, blockers = (
         transaction.find_each(
-            (sql.lock_conversations, _singles(needs.conversations)),
-            (sql.lock_users, _singles(needs.me)),
+            (sql.lock_conversations if wait else sql.try_conversations, _singles(needs.conversations)),
+            (sql.lock_users if wait else sql.try_users, _singles(needs.me)),
             (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
             (sql.members, list(needs.members)),
             (sql.messages, list(needs.messages)),
@@ -147,6 +161,10 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     if not loaded.now:
         loaded.now = transaction.rows(sql.clock)[0][0]
     state.me.update(tuple(row) for row in users)
+    if not wait:
+        loaded.held = _find_held(
+            transaction, needs.conversations - state.conversations.keys(), needs.me - state.me.keys()
+        )
     _take_members(members, transaction, state)
     _take_sent(sent, transaction, needs, state)
     for row in sql.dialect.unpack(messages, rows.MESSAGES):
@@ -155,6 +173,19 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded) -> None:
     state.profiles.update((row[0], rows.PROFILES.read(row)) for row in profiles)
     state.blocks.update(((row[0], row[1]), True) for row in blocks)
     state.blockers.update(tuple(row) for row in blockers)
+
+
+def _find_held(
+    transaction: Transaction, conversations: Set[ConversationId], users: Set[UserId]
+) -> Needs | None:
+    """Of rows that were not locked, those that are there; None: none is."""
+    if not conversations and not users:
+        return None
+    there, they = transaction.find_each(
+        (transaction.sql.conversations, _singles(conversations)), (transaction.sql.users, _singles(users))
+    )
+    held = Needs(conversations={row[0] for row in there}, me={row[0] for row in they})
+    return held if held.conversations or held.me else None
 
 
 def _singles(ids: Set[int]) -> list[Row]:

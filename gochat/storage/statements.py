@@ -25,7 +25,11 @@ class Statements:
     clock: str
     """No parameter."""
     lock_conversations: str
-    """[id] -> conversations with the clock as one more column, packed."""
+    """[id] -> conversations with the clock as one more column, packed; waits for a moment for their locks."""
+    try_conversations: str
+    """The same of those that nobody else has locked."""
+    conversations: str
+    """[id] -> id of those that are there"""
     find_keys: str
     """[unique_key] -> unique_key, id"""
     sent: str
@@ -37,7 +41,9 @@ class Statements:
     users: str
     """[id] -> id, number of active memberships"""
     lock_users: str
-    """[id] -> id, me_revision"""
+    """[id] -> id, me_revision; waits for a moment for their locks."""
+    try_users: str
+    """The same of those that nobody else has locked."""
     profiles: str
     """[id] -> what a user sees of themselves"""
     blocks: str
@@ -73,10 +79,6 @@ class Statements:
     write_decided: str
     """[id, profile_revision]"""
     insert_batch: str
-    purge_batches: str
-    """Two parameters: created before, and a limit."""
-    reveal: str
-    """A revision, and the conversation whose active members have all changed at it."""
 
     def skip(self, count: int) -> str:
         """One more to skip for each of `count` messages of one conversation, for those who had not read it.
@@ -94,12 +96,19 @@ class Statements:
 def statements(d: Dialect) -> Statements:
     """All statements, in the words of a dialect."""
     at = d.marker
+    conversations = (
+        f"{d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given('id')}"
+        f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id"
+    )
+    users = f"u.id, u.me_revision FROM {d.given('id')} {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
     return Statements(
         dialect=d,
         clock=f"SELECT {d.clock}",
-        lock_conversations=(
-            f"{d.select} {d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given_to_lock('id')}"
-            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id{d.for_update}"
+        lock_conversations=d.lock(conversations),
+        try_conversations=d.try_lock(conversations),
+        conversations=(
+            f"{d.select} c.id FROM {d.given('id')}"
+            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id"
         ),
         find_keys=(
             f"{d.select} c.unique_key, c.id FROM {d.given('unique_key')}"
@@ -126,10 +135,8 @@ def statements(d: Dialect) -> Statements:
             f" WHERE m.user_id = u.id AND m.active = 1) FROM {d.given('id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
         ),
-        lock_users=(
-            f"{d.select} u.id, u.me_revision FROM {d.given_to_lock('id')}"
-            f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id{d.for_update}"
-        ),
+        lock_users=d.lock(users),
+        try_users=d.try_lock(users),
         profiles=(
             f"{d.select} {columns(PROFILES, 'u')} FROM {d.given('id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
@@ -178,9 +185,4 @@ def statements(d: Dialect) -> Statements:
         write_profiles=d.update(PROFILES),
         write_decided=d.update(DECIDED),
         insert_batch=d.insert(BATCHES),
-        purge_batches=d.purge_batches,
-        reveal=(
-            f"UPDATE members{d.by('ix_members_conversation')} SET revision = {d.marker}"
-            f" WHERE conversation_id = {d.marker} AND active = 1"
-        ),
     )

@@ -136,8 +136,7 @@ def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: 
             deltas, position = _page(connection, user_id, agenda, candidates, Page(request.limit, limits))
             me = _me(connection, user_id, *me_since, me_revision) if me_since is not None else None
     if position is None:
-        removed, position = agenda.removed()
-        deltas += removed
+        deltas += agenda.removed()
     return SyncPage(deltas, me, position, epoch, now)
 
 
@@ -220,7 +219,6 @@ def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tu
             gap=item.gap,
             me=item.me,
             last_message=item.last_message,
-            members_hidden=item.me is not None and item.conversation.member_count > limits.shown_members,
         )
         for item in items
     )

@@ -7,24 +7,11 @@ UTC: no zone, no lost fraction, the same on every database. Keys compare binary.
 """
 
 from enum import Enum, auto
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
-
-METADATA = MetaData()
-"""All tables."""
+from sqlmodel import Field, SQLModel
 
 _UTF8 = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
@@ -42,7 +29,7 @@ class Type(Enum):
 
 def _column(kind: Any, type_: Type, **options: Any) -> Any:
     options.setdefault("nullable", False)
-    return Column(kind, info={"type": type_}, **options)
+    return Field(sa_column=Column(kind, info={"type": type_}, **options))
 
 
 def _key() -> Any:
@@ -82,33 +69,7 @@ def _text(**options: Any) -> Any:
     return _column(kind, Type.TEXT, **options)
 
 
-class Row:
-    """A table's declaration: the class of a table has it as `__table__`, and is never instantiated.
-
-    SQLAlchemy's core alone makes them: mapping classes takes a third of a second of each start.
-    """
-
-    __tablename__: ClassVar[str]
-    __table_args__: ClassVar[tuple[Any, ...]]
-    __table__: ClassVar[Table]
-
-    def __init_subclass__(cls) -> None:
-        """Make the table of the columns, in the order in which they stand."""
-        columns: list[Column[Any]] = []
-        for name, column in vars(cls).items():
-            if isinstance(column, Column):
-                column.name = column.key = name
-                columns.append(column)
-        *constraints, options = cls.__table_args__
-        cls.__table__ = Table(cls.__tablename__, METADATA, *columns, *constraints, **options)
-
-    @classmethod
-    def __clause_element__(cls) -> Table:
-        """Let SQLAlchemy take the class where it takes a table."""
-        return cls.__table__
-
-
-class UserRow(Row):
+class UserRow(SQLModel, table=True):
     """One account. `me_revision` counts what changed for this user alone.
 
     `profile_revision` is that at which he last decided about himself: his name, his settings, his blocks.
@@ -134,7 +95,7 @@ class UserRow(Row):
     created_at: int = _big()
 
 
-class BlockRow(Row):
+class BlockRow(SQLModel, table=True):
     """One user has blocked another."""
 
     __tablename__ = "blocks"
@@ -145,7 +106,7 @@ class BlockRow(Row):
     created_at: int = _big()
 
 
-class SessionRow(Row):
+class SessionRow(SQLModel, table=True):
     """One login on one device. The hashes are of its newest refresh token and of the one before.
 
     The newest follows from the one before by `refresh_seed`, since `refresh_seeded_at`.
@@ -172,7 +133,7 @@ class SessionRow(Row):
     revoked_at: int | None = _big(nullable=True)
 
 
-class ConversationRow(Row):
+class ConversationRow(SQLModel, table=True):
     """One conversation. Its lock orders everything in it."""
 
     __tablename__ = "conversations"
@@ -193,7 +154,7 @@ class ConversationRow(Row):
     blocked: int = _small(server_default="0")
 
 
-class MemberRow(Row):
+class MemberRow(SQLModel, table=True):
     """One user's standing in one conversation; never deleted."""
 
     __tablename__ = "members"
@@ -218,7 +179,7 @@ class MemberRow(Row):
     me_revision: int = _big()
 
 
-class MessageRow(Row):
+class MessageRow(SQLModel, table=True):
     """One message. The primary key keeps a conversation together and in order."""
 
     __tablename__ = "messages"
@@ -242,7 +203,7 @@ class MessageRow(Row):
     reply_to_seq: int | None = _big(nullable=True)
 
 
-class BatchRow(Row):
+class BatchRow(SQLModel, table=True):
     """One committed batch of one process: proof that it committed, and the outbox of what it changed."""
 
     __tablename__ = "batches"
@@ -254,7 +215,7 @@ class BatchRow(Row):
     created_at: int = _big()
 
 
-class EpochRow(Row):
+class EpochRow(SQLModel, table=True):
     """One row: which history this database tells. Another one means that some of it was lost."""
 
     __tablename__ = "epochs"
@@ -265,7 +226,7 @@ class EpochRow(Row):
     created_at: int = _big()
 
 
-class SchemaMarkRow(Row):
+class SchemaMarkRow(SQLModel, table=True):
     """One row: the oldest revision whose code may run on this schema."""
 
     __tablename__ = "schema_marks"

@@ -1,6 +1,8 @@
 """The conversation writer: one per process, a thread with one connection, fed by a queue.
 
-The thread takes everything that arrived while the last commit was under way, and commits it as one batch.
+The thread takes what arrived while the last commit was under way, users in turn, and commits it as one batch.
+What it can't get at is set aside, so that it holds up nobody else. Whatever hangs, the event loop sees to it
+that nobody waits for an answer for long.
 """
 
 import asyncio
@@ -9,19 +11,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine
 
-from gochat.core.command import A, AnyCommand, Command, Reserving
+from gochat.core.command import A, AnyCommand, Command
 from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, Unavailable
 from gochat.core.limits import Limits
 from gochat.core.ports.writing import Publisher
-from gochat.storage.batch import Outcome
+from gochat.storage.aside import Aside
+from gochat.storage.batch import Held, Outcome
 from gochat.storage.committer import Committer, NotStoredError
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
+from gochat.storage.turns import RETRY_MS, WAIT_SECONDS, Entry, Turns, entry_of
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +33,12 @@ TEND_SECONDS = 1.0
 DELIVERY_SECONDS = 0.01
 """How long a small batch waits for the answers of a larger one to be delivered: what they set free comes in
 one batch with it, not in the next."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
-    command: AnyCommand
-    size: int
-    future: asyncio.Future[Any]
+ANSWER_SECONDS = 10.0
+"""After that long whoever still waits is told that it may be stored or not."""
+LOOK_SECONDS = 0.5
+"""How often the event loop looks for those who have waited for too long."""
+EACH_MAX = 128
+"""Commands of one user that may wait, over all their sockets."""
 
 
 class ConversationWriter:
@@ -45,7 +47,7 @@ class ConversationWriter:
     Args:
         engine: of `engines.write_engine`.
         guard: the process's own; checked on each new connection, before anything is decided.
-        queue_max: how many commands may wait to be taken into a batch.
+        queue_max, each_max: how many commands may wait to be taken into a batch; how many of one user.
         batch_rows, batch_bytes: the bounds of one batch, in commands and in their sizes; the bytes stay well
             below the database's `max_allowed_packet`. One larger command makes a batch of its own.
     """
@@ -58,38 +60,42 @@ class ConversationWriter:
         guard: EpochGuard,
         *,
         queue_max: int = 4096,
+        each_max: int = EACH_MAX,
         batch_rows: int = 256,
         batch_bytes: int = 1 << 20,
     ) -> None:
         self._publisher = publisher
         self._committer = Committer(engine, limits, guard)
-        self._queue_max = queue_max
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
-        self._queue: deque[_Entry] = deque()
+        self._queue = Turns(queue_max, each_max)
+        self._aside = Aside()
+        self._singly: deque[Entry] = deque()
+        """Of a batch that failed: they are taken next, each alone."""
+        self._taken: Sequence[Entry] = ()
+        """The batch under way."""
         self._work = threading.Event()
         self._delivered = threading.Event()
         self._last = 0
         """The size of the last batch."""
-        self._singly = 0
-        """How many of the next commands are taken alone: a batch of them failed."""
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._write, name="conversation-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to write; called on the event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        self._look_after()
 
     def submit(self, command: Command[A]) -> asyncio.Future[A]:
         """See `core.ports.writing.Writer`."""
         if self._loop is None or self._stopping:
-            raise Unavailable("The server is stopping.", retry_after_ms=1000)
-        if len(self._queue) >= self._queue_max:
-            raise Overloaded(retry_after_ms=1000)
+            raise Unavailable("The server is stopping.", retry_after_ms=RETRY_MS)
         future: asyncio.Future[A] = self._loop.create_future()
-        self._queue.append(_Entry(command, command.size, future))
+        entry = entry_of(command, future)
+        self._queue.put(entry, patient=self._committer.away)
         if not self._work.is_set():
             self._work.set()
         return future
@@ -100,83 +106,110 @@ class ConversationWriter:
         self._committer.hurry_at = time.monotonic() + patience
         self._work.set()
         await asyncio.to_thread(self._thread.join)
+        if self._look is not None:
+            self._look.cancel()
 
-    def _write(self) -> None:
-        """The thread."""
-        while True:
-            self._work.clear()
-            if len(self._queue) < self._last:
-                self._delivered.wait(DELIVERY_SECONDS)
-            entries = self._take()
-            self._last = len(entries)
-            if entries:
-                self._commit(entries)
-            elif self._stopping:
-                break
-            elif not self._work.wait(TEND_SECONDS):
-                self._committer.tend()
-            self._committer.purge()
-        self._committer.close()
+    # ---- on the event loop
 
-    def _take(self) -> list[_Entry]:
-        """The next batch, in the order of submission: those that reserve alone, or anything else."""
-        queue = self._queue
-        entries: list[_Entry] = []
-        size = 0
-        rows = 1 if self._singly else self._batch_rows
-        while queue and len(entries) < rows:
-            entry = queue[0]
-            size += entry.size
-            if entries and (size > self._batch_bytes or _reserves(entry) != _reserves(entries[0])):
-                break
-            entries.append(queue.popleft())
-        self._singly = max(0, self._singly - 1)
-        return entries
-
-    def _commit(self, entries: Sequence[_Entry]) -> None:
-        commands = [entry.command for entry in entries]
-        try:
-            self._committer.commit(commands, lambda outcome: self._answer(entries, outcome))
-        except Unavailable:
-            waiting = [self._queue.popleft() for _ in range(len(self._queue))]
-            self._singly = 0
-            self._refuse([*entries, *waiting], lambda: Unavailable(retry_after_ms=1000))
-        except NotStoredError as error:
-            if len(entries) > 1:
-                self._queue.extendleft(reversed(entries))
-                self._singly = len(entries)
-            else:
-                _log_refusal(commands[0], error)
-                fault = error.fault
-                self._refuse(entries, lambda: _refusal(fault))
-        except Exception:
-            log.exception("The writer has a fault.")
-            self._refuse(entries, Internal)
-
-    def _answer(self, entries: Sequence[_Entry], outcome: Outcome) -> None:
+    def _look_after(self) -> None:
+        """Answer those who have waited for too long, whatever the thread is doing."""
         assert self._loop is not None
-        self._delivered.clear()
-        self._loop.call_soon_threadsafe(self._deliver, entries, outcome)
+        self._look = self._loop.call_later(LOOK_SECONDS, self._look_after)
+        now, away = time.monotonic(), self._committer.away
+        for entry in self._queue.expire(now - (ANSWER_SECONDS if away else WAIT_SECONDS)):
+            _resolve(entry.future, _unavailable() if away else Overloaded(retry_after_ms=RETRY_MS))
+        for entry in (*self._taken, *tuple(self._singly), *self._aside.entries()):
+            if now - entry.at > ANSWER_SECONDS:
+                _resolve(entry.future, _unavailable())
 
-    def _refuse(self, entries: Sequence[_Entry], refusal: Callable[[], ChatError]) -> None:
-        self._answer(entries, Outcome(tuple(refusal() for _ in entries), None))
-
-    def _deliver(self, entries: Sequence[_Entry], outcome: Outcome) -> None:
-        """Publish, then answer; on the event loop."""
+    def _deliver(self, answered: Sequence[tuple[Entry, object]], outcome: Outcome) -> None:
+        """Publish, then answer."""
         assert self._loop is not None
         if outcome.committed is not None:
             try:
                 self._publisher.publish(outcome.committed)
             except Exception:
                 log.exception("A committed batch could not be published.")
-        for entry, answer in zip(entries, outcome.answers, strict=True):
+        for entry, answer in answered:
             _resolve(entry.future, answer)
         # Once those who were answered have run.
         self._loop.call_soon(self._delivered.set)
 
+    # ---- in the thread
 
-def _reserves(entry: _Entry) -> bool:
-    return isinstance(entry.command, Reserving)
+    def _write(self) -> None:
+        while True:
+            self._work.clear()
+            if len(self._queue) < self._last:
+                self._delivered.wait(DELIVERY_SECONDS)
+            if tried := self._aside.take(time.monotonic(), self._batch_rows):
+                self._commit(tried, wait=False)
+            entries = self._take()
+            self._last = len(entries)
+            if entries:
+                self._commit(entries, wait=True)
+            elif self._stopping and not self._aside:
+                break
+            else:
+                self._rest()
+        self._committer.close()
+
+    def _rest(self) -> None:
+        """Wait until there is something to do."""
+        seconds = min(TEND_SECONDS, self._aside.wait(time.monotonic()))
+        if not self._work.wait(seconds) and seconds == TEND_SECONDS:
+            self._committer.tend()
+
+    def _take(self) -> list[Entry]:
+        """The next batch."""
+        entries: list[Entry] = []
+        while not entries and (self._singly or self._queue):
+            if self._singly:
+                entries = [self._singly.popleft()]
+            else:
+                entries = self._queue.take(self._batch_rows, self._batch_bytes)
+            entries = self._aside.join(entries)
+        return entries
+
+    def _commit(self, entries: Sequence[Entry], *, wait: bool) -> None:
+        self._taken = entries
+        began = time.monotonic()
+
+        commands = [entry.command for entry in entries]
+        try:
+            self._committer.commit(commands, lambda outcome: self._answer(entries, outcome), wait=wait)
+        except Unavailable:
+            self._refuse([*entries, *self._singly, *self._queue.expire(float("inf"))], _unavailable)
+            self._singly.clear()
+        except NotStoredError as error:
+            if len(entries) > 1:
+                self._singly.extendleft(reversed(entries))
+            elif error.fault is Fault.HELD:
+                self._set_aside(entries, time.monotonic() - began)
+            else:
+                _log_refusal(entries[0].command, error)
+                fault = error.fault
+                self._refuse(entries, lambda: _refusal(fault))
+        except Exception:
+            log.exception("The writer has a fault.")
+            self._refuse(entries, Internal)
+        self._taken = ()
+
+    def _answer(self, entries: Sequence[Entry], outcome: Outcome) -> None:
+        assert self._loop is not None
+        answered = list(zip(entries, outcome.answers, strict=True))
+        if Held.HELD in outcome.answers:
+            self._set_aside([entry for entry, answer in answered if answer is Held.HELD])
+            answered = [(entry, answer) for entry, answer in answered if answer is not Held.HELD]
+        self._delivered.clear()
+        self._loop.call_soon_threadsafe(self._deliver, answered, outcome)
+
+    def _set_aside(self, entries: Sequence[Entry], took: float = 0.0) -> None:
+        self._aside.put(entries, time.monotonic(), took)
+
+    def _refuse(self, entries: Sequence[Entry], refusal: Callable[[], ChatError]) -> None:
+        assert self._loop is not None
+        self._answer(entries, Outcome(tuple(refusal() for _ in entries), None))
 
 
 def _resolve(future: asyncio.Future[Any], answer: object) -> None:
@@ -188,11 +221,15 @@ def _resolve(future: asyncio.Future[Any], answer: object) -> None:
         future.set_result(answer)
 
 
+def _unavailable() -> ChatError:
+    return Unavailable(retry_after_ms=RETRY_MS)
+
+
 def _refusal(fault: Fault) -> ChatError:
     """What a command is answered with that can't be stored alone."""
     if fault is Fault.DATA:
         return InvalidPayload("It can't be stored.")
-    return Internal() if fault is Fault.UNKNOWN else Unavailable(retry_after_ms=1000)
+    return Internal() if fault is Fault.UNKNOWN else _unavailable()
 
 
 def _log_refusal(command: AnyCommand, error: NotStoredError) -> None:

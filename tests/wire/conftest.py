@@ -7,8 +7,8 @@ import pytest
 
 from gochat.storage.migrate import upgrade
 from tests.services.gochat import PLAIN_ASGI, GoChatServer
+from tests.services.mariadb import MariaDB
 from tests.services.redis import Redis
-from tests.services.sql_server import SQLServer
 from tests.wire.account import Account, register
 from tests.wire.place import Place
 
@@ -31,21 +31,20 @@ def server(serving: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield running
 
 
-@pytest.fixture(scope="session", params=["sqlite", "mariadb", "mysql"])
+@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """One process on SQLite; two on MariaDB or MySQL, and Redis."""
+    """One process on SQLite; two on MariaDB and Redis."""
     directory = tmp_path_factory.mktemp(request.param)
     settings, url = SETTINGS, f"sqlite:///{directory / 'gochat.db'}"
-    several = request.param != "sqlite"
-    if several:
-        sql_server: SQLServer = request.getfixturevalue(request.param)
+    if request.param == "mariadb":
+        mariadb: MariaDB = request.getfixturevalue("mariadb")
         redis: Redis = request.getfixturevalue("redis")
-        url = sql_server.create_database()
+        url = mariadb.create_database()
         upgrade(url)
         settings = SETTINGS | {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
     with ExitStack() as stack:
         here = there = stack.enter_context(GoChatServer(directory, settings))
-        if several:
+        if request.param == "mariadb":
             there = stack.enter_context(GoChatServer(directory, settings))
         http, http_there = (
             stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)

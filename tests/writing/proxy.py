@@ -43,9 +43,7 @@ class Proxy:
         self._server_port = at.port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        # It has to see the statements: MySQL would have them encrypted.
-        plain = at.set(host="127.0.0.1", port=self.port).update_query_dict({"ssl_disabled": "true"})
-        self.url = plain.render_as_string(hide_password=False)
+        self.url = at.set(host="127.0.0.1", port=self.port).render_as_string(hide_password=False)
         self.cuts: list[Cut] = []
         """What happens to the next COMMITs; taken from it as it does."""
         self.kill: Kill | None = None
@@ -54,6 +52,10 @@ class Proxy:
         """How many the server has heard."""
         self.closed = False
         """Whether new connections are refused."""
+        self.heard = threading.Event()
+        """Set once a question is held."""
+        self._passing = threading.Event()
+        self._passing.set()
         self._late: list[tuple[socket.socket, bytes]] = []
         self._sockets = [self._listener]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -61,10 +63,15 @@ class Proxy:
     def close(self) -> None:
         """Cut every wire, both sides."""
         self.closed = True
+        self.hold(False)
         for it in self._sockets:
             with contextlib.suppress(OSError):
                 it.shutdown(socket.SHUT_RDWR)
             it.close()
+
+    def hold(self, held: bool) -> None:
+        """Let nothing more reach the server, and tell nobody; or let it all pass."""
+        (self._passing.clear if held else self._passing.set)()
 
     def deliver(self) -> None:
         """What was late arrives."""
@@ -96,6 +103,9 @@ class Proxy:
         answers.start()
         with contextlib.suppress(OSError):
             while question := client.recv(1 << 16):
+                if not self._passing.is_set():
+                    self.heard.set()
+                    self._passing.wait()
                 if question.endswith(COMMIT) and self.cuts:
                     self._cut(client, server, question)
                     return

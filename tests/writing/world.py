@@ -23,6 +23,7 @@ from gochat.storage.tables import UserRow
 from gochat.storage.writer import ConversationWriter
 
 LIMITS = Limits()
+MANY = 4096
 _users = itertools.count(1)
 
 
@@ -132,7 +133,8 @@ class Writing:
 
 @asynccontextmanager
 async def writing(url: str, limits: Limits = LIMITS, **options: int) -> AsyncIterator[Writing]:
-    """A writer on a database, stopped at the end."""
+    """A writer on a database, stopped at the end; one user may have as much waiting as all."""
+    options.setdefault("each_max", options.get("queue_max", MANY))
     engine = write_engine(url)
     recorder = Recorder()
     writer = ConversationWriter(engine, recorder, limits, EpochGuard(), **options)

@@ -13,15 +13,19 @@ class Writer(Protocol):
     """The one door for every change of a conversation."""
 
     def submit(self, command: Command[A]) -> Awaitable[A]:
-        """Queue a command. Commands are decided in the order of submission.
+        """Queue a command. One user's are decided in the order of submission; users take turns.
+
+        Where somebody else has locked rows in the database, those commands that need them come later than
+        others, each conversation's in order.
 
         The answer comes after the commit: what it says is durable. It is published (`Publisher`) before it
         is answered, once, whatever happens to whoever waits for the answer.
 
         Raises:
-            Overloaded: at once; the queue is full, nothing was accepted.
-            ChatError: from the awaitable; the command was refused, or (`Unavailable`) the database does not
-                answer: then it may be stored or not, and sending it again with its key settles that.
+            Overloaded: at once, or from the awaitable after 2 s: too much waits; nothing of it is stored.
+            ChatError: from the awaitable; the command was refused, or (`Unavailable`, after 10 s at most) the
+                database does not answer: then it may be stored or not, and sending it again with its key
+                settles that.
         """
         ...
 

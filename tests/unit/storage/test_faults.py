@@ -19,7 +19,9 @@ def _wrapped(error: pymysql.Error) -> DBAPIError:
     ("error", "fault"),
     [
         (pymysql.OperationalError(1213, "secret"), Fault.AGAIN),
-        (pymysql.OperationalError(1205, "secret"), Fault.AGAIN),
+        (pymysql.OperationalError(1205, "secret"), Fault.HELD),
+        (pymysql.OperationalError(1969, "secret"), Fault.HELD),
+        (pymysql.OperationalError(3024, "secret"), Fault.HELD),
         (pymysql.IntegrityError(1062, "secret"), Fault.AGAIN),
         (pymysql.OperationalError(2006, "secret"), Fault.LOST),
         (pymysql.OperationalError(2013, "secret"), Fault.LOST),

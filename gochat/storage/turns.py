@@ -1,0 +1,146 @@
+"""The commands that wait to be taken into a batch: users in turn, and none for long."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from gochat.core.command import AnyCommand, Reserving
+from gochat.core.conversations import CreateConversation
+from gochat.core.errors import Overloaded
+from gochat.core.messages import SendMessage
+from gochat.core.receipts import AdvanceReceipts
+
+WAIT_SECONDS = 2.0
+"""How long a command waits at most; and how long one round may take before whoever comes is refused."""
+RETRY_MS = 1_000
+
+_WHOSE: dict[type, Callable[[AnyCommand], int]] = {
+    AdvanceReceipts: attrgetter("conversation_id"),
+    CreateConversation: attrgetter("creator_id"),
+    SendMessage: attrgetter("sender_id"),
+}
+_USER: Callable[[AnyCommand], int] = attrgetter("user_id")
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A command that was accepted, and whoever waits for its answer."""
+
+    command: AnyCommand
+    future: asyncio.Future[Any]
+    at: float
+    """When it was accepted, by `time.monotonic`."""
+    whose: int
+    """Whose turn it takes: that of a user; of a conversation, if its receipts were gathered."""
+    size: int
+    rows: int
+    """How many rows of a batch it counts for."""
+    round: int = 0
+
+    @property
+    def reserves(self) -> bool:
+        """Whether it comes in a batch of those that reserve a unique key."""
+        return isinstance(self.command, Reserving)
+
+
+def whose_turn(command: AnyCommand) -> int:
+    """Who takes turns with others."""
+    return _WHOSE.get(type(command), _USER)(command)
+
+
+def entry_of(command: AnyCommand, future: asyncio.Future[Any]) -> Entry:
+    """A command that comes in now."""
+    rows = len(command.positions) if isinstance(command, AdvanceReceipts) else 1
+    return Entry(command, future, time.monotonic(), whose_turn(command), command.size, rows)
+
+
+class Turns:
+    """In rounds: each user has one command in each, in the order in which they came. Used by any thread.
+
+    Who comes waits for the round that is under way, and then for one command of each of the others, however
+    many they have waiting. What one user submits stays in order.
+
+    Args:
+        most: commands that may wait.
+        most_each: of one user.
+    """
+
+    def __init__(self, most: int, most_each: int) -> None:
+        self._most = most
+        self._most_each = most_each
+        self._lock = threading.Lock()
+        self._rounds: deque[deque[Entry]] = deque([deque()])
+        """The first is under way: nobody comes into it any more."""
+        self._round = 0
+        """The number of the first."""
+        self._turned_at = 0.0
+        """When that began; or, if nobody waited, when the first came after."""
+        self._last: dict[int, int] = {}
+        """By whose: the round of the last command that waits."""
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, entry: Entry, *, patient: bool = False) -> None:
+        """Let a command wait for its turn. `patient`: however long the round takes.
+
+        Raises:
+            Overloaded: too many wait, or too many of this user's, or they wait for too long.
+        """
+        with self._lock:
+            round_ = max(self._last.get(entry.whose, 0), self._round) + 1
+            ahead = round_ - self._round
+            if not self._count:
+                self._turned_at = entry.at
+            late = entry.at - self._turned_at > WAIT_SECONDS and not patient
+            if late or self._count >= self._most or ahead > self._most_each:
+                raise Overloaded(retry_after_ms=RETRY_MS)
+            entry.round = self._last[entry.whose] = round_
+            if ahead == len(self._rounds):
+                self._rounds.append(deque())
+            self._rounds[ahead].append(entry)
+            self._count += 1
+
+    def take(self, rows: int, size: int) -> list[Entry]:
+        """The next commands, of so many rows and bytes or one larger one: all that reserve, or none."""
+        taken: list[Entry] = []
+        with self._lock:
+            while self._count:
+                if not self._rounds[0]:
+                    self._turn()
+                    continue
+                entry = self._rounds[0][0]
+                rows -= entry.rows
+                size -= entry.size
+                if taken and (rows < 0 or size < 0 or entry.reserves != taken[0].reserves):
+                    break
+                taken.append(self._rounds[0].popleft())
+                self._leave(entry)
+        return taken
+
+    def expire(self, before: float) -> list[Entry]:
+        """Take out what came before that time."""
+        expired: list[Entry] = []
+        with self._lock:
+            for waiting in self._rounds:
+                while waiting and waiting[0].at < before:
+                    expired.append(waiting.popleft())
+                    self._leave(expired[-1])
+        return expired
+
+    def _turn(self) -> None:
+        """The next round begins."""
+        self._rounds.popleft()
+        self._round += 1
+        self._turned_at = time.monotonic()
+
+    def _leave(self, entry: Entry) -> None:
+        self._count -= 1
+        if self._last[entry.whose] == entry.round:
+            del self._last[entry.whose]
