@@ -6,14 +6,13 @@ A new version is drafted with Alembic's own command, beside a database of the ve
 
 from alembic import context
 from sqlalchemy import Connection
-from sqlmodel import SQLModel
 
-import gochat.storage.tables  # noqa: F401  fills the metadata
+from gochat.storage import tables
 from gochat.storage.engines import write_engine
 
 
 def run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
+    context.configure(connection=connection, target_metadata=tables.METADATA, render_as_batch=True)
     context.run_migrations()
 
 

@@ -1,5 +1,5 @@
 """`python -m gochat` is `gochat`."""
 
-from gochat.cli import app
+from gochat.cli import main
 
-app()
+main()

@@ -11,7 +11,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -102,6 +102,13 @@ class Settings(BaseSettings):
     io_uring: bool = Field(
         False,
         description="Whether large rooms are sent to by one system call, if the kernel lets it (Linux 5.17).",
+    )
+    lame_duck_seconds: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Time between SIGTERM and the end of listening, in which `health/ready` answers 503: what"
+        " a balancer that asks it needs to send nobody here any more.",
     )
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time over which sockets are closed on SIGTERM."
@@ -300,8 +307,51 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigError("\n".join(_explain(error))) from None
     if not settings.jwt_secret.get_secret_value():
         path = settings.sqlite_path.parent / ".gochat" / "secret"
-        settings = settings.model_copy(update={"jwt_secret": _development_secret(path)})
+        try:
+            secret = _development_secret(path)
+        except OSError as error:
+            raise ConfigError(
+                f"SQLITE_PATH or JWT_SECRET: a secret can't be kept in {path}: {error.strerror}"
+            ) from None
+        settings = settings.model_copy(update={"jwt_secret": secret})
     return settings
+
+
+class Shown(NamedTuple):
+    """One setting as an operator may see it."""
+
+    variable: str
+    value: str
+    given: bool
+    """Whether it was given, or is the default."""
+
+
+def effective(settings: Settings) -> Iterator[Shown]:
+    """Every setting in force, without a secret: of URLs, the password is hidden."""
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        given = name in settings.model_fields_set
+        yield Shown(variables(name)[0], _hidden(value) if _is_secret(value) else _plain(value), given)
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, SecretStr) or (isinstance(value, tuple) and any(map(_is_secret, value)))
+
+
+def _hidden(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_hidden, value))
+    text = value.get_secret_value() if isinstance(value, SecretStr) else ""
+    parts = urlsplit(text)
+    if not parts.hostname:
+        return "(hidden)" if text else ""
+    user = f"{parts.username or ''}:(hidden)@" if parts.password else ""
+    # Nothing of the query: it may hold keys.
+    return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
 def variables(name: str) -> tuple[str, ...]:
@@ -337,7 +387,7 @@ def _check_url(
 def _development_secret(path: Path) -> SecretStr:
     """Return the secret kept at `path`, made there (mode 0600) by whichever process comes first."""
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(48))

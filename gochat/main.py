@@ -47,6 +47,7 @@ from gochat.logs import configure
 from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
+from gochat.storage.alone import Alone
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
@@ -84,6 +85,7 @@ class Chat:
         keys = [secret.get_secret_value().encode() for secret in secrets]
         limits = Limits(body=settings.body_max_chars)
         self._url = settings.database_url.get_secret_value()
+        self._alone = None if settings.mysql_url is not None else Alone(settings.sqlite_path)
         self._database = Database(self._url, pool_size=settings.db_pool_size)
         self._healing = Database(self._url, pool_size=HEALING_CONNECTIONS)
         reader = ConversationReader(self._database, limits)
@@ -216,8 +218,22 @@ class Chat:
             scope = {**scope, "client": (self._proxies.client(host, scope["headers"]), port)}
         await self._asgi(scope, receive, send)
 
+    def claim(self) -> None:
+        """See to it that no other server has this SQLite file; `start` does it too.
+
+        Raises:
+            AlreadyServedError: another one has.
+        """
+        if self._alone is not None:
+            self._alone.acquire()
+
+    def turn_away(self) -> None:
+        """Answer from now on that this server is not ready: it is about to end."""
+        self._health.ending = True
+
     async def start(self) -> None:
         """Bring the parts up. On SQLite the schema is brought up too; on MySQL `gochat migrate` does that."""
+        self.claim()
         if self._settings.mysql_url is None:
             await asyncio.to_thread(upgrade, self._url)
         self._writer.start()
@@ -261,6 +277,8 @@ class Chat:
         await self._tries.close()
         await self._healing.close()
         await self._database.close()
+        if self._alone is not None:
+            self._alone.release()
         log.info("stopped")
 
     async def _disconnect(self, sid: str, reason: str) -> None:
@@ -303,9 +321,13 @@ class Parts:
         self._redis = redis
         self._asked_at = 0.0
         self._asked: asyncio.Task[Mapping[str, str]] | None = None
+        self.ending = False
+        """Whether the server is about to end, so that nobody should be sent to it."""
 
     async def check(self) -> Mapping[str, str]:
         """Each part, as of `HEALTH_S` ago at most."""
+        if self.ending:
+            return {"server": "ending"}
         now = time.monotonic()
         if self._asked is None or (self._asked.done() and now - self._asked_at >= HEALTH_S):
             self._asked_at = now

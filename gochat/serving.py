@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
+import time
 from socket import socket
 from types import FrameType
 
@@ -12,12 +13,16 @@ import uvicorn
 
 from gochat.config import Settings
 from gochat.events.engine import engine_protocol_class
+from gochat.listening import listen
 from gochat.main import Chat, create_app
+from gochat.preflight import look
 
 log = structlog.get_logger(__name__)
 
 CLOSE_S = 5
 """How long what is open after the draining may take to close."""
+LOOK_S = 0.1
+"""How often is looked, in the lame-duck time, whether a second SIGINT came."""
 
 
 class Server(uvicorn.Server):
@@ -26,10 +31,13 @@ class Server(uvicorn.Server):
     One that is `supervised` leaves SIGINT to its supervisor, and ends with it.
     """
 
-    def __init__(self, config: uvicorn.Config, chat: Chat, *, supervised: bool) -> None:
+    def __init__(
+        self, config: uvicorn.Config, chat: Chat, *, supervised: bool, lame_duck_seconds: float
+    ) -> None:
         super().__init__(config)
         self._chat = chat
         self._supervised = supervised
+        self._lame_duck_seconds = lame_duck_seconds
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Listen; then say where."""
@@ -48,17 +56,25 @@ class Server(uvicorn.Server):
         gc.set_threshold(20_000, 50, 100)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Stop listening, drain, then close."""
+        """Say that it ends, stop listening, drain, then close."""
+        self._chat.turn_away()
+        await self._pause(self._lame_duck_seconds)
         for server in self.servers:
             server.close()
         await self._chat.drain()
         await super().shutdown(sockets)
 
+    async def _pause(self, seconds: float) -> None:
+        """Let that time pass, or until someone can't wait."""
+        until = time.monotonic() + seconds
+        while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 (signals set it)
+            await asyncio.sleep(min(left, LOOK_S))
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End well on a signal, where uvicorn dies of it; at once on a second SIGINT."""
         if self._supervised and sig == signal.SIGINT:
             return
-        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
     def _supervisor_ended(self) -> None:
@@ -66,17 +82,23 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(settings: Settings, shared: socket | None = None) -> bool:
-    """Serve until a signal comes; False if it could not start.
+def serve(settings: Settings, shared: socket | None = None) -> None:
+    """Serve until a signal comes.
 
     Args:
         shared: a worker's own socket, on the port that it shares with others.
+
+    Raises:
+        ConfigError: the settings name what can't be used.
+        PortTakenError: so is the port.
+        AlreadyServedError: another process serves the SQLite file.
     """
+    sockets = listen(settings.host, settings.port) if shared is None else [shared]
     chat = create_app(settings)
+    look(settings)
+    chat.claim()
     config = uvicorn.Config(
         chat,
-        host=settings.host,
-        port=settings.port,
         http=engine_protocol_class(chat.engine),
         ws="websockets-sansio",
         ws_ping_interval=None,
@@ -87,6 +109,5 @@ def serve(settings: Settings, shared: socket | None = None) -> bool:
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSE_S,
     )
-    server = Server(config, chat, supervised=shared is not None)
-    server.run(None if shared is None else [shared])
-    return server.started
+    server = Server(config, chat, supervised=shared is not None, lame_duck_seconds=settings.lame_duck_seconds)
+    server.run(sockets)

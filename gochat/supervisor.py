@@ -1,13 +1,11 @@
 """Several worker processes on one port of one machine: started, watched, replaced when they die, and stopped.
 
-Each worker listens by itself, with SO_REUSEPORT: the kernel spreads new connections evenly, and one that
-died gets none. The supervisor keeps the port without listening.
+Each worker listens by itself (`gochat.listening`), so one that died gets no new connections.
 """
 
 import asyncio
 import random
 import signal
-import socket
 import time
 from collections.abc import Sequence
 
@@ -18,8 +16,7 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 STEADY_S = 10.0
 """A worker that lived so long is replaced at once."""
-BACKLOG = 2048
-CANNOT_START = {2, 3}
+CANNOT_START = {2, 3, 78}
 """Exit statuses of a worker whose settings, or whose port, are no good: no other would fare better."""
 
 
@@ -89,26 +86,3 @@ class Supervisor:
             return await process.wait()
         finally:
             self._running.discard(process)
-
-
-def reserve(host: str, port: int) -> socket.socket:
-    """A socket that keeps a port for the workers, a free one for 0, and takes no connections."""
-    return _bound(host, port)
-
-
-def share(host: str, port: int) -> socket.socket:
-    """A worker's own socket on a port that it shares; it listens."""
-    shared = _bound(host, port)
-    shared.listen(BACKLOG)
-    return shared
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    bound.bind(address)
-    return bound

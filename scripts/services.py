@@ -1,9 +1,9 @@
 """Install what tests need and Python's locks do not bring: `services.py test|all|bench`, inside .venv.
 
-MariaDB, Redis, Chromium, Java and a C compiler come from Debian's packages, if this is Debian and root; Node
-from a wheel, if there is none; the official clients from npm, as locked, and from Maven Central. Does nothing
-if all is there. What is missing in the end fails with CI=true; else the tests that need it are skipped and
-say so.
+MariaDB, Redis, Chromium, Java and a C compiler come from Debian's packages, if this is Debian and root; MySQL
+and the newest MariaDB are unpacked from Debian unstable's, if this is Debian; Node comes from a wheel, if
+there is none; the official clients from npm, as locked, and from Maven Central. Does nothing if all is there.
+What is missing in the end fails with CI=true; else the tests that need it are skipped and say so.
 """
 
 from __future__ import annotations
@@ -16,17 +16,26 @@ from pathlib import Path
 
 from scripts import web
 from scripts.npm import ROOT, find_npm, run
+from scripts.unpack import unpack
 from tests.services import programs
-from tests.services.programs import Program
+from tests.services.programs import Program, Unpacked
 
 CLIENT = ROOT / "tests" / "js"
 PEERS = (ROOT / "benchmarks" / "js", ROOT / "benchmarks" / "transport")
 JAVA = ROOT / "tests" / "java"
 
 SERVERS = (programs.MARIADB, programs.MARIADB_SETUP, programs.REDIS)
-LEVELS = {
-    "test": SERVERS,
-    "all": (*SERVERS, programs.CHROMIUM, programs.JAVA, programs.MAVEN, programs.CC),
+LEVELS: dict[str, tuple[Program, ...]] = {
+    "test": (*SERVERS, programs.MYSQL),
+    "all": (
+        *SERVERS,
+        programs.MYSQL,
+        programs.MARIADB_NEWEST,
+        programs.CHROMIUM,
+        programs.JAVA,
+        programs.MAVEN,
+        programs.CC,
+    ),
     "bench": (*SERVERS, programs.CC),
 }
 
@@ -36,7 +45,8 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in LEVELS:
         sys.exit(f"usage: services.py {'|'.join(LEVELS)}")
     needed = [program for program in LEVELS[sys.argv[1]] if _has_tests(program)]
-    missing = [program.packages for program in needed if not program.find()]
+    unpack([program for program in needed if isinstance(program, Unpacked)])
+    missing = [it.packages for it in needed if not isinstance(it, Unpacked) and not it.find()]
     install_debian(sorted(set(" ".join(missing).split())))
     problems = [f"{program.name} (Debian: {program.packages})" for program in needed if not program.find()]
     for folder in PEERS if sys.argv[1] == "bench" else (CLIENT,):

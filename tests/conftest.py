@@ -9,10 +9,12 @@ import hypothesis
 import pytest
 from redis import Redis as Client
 
-from tests.services import mysql
-from tests.services.mariadb import MariaDB
+from tests.services import mysql as databases
+from tests.services.mariadb import MariaDB, NewestMariaDB
+from tests.services.mysqld import MySQL
 from tests.services.programs import NOT_TESTED
 from tests.services.redis import Redis
+from tests.services.sql_server import SQLServer, data_directory
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, max_examples=300)
@@ -20,9 +22,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "de
 
 SLOW_FOLDERS = {"browser", "compiled", "faults", "fuzz", "java"}
 
-# MYSQL_URL_TEST names a MySQL server of one's own, a user who may create databases: it is tested on as well.
-EXTERNAL_MYSQL = os.environ.get("MYSQL_URL_TEST", "")
-DATABASES = ["sqlite", "mariadb", *(["mysql"] if EXTERNAL_MYSQL else [])]
+SERVERS = ["mariadb", "mysql"]
+# MYSQL_URL_TEST names a server of one's own, a user who may create databases: it is tested on as well.
+EXTERNAL = os.environ.get("MYSQL_URL_TEST", "")
+NEWEST = pytest.param("newest_mariadb", marks=pytest.mark.slow)
+DATABASES = ["sqlite", *SERVERS, NEWEST, *(["external"] if EXTERNAL else [])]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,10 +53,31 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDB]:
+def mariadb() -> Iterator[SQLServer]:
     """A durable MariaDB that a test may kill and restart, if it leaves it running."""
-    with tempfile.TemporaryDirectory(prefix="gochat-") as directory, MariaDB(Path(directory)) as server:
+    with data_directory() as directory, MariaDB(directory) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[SQLServer]:
+    """The same of MySQL."""
+    with data_directory() as directory, MySQL(directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def newest_mariadb() -> Iterator[SQLServer]:
+    """The same of the newest MariaDB."""
+    with data_directory() as directory, NewestMariaDB(directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def sql_server(request: pytest.FixtureRequest) -> SQLServer:
+    """Each kind of server in turn: for what SQLite has not, such as connections that are cut."""
+    server: SQLServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -72,21 +97,29 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
+def mariadb_url(mariadb: SQLServer) -> Iterator[str]:
     """The URL of an empty database on MariaDB."""
-    url = mariadb.create_database()
-    yield url
-    mariadb.drop_database(url)
+    yield from _database(mariadb.url)
+
+
+@pytest.fixture
+def sql_server_url(sql_server: SQLServer) -> Iterator[str]:
+    """The URL of an empty database on `sql_server`."""
+    yield from _database(sql_server.url)
 
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database: on SQLite, on MariaDB, and on MySQL if there is one."""
+    """The SQLAlchemy URL of an empty database, on SQLite and on each server."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'gochat.db'}"
-    elif request.param == "mariadb":
-        yield request.getfixturevalue("mariadb_url")
+    elif request.param == "external":
+        yield from _database(EXTERNAL)
     else:
-        url = mysql.create_database(EXTERNAL_MYSQL)
-        yield url
-        mysql.drop_database(url)
+        yield from _database(request.getfixturevalue(request.param).url)
+
+
+def _database(server_url: str) -> Iterator[str]:
+    url = databases.create_database(server_url)
+    yield url
+    databases.drop_database(url)

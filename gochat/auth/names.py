@@ -2,8 +2,6 @@
 
 import re
 
-import phonenumbers
-
 from gochat.core.errors import InvalidPayload
 
 _USERNAME = re.compile(r"[A-Za-z0-9_.]{3,32}")
@@ -22,6 +20,9 @@ def phone_in(text: str) -> str:
     Raises:
         InvalidPayload: it is none.
     """
+    # 50 ms of every start, else, for a deployment that may have no numbers.
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(text)
     except phonenumbers.NumberParseException:

@@ -8,7 +8,7 @@ no event name (Socket.IO protocol 5, EVENT and ACK packets).
 from typing import Final
 
 from gochat.contract import CONTRACT_VERSION, shapes
-from gochat.contract.codes import codes, error_table
+from gochat.contract.errors import codes, error_table
 from gochat.contract.events import (
     ANY_EVENT_ERRORS,
     CLIENT_EVENTS,

@@ -1,12 +1,30 @@
-"""From the values of core to the shapes of the wire. No rule is here, only form."""
+"""From the values of core to the shapes of the wire. No rule is here, only form.
+
+`decode` is the way back.
+"""
+
+from collections.abc import Iterable, Mapping
 
 from gochat.contract import shapes
+from gochat.contract.cursor import Cursors
 from gochat.contract.ids import id_out, time_out, uuid_out
+from gochat.contract.requests import MAX_BYTES
 from gochat.core.delta import Delta, MeChange, OwnConversation
 from gochat.core.errors import ChatError
-from gochat.core.model import Attachment, Conversation, Device, Member, Message, Session, Settings, User
+from gochat.core.messages import Sent
+from gochat.core.model import (
+    Attachment,
+    Conversation,
+    Device,
+    Member,
+    Message,
+    Session,
+    Settings,
+    User,
+    UserId,
+)
 from gochat.core.presence import Presence
-from gochat.core.queries import ConversationView, MeDelta
+from gochat.core.queries import ConversationView, MeDelta, SyncPage
 from gochat.core.receipts import Receipt
 
 
@@ -38,6 +56,22 @@ def _attachment_out(attachment: Attachment) -> shapes.Attachment:
     }
 
 
+def sent_out(sent: Sent) -> shapes.SendAnswer:
+    """The answer to a send."""
+    return {"message": message_out(sent.message), "duplicate": sent.duplicate}
+
+
+def message_answer(message: Message) -> shapes.MessageAnswer:
+    """The answer to a change of a message."""
+    return {"message": message_out(message)}
+
+
+def status_out(stored: Mapping[str, Message | None]) -> shapes.StatusAnswer:
+    """The answer to `messages:status`, by the keys as they were sent."""
+    messages = {key: None if it is None else message_out(it) for key, it in stored.items()}
+    return {"messages": messages}
+
+
 def conversation_out(conversation: Conversation) -> shapes.Conversation:
     """A conversation as all its members see it."""
     return {
@@ -60,6 +94,11 @@ def view_out(view: ConversationView) -> shapes.Conversation:
     shape["last_message"] = None if view.last_message is None else message_out(view.last_message)
     shape["me"] = me_out(view.me, view.conversation.last_seq)
     return shape
+
+
+def conversation_answer(view: ConversationView | None) -> shapes.ConversationAnswer:
+    """The answer to a change of a conversation; None: the user is no longer a member."""
+    return {"conversation": None if view is None else view_out(view)}
 
 
 def me_out(member: Member, last_seq: int) -> shapes.Me:
@@ -106,6 +145,8 @@ def delta_out(delta: Delta) -> shapes.Delta:
         shape["gap"] = True
     if delta.removed:
         shape["removed"] = True
+    if delta.members_hidden:
+        shape["members_hidden"] = True
     return shape
 
 
@@ -145,6 +186,11 @@ def presence_out(presence: Presence) -> shapes.Presence:
     }
 
 
+def watch_out(presences: Iterable[Presence]) -> shapes.WatchAnswer:
+    """The answer to `presence:watch`."""
+    return {"presences": [presence_out(presence) for presence in presences]}
+
+
 def receipt_out(receipt: Receipt) -> shapes.ReceiptAnswer:
     """The answer to a receipt."""
     return {
@@ -153,6 +199,21 @@ def receipt_out(receipt: Receipt) -> shapes.ReceiptAnswer:
         "unread": receipt.unread,
         "total_unread": receipt.total_unread,
     }
+
+
+def sync_out(page: SyncPage, user_id: UserId, cursors: Cursors) -> shapes.SyncAnswer:
+    """What the phone is told."""
+    answer: shapes.SyncAnswer = {
+        "conversations": [delta_out(delta) for delta in page.conversations],
+        "more": page.position is not None,
+        "cursor": None if page.position is None else cursors.write_sync(user_id, page.position),
+        "epoch": page.epoch,
+        "server_time": time_out(page.server_time),
+        "max_payload": MAX_BYTES,
+    }
+    if page.me is not None:
+        answer["me"] = me_delta_out(page.me)
+    return answer
 
 
 def user_out(user: User) -> shapes.User:

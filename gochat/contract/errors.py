@@ -1,5 +1,8 @@
-"""How the errors of core look over HTTP, and those that only HTTP knows."""
+"""How the errors of core look over HTTP, those that only HTTP knows, and the stable codes of all."""
 
+from collections.abc import Iterable
+
+from gochat.contract.schemas import Json, description
 from gochat.core import errors
 from gochat.core.errors import ChatError
 
@@ -60,3 +63,28 @@ STATUS: dict[type[ChatError], int] = {
 def status_of(kind: type[ChatError]) -> int:
     """The HTTP status of an error (RFC 9110, section 15)."""
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+def error_classes() -> tuple[type[ChatError], ...]:
+    """Every error that has a code, in the order of the tree; last those that only HTTP knows."""
+    declared = (value for value in (*vars(errors).values(), *globals().values()))
+    kinds = (value for value in declared if isinstance(value, type) and issubclass(value, ChatError))
+    return tuple(dict.fromkeys(kind for kind in kinds if "code" in vars(kind)))
+
+
+def error_table() -> list[Json]:
+    """One row for each code: what it means, whether to send the same again, and REST's status."""
+    return [
+        {
+            "code": kind.code,
+            "status": status_of(kind),
+            "retryable": kind.retryable,
+            "description": description(kind),
+        }
+        for kind in error_classes()
+    ]
+
+
+def codes(kinds: Iterable[type[ChatError]]) -> list[str]:
+    """Their codes, each once."""
+    return list(dict.fromkeys(kind.code for kind in kinds))

@@ -1,7 +1,10 @@
 """How ids, retry keys and times look on the wire."""
 
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from struct import iter_unpack
 
 from gochat.core.model import Millis
 
@@ -27,6 +30,17 @@ def id_in(text: str) -> int:
     except ValueError:
         return NO_ID
     return number if 0 < number < 1 << 63 and text == id_out(number) else NO_ID
+
+
+def ids_in(texts: Collection[str]) -> Iterable[int]:
+    """The ids that a client names, in order: as `id_in`, and cheaper where all of them look right."""
+    joined = "".join(texts)
+    if len(joined) == 16 * len(texts) and all(len(text) == 16 for text in texts):
+        with suppress(ValueError):
+            data = bytes.fromhex(joined)
+            if data.hex() == joined:  # in lower case, without blanks
+                return (number if number > 0 else NO_ID for (number,) in iter_unpack(">q", data))
+    return map(id_in, texts)
 
 
 def uuid_out(key: bytes) -> str:

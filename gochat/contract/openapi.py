@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gochat.contract import CONTRACT_VERSION, shapes
-from gochat.contract.codes import codes, error_table
-from gochat.contract.errors import status_of
+from gochat.contract.errors import codes, error_table, status_of
 from gochat.contract.requests import Id
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.contract.schemas import Json, answer_definitions, description, inline, request_definitions

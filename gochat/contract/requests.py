@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from gochat.contract.ids import UUID_PATTERN, id_in, uuid_in
+from gochat.contract.ids import UUID_PATTERN, id_in, ids_in, uuid_in
 from gochat.core.errors import InvalidPayload
 from gochat.core.model import ConversationId
 
@@ -277,4 +277,6 @@ def sync_cost(payload: object) -> int:
 
 def known_in(known: Mapping[str, int]) -> dict[ConversationId, int]:
     """`sync`'s `known` with ids as inside; what is no id of ours is left out."""
-    return {number: revision for text, revision in known.items() if (number := id_in(text))}
+    return {
+        number: revision for number, revision in zip(ids_in(known), known.values(), strict=True) if number
+    }

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gochat.contract import queries, requests, shapes
+from gochat.contract import parameters, requests, shapes
 from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from gochat.core import errors
 from gochat.core.errors import ChatError
@@ -27,7 +27,7 @@ class Route:
     summary: str
     answer: type
     body: type[requests.Request] | None = None
-    query: type[queries.Query] | None = None
+    query: type[parameters.Query] | None = None
     raises: tuple[type[ChatError], ...] = ()
     """What it alone may answer; see `errors` for all."""
     unavailable: type | None = None
@@ -109,7 +109,7 @@ ROUTES: tuple[Route, ...] = (
         "end_sessions",
         "End all of one's logins but this one.",
         shapes.SessionList,
-        query=queries.EndSessions,
+        query=parameters.EndSessions,
     ),
     Route(
         "PUT",
@@ -152,7 +152,7 @@ ROUTES: tuple[Route, ...] = (
         "unblock",
         "Block a user no more.",
         shapes.UserList,
-        query=queries.Unblock,
+        query=parameters.Unblock,
         raises=(errors.NotFound,),
     ),
     Route(
@@ -161,7 +161,7 @@ ROUTES: tuple[Route, ...] = (
         "users",
         "Those of the users that exist, or the first whose username begins so.",
         shapes.UserList,
-        query=queries.Users,
+        query=parameters.Users,
     ),
     Route(
         "GET",
@@ -169,7 +169,7 @@ ROUTES: tuple[Route, ...] = (
         "conversations",
         "One's conversations, newest first.",
         shapes.ConversationList,
-        query=queries.Page,
+        query=parameters.Page,
         raises=(errors.CursorInvalid,),
     ),
     Route(
@@ -196,7 +196,7 @@ ROUTES: tuple[Route, ...] = (
         "members",
         "The active members of a conversation.",
         shapes.MemberList,
-        query=queries.Page,
+        query=parameters.Page,
         raises=(errors.NotFound, errors.CursorInvalid),
     ),
     Route(
@@ -215,7 +215,7 @@ ROUTES: tuple[Route, ...] = (
         "messages",
         "A page of messages: the newest, or those before, after or around a seq.",
         shapes.HistoryAnswer,
-        query=queries.History,
+        query=parameters.History,
         raises=(errors.NotFound,),
     ),
     Route(

@@ -103,7 +103,8 @@ class Delta(TypedDict):
 
     Apply it if `since` <= mine < `revision`; ignore it if `revision` <= mine; else ask `conversation:join`
     with mine. With `since` 0 it is all there is: discard what is held of the conversation; `gap`: because
-    something was. `removed`: no longer a member.
+    something was. `removed`: no longer a member. `members_hidden`: there are so many members that deltas
+    bring none but oneself: discard the others; the first `conversation` without it comes with all of them.
     """
 
     conversation_id: Id
@@ -114,6 +115,7 @@ class Delta(TypedDict):
     messages: NotRequired[list[Message]]
     gap: NotRequired[Literal[True]]
     removed: NotRequired[Literal[True]]
+    members_hidden: NotRequired[Literal[True]]
 
 
 class MeConversation(TypedDict):

@@ -47,6 +47,8 @@ class Delta:
     me: Member | None = None
     last_message: Message | None = None
     """Of `conversation`, where that is there."""
+    members_hidden: bool = False
+    """There are so many members that deltas bring none but the reader; said with `conversation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Change:
     """Whose own row changed where rows are not shown to all: each is told his by himself, not this delta."""
     as_of: int = 0
     """The revision as of which `joined` and `left` are so, where that is later than the delta's."""
+    to_read: bool = False
+    """There is more to tell than the delta has: that is to be read, by `Reader.repair`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,8 @@ def published(
         return Change(why, delta, joined, left)
     newcomers = joined if delta.since else ()
     own = tuple(it.user_id for it in delta.members if it.active and it.user_id not in newcomers)
-    return Change(why, replace(delta, members=()), joined, left, own)
+    bare = replace(delta, members=(), members_hidden=delta.conversation is not None)
+    return Change(why, bare, joined, left, own)
 
 
 def repaired(delta: Delta, conversation: Conversation, limits: Limits) -> Change:

@@ -78,7 +78,8 @@ class SyncPosition:
 
     `started_at`: what has a message from after it is gone through once more at the end. `moved`: in that
     part. `at`, `conversation_id`: the last one told. `revision`: how far that one is told; 0: all of it.
-    `epoch`: the server's when it began. `gap`: all is told whole.
+    `epoch`: the server's when it began. `gap`: all is told whole. `removed_after`: all that he is in is told;
+    what he is not in goes on after that id.
     """
 
     started_at: Millis
@@ -88,6 +89,7 @@ class SyncPosition:
     revision: int
     epoch: str
     gap: bool
+    removed_after: ConversationId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,24 @@ class State:
             for cid, decisions in self.decisions.items()
         }
 
+    def revealed(self, limits: Limits) -> dict[ConversationId, int]:
+        """Conversations whose list of members is shown again, as they became few enough, and since when.
+
+        Whoever was told nothing of the others lacks all of them, so all rows count as changed then: those
+        in `changed_members` are, the others are for storage to mark.
+        """
+        revealed = {
+            cid: decision.conversation.revision
+            for cid, decisions in self.decisions.items()
+            for decision in decisions
+            if decision.left and decision.conversation is not None and _reveals(decision, limits)
+        }
+        for key, member in self.changed_members.items() if revealed else ():
+            revision = revealed.get(key[0], 0)
+            if member.active and member.revision < revision:
+                self.changed_members[key] = replace(member, revision=revision)
+        return revealed
+
     def _block(self, user_id: UserId, other_id: UserId, on: bool) -> None:
         pair = (user_id, other_id)
         self.blocks[pair] = self.changed_blocks[pair] = on
@@ -238,6 +256,14 @@ def _together(before: Decision[Any], after: Decision[Any]) -> bool:
     return before.why is after.why and not whole
 
 
+def _reveals(decision: Decision[Any], limits: Limits) -> bool:
+    """Whether by it a conversation comes down to so few members that their list is shown."""
+    if decision.conversation is None or not decision.left:
+        return False
+    now = decision.conversation.member_count
+    return now <= limits.shown_members < now + len(decision.left) - len(decision.joined)
+
+
 def _change(run: list[Decision[Any]], limits: Limits) -> Change:
     """One delta out of decisions that took revisions one after the other."""
     conversation = run[-1].conversation
@@ -260,4 +286,5 @@ def _change(run: list[Decision[Any]], limits: Limits) -> Change:
         members=tuple(members.values()),
         messages=tuple(messages.values()),
     )
-    return published(run[-1].why, delta, conversation, limits, run[-1].joined, run[-1].left)
+    change = published(run[-1].why, delta, conversation, limits, run[-1].joined, run[-1].left)
+    return replace(change, to_read=True) if _reveals(run[-1], limits) else change

@@ -19,6 +19,8 @@ MAX_CHANGES = 200
 """More changed messages than this are not told one by one: the conversation is told whole."""
 MAX_BYTES = 256 * 1024
 """About so much is told in one answer, so that it gets through a slow line before more comes."""
+MAX_REMOVED = 500
+"""Conversations that one answer says he is not in: a phone can name many, whatever he is in."""
 MARGIN = 60_000
 """Milliseconds by which the time of a message may lie before its commit."""
 
@@ -214,6 +216,8 @@ class Agenda:
         again = [
             it._replace(moved=True, known=it.known or -1) for it in lacking if self._has_moved(it.outline)
         ]
+        if self._position is not None and self._position.removed_after is not None:
+            return []
         return ahead + sorted(it for it in again if it.outline.conversation_id not in once)
 
     def after(self, last: Candidate, told: int) -> SyncPosition:
@@ -221,17 +225,23 @@ class Agenda:
         at, conversation_id = _at(last)
         return SyncPosition(self._started_at, last.moved, at, conversation_id, told, self._epoch, self.gap)
 
-    def removed(self) -> tuple[Delta, ...]:
-        """What the phone names and the user is no member of: for the last page.
+    def removed(self) -> tuple[tuple[Delta, ...], SyncPosition | None]:
+        """What the phone names and the user is no member of, for the last pages, and where the next goes on.
 
         Where he never was looks the same as what never was.
         """
-        known = self._request.known.items()
-        return tuple(
-            self._removed(conversation_id, revision)
-            for conversation_id, revision in known
-            if (outline := self._outlines.get(conversation_id)) is None or outline.left_at
+        after = None if self._position is None else self._position.removed_after
+        gone = sorted(
+            conversation_id
+            for conversation_id in self._request.known
+            if (after is None or conversation_id > after)
+            and ((outline := self._outlines.get(conversation_id)) is None or outline.left_at)
         )
+        told = tuple(self._removed(it, self._request.known[it]) for it in gone[:MAX_REMOVED])
+        if len(told) == len(gone):
+            return told, None
+        last = told[-1].conversation_id
+        return told, SyncPosition(self._started_at, True, 0, 0, 0, self._epoch, self.gap, last)
 
     def me_since(self, revision: int) -> tuple[int, bool] | None:
         """After which revision of his own log, now at `revision`, to tell it, and whether with `gap`.

@@ -32,7 +32,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[R, T]):
-    """What an event does. `run` begins before the client's next event; `encode` shapes the answer."""
+    """What an event does. `run` begins before the client's next event; `encode` shapes the answer.
+
+    What `encode` returns is the answer that the contract has for the event.
+    """
 
     run: Callable[[Connection, R], T | Awaitable[T]]
     encode: Callable[[T], Mapping[str, Any]]
@@ -46,8 +49,8 @@ class Dispatcher:
     """
 
     def __init__(self, roster: Roster, handlers: Mapping[str, Handler[Any, Any]], rates: Rates) -> None:
-        if handlers.keys() != CLIENT_EVENTS.keys():
-            raise ValueError(f"events without handler: {CLIENT_EVENTS.keys() ^ handlers.keys()}")
+        if wrong := handlers.keys() ^ CLIENT_EVENTS.keys():
+            raise ValueError(f"events without handler, or handlers without event: {sorted(wrong)}")
         self._roster = roster
         self._handlers = handlers
         self._rates = rates

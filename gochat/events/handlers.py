@@ -1,26 +1,43 @@
 """What each event does. No rule is here: a request becomes a command or a question, an answer a shape."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gochat.contract import requests
-from gochat.contract.commands import create_command, send_command
+from gochat.contract import requests, shapes
 from gochat.contract.cursor import Cursors
-from gochat.contract.encode import delta_out, message_out, presence_out, receipt_out, view_out
+from gochat.contract.decode import (
+    add_members_in,
+    create_in,
+    delete_in,
+    edit_in,
+    remove_member_in,
+    send_in,
+    set_role_in,
+    sync_in,
+    update_in,
+)
+from gochat.contract.encode import (
+    conversation_answer,
+    delta_out,
+    message_answer,
+    receipt_out,
+    sent_out,
+    status_out,
+    sync_out,
+    watch_out,
+)
 from gochat.contract.ids import time_out, uuid_in
-from gochat.contract.sync import sync_in, sync_out
 from gochat.core.command import Command
-from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Delta
 from gochat.core.errors import ChatError, NotFound, TokenInvalid
-from gochat.core.members import AddMembers, RemoveMember, SetRole
-from gochat.core.messages import DeleteMessage, EditMessage, Sent
-from gochat.core.model import Conversation, ConversationId, Message, Role
+from gochat.core.messages import Sent
+from gochat.core.model import Conversation, ConversationId, Message
 from gochat.core.ports.logins import Authenticator, Identity
 from gochat.core.ports.reading import Reader
 from gochat.core.ports.writing import Receipts, Writer
+from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView
 from gochat.core.receipts import Position, Receipt
 from gochat.events.connection import Connection
@@ -29,8 +46,6 @@ from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Handler
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 from gochat.ids import new_id
-
-Shape = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,53 +66,48 @@ class Handlers:
     def table(self) -> dict[str, Handler[Any, Any]]:
         """Every event of the contract."""
         return {
-            "message:send": Handler(self._send, _sent),
-            "message:edit": Handler(self._edit, _message),
-            "message:delete": Handler(self._delete, _message),
-            "messages:status": Handler(self._status, _as_is),
-            "conversation:create": Handler(self._create, _conversation),
+            "message:send": Handler(self._send, sent_out),
+            "message:edit": Handler(self._edit, message_answer),
+            "message:delete": Handler(self._delete, message_answer),
+            "messages:status": Handler(self._status, status_out),
+            "conversation:create": Handler(self._create, conversation_answer),
             "conversation:join": Handler(self._join, delta_out),
-            "conversation:leave": Handler(self._leave, _as_is),
-            "conversation:update": Handler(self._update, _conversation),
-            "member:add": Handler(self._add_members, _conversation),
-            "member:remove": Handler(self._remove_member, _conversation),
-            "member:role": Handler(self._set_role, _conversation),
+            "conversation:leave": Handler(self._leave, _nothing),
+            "conversation:update": Handler(self._update, conversation_answer),
+            "member:add": Handler(self._add_members, conversation_answer),
+            "member:remove": Handler(self._remove_member, conversation_answer),
+            "member:role": Handler(self._set_role, conversation_answer),
             "receipt:delivered": Handler(self._delivered, receipt_out),
             "receipt:read": Handler(self._read, receipt_out),
-            "typing:start": Handler(self._start_typing, _as_is),
-            "typing:stop": Handler(self._stop_typing, _as_is),
-            "presence:watch": Handler(self._watch, _as_is),
-            "sync": Handler(self._sync, _as_is),
-            "auth:refresh": Handler(self._refresh, _as_is),
+            "typing:start": Handler(self._start_typing, _nothing),
+            "typing:stop": Handler(self._stop_typing, _nothing),
+            "presence:watch": Handler(self._watch, watch_out),
+            "sync": Handler(self._sync, _synced),
+            "auth:refresh": Handler(self._refresh, _refreshed),
         }
 
     # ---- messages
 
     def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Sent]:
-        sent = self.writer.submit(send_command(request, connection.user_id))
+        sent = self.writer.submit(send_in(request, connection.user_id))
         self._typed(connection, request.conversation_id)
         return sent
 
     def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Message]:
-        user_id = connection.user_id
-        return self.writer.submit(EditMessage(request.conversation_id, user_id, request.seq, request.body))
+        return self.writer.submit(edit_in(request, connection.user_id))
 
     def _delete(self, connection: Connection, request: requests.Delete) -> Awaitable[Message]:
-        return self.writer.submit(DeleteMessage(request.conversation_id, connection.user_id, request.seq))
+        return self.writer.submit(delete_in(request, connection.user_id))
 
-    async def _status(self, connection: Connection, request: requests.Status) -> Shape:
+    async def _status(self, connection: Connection, request: requests.Status) -> Mapping[str, Message | None]:
         keys = {text: uuid_in(text) for text in request.client_message_ids}
         stored = await self.reader.status(connection.user_id, keys.values())
-        return {
-            "messages": {
-                text: message_out(stored[key]) if key in stored else None for text, key in keys.items()
-            }
-        }
+        return {text: stored.get(key) for text, key in keys.items()}
 
     # ---- conversations and members
 
     def _create(self, connection: Connection, request: requests.Create) -> Awaitable[ConversationView | None]:
-        return self._then_view(connection, create_command(request, connection.user_id, new_id()))
+        return self._then_view(connection, create_in(request, connection.user_id, new_id()))
 
     def _join(self, connection: Connection, request: requests.Join) -> Awaitable[Delta]:
         connection.screens |= {request.conversation_id}
@@ -116,35 +126,29 @@ class Handlers:
             self.sockets.enter(connection.sid, screen_room(cid))
         return delta
 
-    def _leave(self, connection: Connection, request: requests.InConversation) -> Shape:
+    def _leave(self, connection: Connection, request: requests.InConversation) -> None:
         cid = request.conversation_id
         connection.screens -= {cid}
         self.sockets.leave(connection.sid, screen_room(cid))
         self._typed(connection, cid)
-        return {}
 
     def _update(self, connection: Connection, request: requests.Update) -> Awaitable[ConversationView | None]:
-        command = UpdateConversation(request.conversation_id, connection.user_id, request.title)
-        return self._then_view(connection, command)
+        return self._then_view(connection, update_in(request, connection.user_id))
 
     def _add_members(
         self, connection: Connection, request: requests.AddMembers
     ) -> Awaitable[ConversationView | None]:
-        command = AddMembers(request.conversation_id, connection.user_id, tuple(request.user_ids))
-        return self._then_view(connection, command)
+        return self._then_view(connection, add_members_in(request, connection.user_id))
 
     def _remove_member(
         self, connection: Connection, request: requests.RemoveMember
     ) -> Awaitable[ConversationView | None]:
-        command = RemoveMember(request.conversation_id, connection.user_id, request.user_id)
-        return self._then_view(connection, command)
+        return self._then_view(connection, remove_member_in(request, connection.user_id))
 
     def _set_role(
         self, connection: Connection, request: requests.SetRole
     ) -> Awaitable[ConversationView | None]:
-        role = Role(request.role)
-        command = SetRole(request.conversation_id, connection.user_id, request.user_id, role)
-        return self._then_view(connection, command)
+        return self._then_view(connection, set_role_in(request, connection.user_id))
 
     def _then_view(
         self, connection: Connection, command: Command[Conversation]
@@ -170,11 +174,11 @@ class Handlers:
         position = Position(request.seq, request.seq, request.private)
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
-    def _start_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
+    def _start_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[None]:
         connection.typing |= {request.conversation_id}
         return self._type(connection, request.conversation_id)
 
-    async def _type(self, connection: Connection, cid: ConversationId) -> Shape:
+    async def _type(self, connection: Connection, cid: ConversationId) -> None:
         """Tell that he types, unless he stopped before it was known that he may."""
         try:
             await self._require_member(connection, cid)
@@ -183,15 +187,10 @@ class Handlers:
             raise
         if cid in connection.typing:
             self.typing.start(cid, connection.user_id)
-        return {}
 
-    def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[Shape]:
+    def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[None]:
         self._typed(connection, request.conversation_id)
-        return self._stopped(connection, request.conversation_id)
-
-    async def _stopped(self, connection: Connection, cid: ConversationId) -> Shape:
-        await self._require_member(connection, cid)
-        return {}
+        return self._require_member(connection, request.conversation_id)
 
     def _typed(self, connection: Connection, cid: ConversationId) -> None:
         """He types no more, if he did on this socket."""
@@ -206,40 +205,35 @@ class Handlers:
 
     # ---- presence, sync and auth
 
-    async def _watch(self, connection: Connection, request: requests.Watch) -> Shape:
-        found = await self.presence.watch(connection, request.user_ids)
-        return {"presences": [presence_out(one) for one in found]}
+    async def _watch(self, connection: Connection, request: requests.Watch) -> Sequence[Presence]:
+        return await self.presence.watch(connection, request.user_ids)
 
-    async def _sync(self, connection: Connection, request: requests.Sync) -> Shape:
+    async def _sync(self, connection: Connection, request: requests.Sync) -> shapes.SyncAnswer:
         await connection.wait_ready()
         user_id = connection.user_id
         page = await self.reader.sync(user_id, sync_in(request, user_id, self.cursors))
         return sync_out(page, user_id, self.cursors)
 
-    async def _refresh(self, connection: Connection, request: requests.Refresh) -> Shape:
+    async def _refresh(self, connection: Connection, request: requests.Refresh) -> Identity:
         fresh = await self.authenticator.authenticate(request.token)
         if not _same_session(fresh, connection.identity):
             raise TokenInvalid("The token is of another session.", field="token")
         connection.identity = fresh
         self.refreshed(connection)
-        return {"expires_at": time_out(fresh.expires_at)}
+        return fresh
 
 
 def _same_session(one: Identity, other: Identity) -> bool:
     return (one.user_id, one.session_id) == (other.user_id, other.session_id)
 
 
-def _as_is(shape: Shape) -> Shape:
-    return shape
+def _nothing(_: None) -> shapes.Empty:
+    return {}
 
 
-def _sent(sent: Sent) -> Shape:
-    return {"message": message_out(sent.message), "duplicate": sent.duplicate}
+def _synced(answer: shapes.SyncAnswer) -> shapes.SyncAnswer:
+    return answer
 
 
-def _message(message: Message) -> Shape:
-    return {"message": message_out(message)}
-
-
-def _conversation(view: ConversationView | None) -> Shape:
-    return {"conversation": None if view is None else view_out(view)}
+def _refreshed(identity: Identity) -> shapes.RefreshAnswer:
+    return {"expires_at": time_out(identity.expires_at)}

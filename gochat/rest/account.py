@@ -1,12 +1,12 @@
 """`me`: the account that a token speaks for, and whom it blocks."""
 
-from gochat.contract import queries, requests, shapes
+from gochat.contract import parameters, requests, shapes
+from gochat.contract.decode import profile_in
 from gochat.contract.encode import session_out, settings_out, user_out
 from gochat.core.blocks import Block
 from gochat.core.errors import TokenInvalid
 from gochat.core.model import UserId
 from gochat.core.ports.logins import Identity
-from gochat.core.profiles import UpdateProfile
 from gochat.ids import new_id
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
@@ -19,8 +19,7 @@ async def me(deps: Deps, call: UserCall[requests.Request]) -> shapes.AccountAnsw
 
 async def update_me(deps: Deps, call: UserCall[requests.UpdateProfile]) -> shapes.AccountAnswer:
     """`PATCH me`."""
-    request = call.request
-    await deps.writer.submit(UpdateProfile(call.user_id, request.display_name, request.presence_hidden))
+    await deps.writer.submit(profile_in(call.request, call.user_id))
     return await _account(deps, call.identity)
 
 
@@ -34,7 +33,7 @@ async def block(deps: Deps, call: UserCall[requests.Block]) -> shapes.UserList:
     return await _set(deps, call.user_id, call.request.user_id, on=True)
 
 
-async def unblock(deps: Deps, call: UserCall[queries.Unblock]) -> shapes.UserList:
+async def unblock(deps: Deps, call: UserCall[parameters.Unblock]) -> shapes.UserList:
     """`DELETE me/blocks`."""
     return await _set(deps, call.user_id, call.request.user_id, on=False)
 

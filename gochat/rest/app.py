@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from gochat.contract import queries, requests
+from gochat.contract import parameters, requests
 from gochat.contract.ids import id_in
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import InvalidPayload
@@ -64,7 +64,14 @@ LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 
 def create_rest_app(deps: Deps) -> Starlette:
-    """The ASGI app of everything that is not Socket.IO."""
+    """The ASGI app of everything that is not Socket.IO.
+
+    Raises:
+        ValueError: a route of the contract has no handler, or a handler no route.
+    """
+    for handlers, with_login in ((OPEN_HANDLERS, False), (USER_HANDLERS, True)):
+        if wrong := handlers.keys() ^ {route.name for route in ROUTES if route.auth is with_login}:
+            raise ValueError(f"routes without handler, or handlers without route: {sorted(wrong)}")
     app = Starlette(
         routes=[*page_routes(), *_routes(deps)],
         middleware=[
@@ -118,12 +125,12 @@ async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
 
 async def _parse(route: Route, request: Request) -> requests.Request:
     """The query or the body, validated; the one that a route has not must be empty."""
-    parameters: dict[str, str] = {}
+    given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
-        if name in parameters:
+        if name in given:
             raise InvalidPayload(f"{name}: given twice.", field=name)
-        parameters[name] = value
-    query = requests.parse(route.query or queries.Query, parameters)
+        given[name] = value
+    query = requests.parse(route.query or parameters.Query, given)
     return query if route.body is None else requests.parse(route.body, await read_json(request))
 
 

@@ -1,7 +1,7 @@
 """`auth/...`: sessions begin, go on and end."""
 
-from gochat.contract import queries, requests, shapes
-from gochat.contract.commands import device_in
+from gochat.contract import parameters, requests, shapes
+from gochat.contract.decode import device_in
 from gochat.contract.encode import session_out, user_out
 from gochat.core.ports.logins import Identity, LoggedIn
 from gochat.rest.call import OpenCall, UserCall
@@ -65,7 +65,7 @@ async def end_session(deps: Deps, call: UserCall[requests.Request]) -> shapes.Se
     return await _sessions_out(deps, call.identity)
 
 
-async def end_sessions(deps: Deps, call: UserCall[queries.EndSessions]) -> shapes.SessionList:
+async def end_sessions(deps: Deps, call: UserCall[parameters.EndSessions]) -> shapes.SessionList:
     """`DELETE auth/sessions`."""
     await deps.sessions.end_others(call.identity)
     return await _sessions_out(deps, call.identity)

@@ -1,7 +1,7 @@
 """`conversations`: one's list, one of them, its members, and receipts."""
 
-from gochat.contract import queries, requests, shapes
-from gochat.contract.commands import create_command
+from gochat.contract import parameters, requests, shapes
+from gochat.contract.decode import create_in
 from gochat.contract.encode import member_out, receipt_out, view_out
 from gochat.core.errors import InvalidPayload, NotFound
 from gochat.core.receipts import Position
@@ -12,7 +12,7 @@ from gochat.rest.deps import Deps
 _LIST = "conversations"
 
 
-async def conversations(deps: Deps, call: UserCall[queries.Page]) -> shapes.ConversationList:
+async def conversations(deps: Deps, call: UserCall[parameters.Page]) -> shapes.ConversationList:
     """`GET conversations`."""
     cursor, limit = call.request.cursor, call.request.limit
     position = None
@@ -26,7 +26,7 @@ async def conversations(deps: Deps, call: UserCall[queries.Page]) -> shapes.Conv
 
 async def create_conversation(deps: Deps, call: UserCall[requests.Create]) -> shapes.ConversationAnswer:
     """`POST conversations`."""
-    command = create_command(call.request, call.user_id, new_id())
+    command = create_in(call.request, call.user_id, new_id())
     created = await deps.writer.submit(command)
     try:
         return {"conversation": view_out(await deps.reader.conversation(call.user_id, created.id))}
@@ -39,7 +39,7 @@ async def conversation(deps: Deps, call: UserCall[requests.Request]) -> shapes.C
     return {"conversation": view_out(await deps.reader.conversation(call.user_id, call.conversation_id))}
 
 
-async def members(deps: Deps, call: UserCall[queries.Page]) -> shapes.MemberList:
+async def members(deps: Deps, call: UserCall[parameters.Page]) -> shapes.MemberList:
     """`GET conversations/{id}/members`."""
     cursor, limit = call.request.cursor, call.request.limit
     purpose = f"members {call.conversation_id}"

@@ -1,14 +1,14 @@
 """`messages`: history, and sending without a socket."""
 
-from gochat.contract import queries, requests, shapes
-from gochat.contract.commands import send_command
-from gochat.contract.encode import message_out
+from gochat.contract import parameters, requests, shapes
+from gochat.contract.decode import send_in
+from gochat.contract.encode import message_out, sent_out
 from gochat.core.errors import InvalidPayload
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
 
-async def messages(deps: Deps, call: UserCall[queries.History]) -> shapes.HistoryAnswer:
+async def messages(deps: Deps, call: UserCall[parameters.History]) -> shapes.HistoryAnswer:
     """`GET messages`."""
     query = call.request
     named = query.model_dump(include={"before_seq", "after_seq", "around_seq"}, exclude_none=True)
@@ -24,5 +24,4 @@ async def messages(deps: Deps, call: UserCall[queries.History]) -> shapes.Histor
 
 async def send_message(deps: Deps, call: UserCall[requests.Send]) -> shapes.SendAnswer:
     """`POST messages`: through the same door as the event."""
-    sent = await deps.writer.submit(send_command(call.request, call.user_id))
-    return {"message": message_out(sent.message), "duplicate": sent.duplicate}
+    return sent_out(await deps.writer.submit(send_in(call.request, call.user_id)))

@@ -1,7 +1,8 @@
 """`sync` for an app that has no socket open."""
 
 from gochat.contract import requests, shapes
-from gochat.contract.sync import sync_in, sync_out
+from gochat.contract.decode import sync_in
+from gochat.contract.encode import sync_out
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 

@@ -1,13 +1,13 @@
 """`users`: what others see of a user."""
 
-from gochat.contract import queries, shapes
+from gochat.contract import parameters, shapes
 from gochat.contract.encode import user_out
 from gochat.core.errors import InvalidPayload
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
 
-async def users(deps: Deps, call: UserCall[queries.Users]) -> shapes.UserList:
+async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList:
     """`GET users?ids=` or `GET users?prefix=`."""
     ids, prefix = call.request.ids, call.request.prefix
     if (ids is None) == (prefix is None):

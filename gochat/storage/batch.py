@@ -55,6 +55,8 @@ def run(
     ]
     changed = state.written
     if changed:
+        for cid, revision in state.revealed(limits).items():
+            transaction.run(transaction.sql.reveal, revision, cid)
         _write(transaction, loaded, process_id, n)
     totals = _total_unread(transaction, state.totals)
     if totals:

@@ -6,7 +6,7 @@ one says so with `snapshot` or `transaction`.
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,10 +21,22 @@ SOCKET_TIMEOUT = 10
 SQLITE_BUSY_TIMEOUT = 5
 _SQLITE_PAUSE = 0.01
 
-_SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _RECYCLE = 3600
-_LIST_BYTES = 64 << 20
-"""MariaDB cuts a JSON_ARRAYAGG after that."""
+_MYSQL_SESSION: Mapping[str, str | int] = {
+    "sql_mode": "'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    # After a COMMIT no transaction goes on.
+    "completion_type": 0,
+    "autocommit": 1,
+    "time_zone": "'+00:00'",
+    # MariaDB cuts a JSON_ARRAYAGG after that many bytes.
+    "group_concat_max_len": 64 << 20,
+    "sql_select_limit": (1 << 64) - 1,
+    "sql_big_selects": 1,
+    "sql_safe_updates": 0,
+    # Longer than the pool keeps one; the writer asks for less.
+    "wait_timeout": 2 * _RECYCLE,
+}
+"""A server's owner may have chosen otherwise."""
 
 
 def read_engine(url: str, size: int) -> Engine:
@@ -106,7 +118,8 @@ def _engine(
     )
     settings = _sqlite_session() if sqlite else _mysql_session(isolation)
 
-    @event.listens_for(engine, "connect")
+    # First of all: SQLAlchemy's own questions at a connection's start lean on some of these settings.
+    @event.listens_for(engine, "connect", insert=True)
     def prepare(connection: Any, record: object) -> None:
         cursor = connection.cursor()
         if sqlite:
@@ -134,7 +147,7 @@ def _mysql_arguments(patience: int | None, client_flag: int) -> dict[str, Any]:
 
 def _mysql_session(isolation: str) -> tuple[str, ...]:
     return (
-        f"SET SESSION sql_mode = '{_SQL_MODE}', group_concat_max_len = {_LIST_BYTES}",
+        "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in _MYSQL_SESSION.items()),
         f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}",
     )
 

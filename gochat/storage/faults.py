@@ -4,6 +4,7 @@ Numbers are those of MySQL's and MariaDB's error references (from 1000), and SQL
 """
 
 import sqlite3
+import ssl
 from enum import Enum, auto
 
 import orjson
@@ -54,6 +55,19 @@ _DATA = {
     4038,  # invalid JSON (MariaDB)
 }
 
+_REFUSED = {
+    8: "the file can't be written",  # SQLite: readonly
+    14: "the file can't be opened or made; its folder has to exist",  # SQLite: cantopen
+    26: "the file is no SQLite database",  # SQLite: notadb
+    1044: "the database refuses this user",
+    1045: "the database refuses this user or password",
+    1049: "the server has no database of this name",
+    1130: "the database lets nobody in from this machine",
+    1698: "the database refuses this user or password",  # MariaDB
+    3159: "the database lets in encrypted connections only",
+}
+"""What waiting does not mend: the address, the user or the file that was named is wrong."""
+
 
 class Fault(Enum):
     """What may help."""
@@ -99,6 +113,16 @@ def number_of(error: Exception) -> int:
         return code & 0xFF
     number = cause.args[0] if isinstance(cause, pymysql.Error) and cause.args else None
     return number if isinstance(number, int) else -1
+
+
+def refusal(error: Exception) -> str | None:
+    """Why a database can't be used as it was named, for the operator; None: it is away, or something else."""
+    if (text := _REFUSED.get(number_of(error))) is not None:
+        return text
+    cause = getattr(_driver_error(error), "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted ({cause.verify_message})"
+    return None
 
 
 def summary(error: Exception) -> str:

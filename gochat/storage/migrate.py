@@ -1,8 +1,13 @@
 """The schema's versions: Alembic owns them, this applies them.
 
 The scripts stand in `alembic/` at the top of the tree; an installed wheel carries them within the package.
+Alembic is imported only to change a schema: every start looks how it stands, and the import alone takes as
+long as a quarter of the others.
 """
 
+from __future__ import annotations
+
+import ast
 import hashlib
 import time
 from collections.abc import Iterator
@@ -10,16 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from gochat.storage.engines import migration_engine, transaction
 from gochat.storage.fetch import fetch, run
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 LOCK_TIMEOUT = 60
 """Seconds to wait for another process that migrates the same database."""
@@ -38,6 +43,17 @@ class MigrationLockedError(MigrationError):
 
 class SchemaTooNewError(MigrationError):
     """The schema was made by newer code, and this code may not run on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One script of `alembic/versions`, by what it says of itself."""
+
+    revision: str
+    down_revision: str | None
+    """The one before; None: it is the first."""
+    oldest_code: str
+    """The revision of the oldest code that may run on the schema that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ def standing(connection: Connection) -> Standing:
     A schema that this code has never heard of is newer. Its migration left a mark, the oldest revision whose
     code may run on it: code that knows this revision is not older.
     """
-    version, known = _version(connection), [script.revision for script in _revisions()]
+    version, known = _version(connection), [it.revision for it in _revisions()]
     if version in known or version is None:
         fits = version == known[-1]
         return Standing(
@@ -112,18 +128,22 @@ def upgrade(url: str, revision: str = "head") -> Standing:
     """
     with _connect(url) as connection, _alone(connection):
         before = standing(connection)
-        known = [script.revision for script in _revisions()]
+        known = [it.revision for it in _revisions()]
         if before.version is not None and before.version not in known:
             if not before.fits:
                 raise SchemaTooNewError(f"The schema {before.state}.")
             return before
+        if before.version == known[_index(revision)]:
+            return before
+        from alembic import command
+
         done = 0 if before.version is None else known.index(before.version) + 1
         target = _index(revision)
-        for script in _revisions()[done : target + 1]:
+        for it in _revisions()[done : target + 1]:
             # Before it, since older code must not be let in half-way; after it, since it may make the table.
-            _set_mark(connection, script.module.oldest_code)
-            command.upgrade(_config(connection), script.revision)
-            _set_mark(connection, script.module.oldest_code)
+            _set_mark(connection, it.oldest_code)
+            command.upgrade(_config(connection), it.revision)
+            _set_mark(connection, it.oldest_code)
         return standing(connection)
 
 
@@ -133,10 +153,12 @@ def downgrade(url: str, revision: str) -> None:
     Raises:
         MigrationLockedError: another one takes too long.
     """
+    from alembic import command
+
     with _connect(url) as connection, _alone(connection):
         command.downgrade(_config(connection), revision)
         if revision != "base":
-            _set_mark(connection, _revisions()[_index(revision)].module.oldest_code)
+            _set_mark(connection, _revisions()[_index(revision)].oldest_code)
 
 
 def check(url: str) -> None:
@@ -145,18 +167,42 @@ def check(url: str) -> None:
     Raises:
         alembic.util.CommandError: they differ; the text says in what.
     """
+    from alembic import command
+
     with _connect(url) as connection:
         command.check(_config(connection))
 
 
 @cache
-def _revisions() -> tuple[Script, ...]:
-    """All that this code knows, the oldest first."""
-    return tuple(ScriptDirectory.from_config(_config()).walk_revisions())[::-1]
+def _revisions() -> tuple[Revision, ...]:
+    """All that this code knows, the oldest first: a line, each after the one that it names."""
+    found = [_read(path) for path in (_scripts() / "versions").glob("*.py")]
+    after = {it.down_revision: it for it in found}
+    line: list[Revision] = []
+    while it := after.get(line[-1].revision if line else None):
+        line.append(it)
+    if len(line) != len(found):
+        raise MigrationError("The revisions in alembic/versions are not one line.")
+    return tuple(line)
+
+
+def _read(path: Path) -> Revision:
+    """What a script's constants say, without running it."""
+    constants = {
+        node.targets[0].id: node.value.value
+        for node in ast.parse(path.read_bytes()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    before = constants["down_revision"]
+    return Revision(
+        str(constants["revision"]), None if before is None else str(before), str(constants["oldest_code"])
+    )
 
 
 def _index(revision: str) -> int:
-    known = [script.revision for script in _revisions()]
+    known = [it.revision for it in _revisions()]
     if revision == "head":
         return len(known) - 1
     if revision not in known:
@@ -165,7 +211,10 @@ def _index(revision: str) -> int:
 
 
 def _version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = fetch(connection, "SELECT version_num FROM alembic_version")
+    return str(found[0][0]) if found else None
 
 
 def _mark(connection: Connection) -> str | None:
@@ -191,6 +240,8 @@ def _scripts() -> Path:
 
 
 def _config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

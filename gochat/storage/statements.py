@@ -79,6 +79,8 @@ class Statements:
     write_decided: str
     """[id, profile_revision]"""
     insert_batch: str
+    reveal: str
+    """A revision, and the conversation whose active members have all changed at it."""
 
     def skip(self, count: int) -> str:
         """One more to skip for each of `count` messages of one conversation, for those who had not read it.
@@ -97,10 +99,13 @@ def statements(d: Dialect) -> Statements:
     """All statements, in the words of a dialect."""
     at = d.marker
     conversations = (
-        f"{d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given('id')}"
+        f"{d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given_to_lock('id')}"
         f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id"
     )
-    users = f"u.id, u.me_revision FROM {d.given('id')} {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
+    users = (
+        f"u.id, u.me_revision FROM {d.given_to_lock('id')}"
+        f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
+    )
     return Statements(
         dialect=d,
         clock=f"SELECT {d.clock}",
@@ -185,4 +190,8 @@ def statements(d: Dialect) -> Statements:
         write_profiles=d.update(PROFILES),
         write_decided=d.update(DECIDED),
         insert_batch=d.insert(BATCHES),
+        reveal=(
+            f"UPDATE members{d.by('ix_members_conversation')} SET revision = {d.marker}"
+            f" WHERE conversation_id = {d.marker} AND active = 1"
+        ),
     )

@@ -136,7 +136,8 @@ def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: 
             deltas, position = _page(connection, user_id, agenda, candidates, Page(request.limit, limits))
             me = _me(connection, user_id, *me_since, me_revision) if me_since is not None else None
     if position is None:
-        deltas += agenda.removed()
+        removed, position = agenda.removed()
+        deltas += removed
     return SyncPage(deltas, me, position, epoch, now)
 
 
@@ -219,6 +220,7 @@ def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tu
             gap=item.gap,
             me=item.me,
             last_message=item.last_message,
+            members_hidden=item.me is not None and item.conversation.member_count > limits.shown_members,
         )
         for item in items
     )

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from gochat.core.errors import Overloaded, Unavailable
 from gochat.storage.database import Database
 from gochat.storage.engines import snapshot, write_engine
-from tests.services.mariadb import MariaDB
+from tests.services.sql_server import SQLServer
 from tests.writing.world import prepare
 
 MANY = 50
@@ -211,27 +211,29 @@ def test_how_a_session_is_set(database_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_killed_connection_is_replaced(mariadb_url: str, mariadb: MariaDB) -> None:
+def test_a_killed_connection_is_replaced(sql_server_url: str, sql_server: SQLServer) -> None:
     async def scenario() -> None:
-        async with open_database(mariadb_url, pool_size=4) as database:
+        async with open_database(sql_server_url, pool_size=4) as database:
             await asyncio.gather(*(database.read(one) for _ in range(MANY)))
-            assert mariadb.kill_connections() >= 1
+            assert sql_server.kill_connections() >= 1
             assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
 
     asyncio.run(scenario())
 
 
-def test_a_server_that_is_gone_is_unavailable_until_it_is_back(mariadb_url: str, mariadb: MariaDB) -> None:
+def test_a_server_that_is_gone_is_unavailable_until_it_is_back(
+    sql_server_url: str, sql_server: SQLServer
+) -> None:
     async def scenario() -> None:
-        async with open_database(mariadb_url, pool_size=2) as database:
+        async with open_database(sql_server_url, pool_size=2) as database:
             assert await database.read(one) == 1
-            mariadb.kill()
+            sql_server.kill()
             try:
                 for run in (database.read, database.write, database.read):
                     with pytest.raises(Unavailable):
                         await run(one)
             finally:
-                mariadb.start()
+                sql_server.start()
             assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
             assert await database.write(one) == 1
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gochat.contract.codes import error_table
+from gochat.contract.errors import error_table
 from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
 from gochat.contract.routes import ROUTES, Route
 from gochat.core.rates import DEFAULT_RATES, Key

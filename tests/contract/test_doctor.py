@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from gochat import cli
 from gochat.storage.doctor import examine
 from gochat.storage.migrate import upgrade
-from tests.services.mariadb import MariaDB
+from tests.services.sql_server import SQLServer
 
 
 def faults(url: str) -> list[str]:
@@ -24,18 +24,18 @@ def test_a_database_without_a_schema_is_not_well(database_url: str) -> None:
     ("setting", "value", "well"), [("sync_binlog", 0, 1), ("innodb_flush_log_at_trx_commit", 2, 1)]
 )
 def test_a_setting_that_loses_messages_is_found(
-    mariadb: MariaDB, mariadb_url: str, setting: str, value: int, well: int
+    sql_server: SQLServer, sql_server_url: str, setting: str, value: int, well: int
 ) -> None:
-    upgrade(mariadb_url)
+    upgrade(sql_server_url)
 
     def put(number: int) -> None:
         admin: pymysql.Connection
-        with mariadb.admin() as admin, admin.cursor() as cursor:
+        with sql_server.admin() as admin, admin.cursor() as cursor:
             cursor.execute(f"SET GLOBAL {setting} = {number}")
 
     put(value)
     try:
-        assert faults(mariadb_url) == [f"{setting} = {value}"]
+        assert faults(sql_server_url) == [f"{setting} = {value}"]
     finally:
         put(well)
 

@@ -10,8 +10,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gochat.contract import asyncapi, openapi
-from gochat.contract.codes import error_classes
 from gochat.contract.documents import documents, write
+from gochat.contract.errors import error_classes
 from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
 from gochat.contract.routes import PREFIX, ROUTES
 from gochat.contract.shapes import Delta

@@ -2,15 +2,17 @@
 
 import pytest
 from redis import Redis
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
+
+from gochat.storage.engines import write_engine
 
 
 @pytest.mark.parametrize("_run", range(2))
 def test_every_test_has_an_empty_database(database_url: str, _run: int) -> None:
-    engine = create_engine(database_url)
+    engine = write_engine(database_url)
     try:
         assert inspect(engine).get_table_names() == []
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             connection.execute(text("CREATE TABLE trace (n INT PRIMARY KEY)"))
     finally:
         engine.dispose()

@@ -5,7 +5,7 @@ import asyncio
 from gochat.storage import migrate
 from gochat.storage.database import Database
 from gochat.storage.health import DatabaseHealth
-from tests.services.mariadb import MariaDB
+from tests.services.sql_server import SQLServer
 
 
 async def health_of(url: str) -> dict[str, str]:
@@ -23,11 +23,11 @@ def test_it_is_well_once_it_is_migrated(database_url: str) -> None:
     assert asyncio.run(health_of(database_url)) == {"database": "ok", "schema": "ok"}
 
 
-def test_it_is_not_well_when_it_is_gone(mariadb_url: str, mariadb: MariaDB) -> None:
-    migrate.upgrade(mariadb_url)
-    mariadb.kill()
+def test_it_is_not_well_when_it_is_gone(sql_server_url: str, sql_server: SQLServer) -> None:
+    migrate.upgrade(sql_server_url)
+    sql_server.kill()
     try:
-        health = asyncio.run(health_of(mariadb_url))
+        health = asyncio.run(health_of(sql_server_url))
         assert health == {"database": "does not answer", "schema": "unknown"}
     finally:
-        mariadb.start()
+        sql_server.start()

@@ -7,14 +7,13 @@ from typing import TypeVar
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
-from sqlmodel import SQLModel
 
 from gochat.storage import migrate, tables
 from gochat.storage.engines import write_engine
-from tests.services.mariadb import MariaDB
+from tests.services.sql_server import SQLServer
 
 T = TypeVar("T")
-TABLES = [table.name for table in SQLModel.metadata.sorted_tables]
+TABLES = [table.name for table in tables.METADATA.sorted_tables]
 
 
 NEXT = "9999"
@@ -76,11 +75,11 @@ def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
     migrate.check(database_url)
 
 
-def test_the_migrated_tables_are_the_tables_of_the_code(mariadb_url: str, mariadb: MariaDB) -> None:
-    migrate.upgrade(mariadb_url)
-    other_url = mariadb.create_database()
-    look(other_url, SQLModel.metadata.create_all)
-    assert look(mariadb_url, definitions) == look(other_url, definitions)
+def test_the_migrated_tables_are_the_tables_of_the_code(sql_server_url: str, sql_server: SQLServer) -> None:
+    migrate.upgrade(sql_server_url)
+    other_url = sql_server.create_database()
+    look(other_url, tables.METADATA.create_all)
+    assert look(sql_server_url, definitions) == look(other_url, definitions)
 
 
 def test_a_difference_is_found(database_url: str) -> None:

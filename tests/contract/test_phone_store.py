@@ -14,6 +14,7 @@ from gochat.contract.encode import message_out
 from gochat.contract.ids import id_out
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import CreateConversation, UpdateConversation
+from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, History, Kind, Role, UserId
@@ -24,6 +25,8 @@ from tests.phone.store import Store
 from tests.phone.world import Line, World, arrive
 
 USERS = 3
+LIMITS = (Limits(), Limits(shown_members=2))
+"""With the second a conversation of all users is one too many to show its members."""
 who = st.integers(0, USERS - 1)
 which = st.integers(0, 100)
 
@@ -183,9 +186,8 @@ class Chatting(RuleBasedStateMachine):
         return self.conversations[which % len(self.conversations)]
 
 
-def check(url: str, examples: int, steps: int) -> None:
-    world = World(url)
-
+def check(url: str, limits: Limits, examples: int, steps: int) -> None:
+    world = World(url, limits)
     try:
         run_state_machine_as_test(
             type("Here", (Chatting,), {"world": world}),
@@ -200,11 +202,44 @@ def check(url: str, examples: int, steps: int) -> None:
         world.close()
 
 
-@pytest.mark.timeout(600)
-def test_on_sqlite(tmp_path: Path) -> None:
-    check(f"sqlite:///{tmp_path / 'gochat.db'}", examples=60, steps=50)
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_list_that_was_hidden_is_told_when_it_is_shown_again(database_url: str, is_away: bool) -> None:
+    """Ben stays; Ann left while it was hidden, Dora came. `is_away`: Ben hears of it all only afterwards."""
+    world = World(database_url, LIMITS[1])
+    try:
+        ann, ben, cat, dora = world.people(4)
+        cid = new_id()
+        world.submit(CreateConversation(cid, ann.user_id, Kind.GROUP, (ben.user_id,)))
+        world.sync_all(ben, 200)
+        changes = (
+            AddMembers(cid, ann.user_id, (cat.user_id, dora.user_id)),
+            RemoveMember(cid, ann.user_id, ann.user_id),
+            RemoveMember(cid, ben.user_id, cat.user_id),
+        )
+        for change in changes:
+            world.submit(change)
+            if not is_away:
+                arrive(ben)
+                while ben.behind:
+                    world.join(ben, ben.behind.pop())
+                    arrive(ben)
+        world.sync_all(ben, 200)
+        held = ben.store.conversations[id_out(cid)]
+        assert {user_id: row["role"] for user_id, row in held.members.items()} == {
+            id_out(ben.user_id): "owner",
+            id_out(dora.user_id): "member",
+        }
+    finally:
+        world.close()
 
 
 @pytest.mark.timeout(600)
-def test_on_mariadb(mariadb_url: str) -> None:
-    check(mariadb_url, examples=15, steps=50)
+@pytest.mark.parametrize("limits", LIMITS, ids=["members shown", "or hidden"])
+def test_on_sqlite(tmp_path: Path, limits: Limits) -> None:
+    check(f"sqlite:///{tmp_path / 'gochat.db'}", limits, examples=40, steps=50)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("limits", LIMITS, ids=["members shown", "or hidden"])
+def test_on_a_server(sql_server_url: str, limits: Limits) -> None:
+    check(sql_server_url, limits, examples=10, steps=50)

@@ -24,7 +24,7 @@ from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, Conversation, Message, Role
 from gochat.core.receipts import AdvanceReceipts, Position, Receipt
 from gochat.storage.dialects import FEW
-from tests.services.mariadb import MariaDB
+from tests.services.sql_server import SQLServer
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, new_key, prepare, send, writing
 
@@ -178,11 +178,11 @@ def test_a_text_that_is_no_unicode_is_refused_alone(database_url: str) -> None:
     check(read(database_url))
 
 
-def test_a_text_that_no_column_holds_is_refused_alone(mariadb_url: str) -> None:
-    anna, ben = prepare(mariadb_url, 2)
+def test_a_text_that_no_column_holds_is_refused_alone(sql_server_url: str) -> None:
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        async with writing(mariadb_url, Limits(title=1 << 20), batch_rows=8) as it:
+        async with writing(sql_server_url, Limits(title=1 << 20), batch_rows=8) as it:
             cid = await it.create(group(anna, ben))
             commands: list[AnyCommand] = [send(cid, anna, f"{n}") for n in range(40)]
             commands.insert(15, UpdateConversation(cid, anna, "x" * 201))
@@ -192,21 +192,23 @@ def test_a_text_that_no_column_holds_is_refused_alone(mariadb_url: str) -> None:
             assert it.seqs_published() == [*range(1, 41)]
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
-def test_a_batch_that_is_too_large_for_the_server_is_split(mariadb: MariaDB, mariadb_url: str) -> None:
-    anna, ben = prepare(mariadb_url, 2)
+def test_a_batch_that_is_too_large_for_the_server_is_split(
+    sql_server: SQLServer, sql_server_url: str
+) -> None:
+    anna, ben = prepare(sql_server_url, 2)
     bodies = ["x" * 300_000, "1", "y" * 300_000, "z" * 300_000, "v" * 1_200_000, "2"]
 
     async def scenario() -> None:
-        async with writing(mariadb_url, Limits(body=1 << 30), batch_bytes=1 << 30) as it:
+        async with writing(sql_server_url, Limits(body=1 << 30), batch_bytes=1 << 30) as it:
             cid = await it.create(group(anna, ben))
             answers = await it.submit_all([send(cid, anna, body) for body in bodies])
             assert isinstance(answers.pop(4), ChatError)
             assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 6)]
 
-    with closing(mariadb.admin()) as admin, admin.cursor() as cursor:
+    with closing(sql_server.admin()) as admin, admin.cursor() as cursor:
         cursor.execute("SELECT @@GLOBAL.max_allowed_packet")
         (usual,) = cursor.fetchall()[0]
         cursor.execute("SET GLOBAL max_allowed_packet = 1048576")
@@ -214,7 +216,7 @@ def test_a_batch_that_is_too_large_for_the_server_is_split(mariadb: MariaDB, mar
             asyncio.run(scenario())
         finally:
             cursor.execute(f"SET GLOBAL max_allowed_packet = {usual}")
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
 def test_a_direct_conversation_is_created_once(database_url: str) -> None:

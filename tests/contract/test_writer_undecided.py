@@ -17,11 +17,11 @@ from tests.writing.world import Writing, direct, prepare, send, writing
 
 
 @pytest.mark.parametrize("cut", [Cut.BEFORE_COMMIT, Cut.AFTER_COMMIT])
-def test_it_is_answered_as_it_turns_out(mariadb_url: str, cut: Cut) -> None:
-    anna, ben = prepare(mariadb_url, 2)
+def test_it_is_answered_as_it_turns_out(sql_server_url: str, cut: Cut) -> None:
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 for n in range(1, 6):
@@ -33,22 +33,22 @@ def test_it_is_answered_as_it_turns_out(mariadb_url: str, cut: Cut) -> None:
                 assert it.seqs_published() == [1, 2, 3, 4, 5]
 
     asyncio.run(scenario())
-    stored = read(mariadb_url)
+    stored = read(sql_server_url)
     check(stored)
     assert sum(bool(it.conversations) for it in stored.batches.values()) == 6
 
 
 @pytest.mark.parametrize("kill", Kill)
 def test_a_commit_that_arrives_after_it_was_decided_does_nothing(
-    mariadb_url: str, caplog: pytest.LogCaptureFixture, kill: Kill
+    sql_server_url: str, caplog: pytest.LogCaptureFixture, kill: Kill
 ) -> None:
     """Its connection is not ended: that is tried in vain once, or answered by somebody else."""
     caplog.set_level(logging.INFO, "gochat.storage.committer")
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
     texts = ("one", "two", "three", "four")
 
     async def scenario() -> list[Sent]:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 await it.send(send(cid, anna, "zero"))
@@ -61,19 +61,19 @@ def test_a_commit_that_arrives_after_it_was_decided_does_nothing(
                 return sent
 
     sent = asyncio.run(scenario())
-    stored = read(mariadb_url)
+    stored = read(sql_server_url)
     check(stored)
     assert [it.message.seq for it in sent] == [2, 3, 4, 5]
     assert [stored.messages[(it.message.conversation_id, it.message.seq)].body for it in sent] == [*texts]
     assert len(stored.messages) == 5
 
 
-def test_what_was_decided_stays_so_though_that_was_not_answered(mariadb_url: str) -> None:
+def test_what_was_decided_stays_so_though_that_was_not_answered(sql_server_url: str) -> None:
     """Neither the batch's COMMIT is answered nor those that decide it, one of which comes late."""
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 for cuts in ([Cut.AFTER_COMMIT] * 3, [Cut.BEFORE_COMMIT, Cut.LATE, Cut.AFTER_COMMIT]):
@@ -85,26 +85,26 @@ def test_what_was_decided_stays_so_though_that_was_not_answered(mariadb_url: str
                 assert it.seqs_published() == [1, 2, 3]
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
-def test_only_the_lost_connection_is_ended(mariadb_url: str) -> None:
+def test_only_the_lost_connection_is_ended(sql_server_url: str) -> None:
     """Not whoever has its number now: at a server that was started anew, or at another one."""
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 proxy.cuts = [Cut.BEFORE_COMMIT]
                 await it.send(send(cid, anna))
                 assert proxy.kills == 1
-                mysql.kill_connections(mariadb_url)
+                mysql.kill_connections(sql_server_url)
                 await it.send(send(cid, anna))
                 assert proxy.kills == 1
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
 def _wait(condition: Callable[[], bool]) -> None:
@@ -124,13 +124,13 @@ async def _lose(it: Writing, proxy: Proxy, cid: int, user_id: int, cut: Cut) -> 
 
 @pytest.mark.parametrize("idle", [True, False], ids=["idle", "busy"])
 def test_it_is_published_though_it_was_given_up(
-    mariadb_url: str, monkeypatch: pytest.MonkeyPatch, idle: bool
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch, idle: bool
 ) -> None:
     monkeypatch.setattr(committer, "PATIENCE_SECONDS", 0.2)
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 await it.send(send(cid, anna))
@@ -142,15 +142,17 @@ def test_it_is_published_though_it_was_given_up(
                 assert it.seqs_published() == [1, 2, 3]
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
-def test_what_was_given_up_and_is_absent_stays_so(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_given_up_and_is_absent_stays_so(
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(committer, "PATIENCE_SECONDS", 0.2)
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 await it.send(send(cid, anna))
@@ -161,19 +163,19 @@ def test_what_was_given_up_and_is_absent_stays_so(mariadb_url: str, monkeypatch:
                 assert it.seqs_published() == [1, 2]
 
     asyncio.run(scenario())
-    stored = read(mariadb_url)
+    stored = read(sql_server_url)
     check(stored)
     assert [message.body for message in stored.messages.values()] == ["hi 👍", "kept"]
 
 
 def test_a_database_that_stays_away_answers_all_who_wait(
-    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "PATIENCE_SECONDS", 0.2)
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url, batch_rows=8) as it:
                 cid = await it.create(direct(anna, ben))
                 proxy.cuts, proxy.closed = [Cut.BEFORE_COMMIT], True
@@ -183,4 +185,4 @@ def test_a_database_that_stays_away_answers_all_who_wait(
                 assert (await it.send(send(cid, anna))).message.seq == 1
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))

@@ -9,49 +9,49 @@ import pytest
 import redis as redis_client
 
 from tests.services import mysql
-from tests.services.mariadb import MariaDB
 from tests.services.process import NotStartedError, Process
 from tests.services.redis import Redis
+from tests.services.sql_server import SQLServer
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("log_bin", 1), ("sync_binlog", 1), ("innodb_flush_log_at_trx_commit", 1)],
 )
-def test_mariadb_is_durable(mariadb: MariaDB, variable: str, value: int) -> None:
-    with closing(mariadb.admin()) as connection, connection.cursor() as cursor:
+def test_a_server_is_durable(sql_server: SQLServer, variable: str, value: int) -> None:
+    with closing(sql_server.admin()) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT @@global.{variable}")
         assert cursor.fetchone() == (value,)
 
 
-def test_committed_rows_outlive_a_kill_of_mariadb(mariadb: MariaDB, mariadb_url: str) -> None:
-    with closing(mysql.connect(mariadb_url)) as connection, connection.cursor() as cursor:
+def test_committed_rows_outlive_a_kill_of_the_server(sql_server: SQLServer, sql_server_url: str) -> None:
+    with closing(mysql.connect(sql_server_url)) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE kept (n INT PRIMARY KEY)")
         for n in range(100):
             cursor.execute("INSERT INTO kept VALUES (%s)", (n,))
         connection.begin()
         cursor.execute("INSERT INTO kept VALUES (100)")
-        mariadb.kill()
-    mariadb.start()
-    with closing(mysql.connect(mariadb_url)) as connection, connection.cursor() as cursor:
+        sql_server.kill()
+    sql_server.start()
+    with closing(mysql.connect(sql_server_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM kept")
         assert cursor.fetchone() == (100,)
 
 
-def test_every_connection_can_be_cut(mariadb: MariaDB, mariadb_url: str) -> None:
-    with closing(mysql.connect(mariadb_url)) as connection, connection.cursor() as cursor:
-        assert mariadb.kill_connections() >= 1
+def test_every_connection_can_be_cut(sql_server: SQLServer, sql_server_url: str) -> None:
+    with closing(mysql.connect(sql_server_url)) as connection, connection.cursor() as cursor:
+        assert sql_server.kill_connections() >= 1
         with pytest.raises(pymysql.err.OperationalError):
             cursor.execute("SELECT 1")
 
 
-def test_a_database_is_dropped_under_a_lock(mariadb: MariaDB) -> None:
-    url = mariadb.create_database()
+def test_a_database_is_dropped_under_a_lock(sql_server: SQLServer) -> None:
+    url = sql_server.create_database()
     with closing(mysql.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE held (n INT PRIMARY KEY)")
         connection.begin()
         cursor.execute("SELECT * FROM held FOR UPDATE")
-        mariadb.drop_database(url)
+        sql_server.drop_database(url)
     with pytest.raises(pymysql.err.OperationalError, match="Unknown database"):
         mysql.connect(url)
 

@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gochat.core.model import ConversationId, UserId
-from tests.services.mariadb import MariaDB
 from tests.services.mysql import connect, kill_connection
 from tests.services.process import Process
+from tests.services.sql_server import SQLServer
 from tests.writing.process import Orders, Report, report, start
 from tests.writing.stored import Stored, check, read
 from tests.writing.world import group, prepare, send, writing
@@ -126,53 +126,57 @@ def test_both_create_the_same_direct_conversations_at_once(database_url: str, tm
 
 
 def test_connections_killed_in_commit_lose_and_double_nothing(
-    mariadb: MariaDB, mariadb_url: str, tmp_path: Path
+    sql_server: SQLServer, sql_server_url: str, tmp_path: Path
 ) -> None:
-    conversations = _groups(mariadb_url, 4)
-    orders = [Orders(mariadb_url, seed, 24, 300, conversations) for seed in (1, 2)]
+    conversations = _groups(sql_server_url, 4)
+    orders = [Orders(sql_server_url, seed, 24, 300, conversations) for seed in (1, 2)]
     with _processes(orders, tmp_path) as processes:
 
         def enough() -> bool:
-            _kill_commits(mariadb)
+            _kill_commits(sql_server)
             return sum(it.log.count("An undecided batch is") for it in processes) >= 20
 
         _wait(processes, enough)
         reports = _finish(processes)
-    _check(mariadb_url, reports)
+    _check(sql_server_url, reports)
 
 
-def _kill_commits(mariadb: MariaDB) -> None:
+def _kill_commits(sql_server: SQLServer) -> None:
     """Look a few times, and kill what is committing at the moment."""
-    with closing(mariadb.admin()) as connection, connection.cursor() as cursor:
+    with closing(sql_server.admin()) as connection, connection.cursor() as cursor:
         for _ in range(100):
             cursor.execute("SHOW PROCESSLIST")
             for number in [row[0] for row in cursor.fetchall() if row[7] == "COMMIT"]:
                 kill_connection(cursor, number)
 
 
-def test_all_connections_killed_again_and_again(mariadb: MariaDB, mariadb_url: str, tmp_path: Path) -> None:
-    conversations = _groups(mariadb_url, 4)
-    orders = [Orders(mariadb_url, seed, 24, 300, conversations) for seed in (1, 2)]
+def test_all_connections_killed_again_and_again(
+    sql_server: SQLServer, sql_server_url: str, tmp_path: Path
+) -> None:
+    conversations = _groups(sql_server_url, 4)
+    orders = [Orders(sql_server_url, seed, 24, 300, conversations) for seed in (1, 2)]
     with _processes(orders, tmp_path) as processes:
         for _ in range(20):
             before = _answers(processes)
             _wait(processes, lambda before=before: _answers(processes) > before + 20)  # type: ignore[misc]
-            mariadb.kill_connections()
+            sql_server.kill_connections()
         reports = _finish(processes)
-    _check(mariadb_url, reports)
+    _check(sql_server_url, reports)
 
 
-def test_the_server_killed_and_started_again(mariadb: MariaDB, mariadb_url: str, tmp_path: Path) -> None:
-    conversations = _groups(mariadb_url, 4)
-    orders = [Orders(mariadb_url, seed, 24, 300, conversations) for seed in (1, 2)]
+def test_the_server_killed_and_started_again(
+    sql_server: SQLServer, sql_server_url: str, tmp_path: Path
+) -> None:
+    conversations = _groups(sql_server_url, 4)
+    orders = [Orders(sql_server_url, seed, 24, 300, conversations) for seed in (1, 2)]
     with _processes(orders, tmp_path) as processes:
         for _ in range(3):
             before = _answers(processes)
             _wait(processes, lambda before=before: _answers(processes) > before + 300)  # type: ignore[misc]
-            mariadb.kill()
-            mariadb.start()
+            sql_server.kill()
+            sql_server.start()
         reports = _finish(processes)
-    _check(mariadb_url, reports)
+    _check(sql_server_url, reports)
 
 
 def test_a_killed_process_leaves_whole_batches(database_url: str, tmp_path: Path) -> None:
@@ -191,39 +195,41 @@ def test_a_killed_process_leaves_whole_batches(database_url: str, tmp_path: Path
         assert all(by_key[key].seq == seq for key, (_, seq, _) in it.sent.items())
 
 
-def test_a_frozen_process_holds_up_no_other(mariadb: MariaDB, mariadb_url: str, tmp_path: Path) -> None:
+def test_a_frozen_process_holds_up_no_other(
+    sql_server: SQLServer, sql_server_url: str, tmp_path: Path
+) -> None:
     """It is frozen in a transaction, with the lock of a conversation; thawed, it finishes what it began."""
-    ((cid, users),) = _groups(mariadb_url, 1)
+    ((cid, users),) = _groups(sql_server_url, 1)
 
     async def send_on() -> list[int]:
-        async with writing(mariadb_url) as it:
+        async with writing(sql_server_url) as it:
             return [(await it.send(send(cid, users[0]))).message.seq for _ in range(3)]
 
     asyncio.run(send_on())
-    orders = Orders(mariadb_url, receipts=[(cid, users[1], 1), (cid, users[1], 2), (cid, users[1], 5)])
-    with closing(connect(mariadb_url)) as blocker, blocker.cursor() as cursor:
+    orders = Orders(sql_server_url, receipts=[(cid, users[1], 1), (cid, users[1], 2), (cid, users[1], 5)])
+    with closing(connect(sql_server_url)) as blocker, blocker.cursor() as cursor:
         blocker.begin()
         cursor.execute("SELECT id FROM users WHERE id = %s FOR UPDATE", (users[1],))
         with _processes([orders], tmp_path) as (process,):
-            _wait([process], lambda: _waits_for_users(mariadb))
+            _wait([process], lambda: _waits_for_users(sql_server))
             process.signal(signal.SIGSTOP)
             blocker.rollback()
             assert asyncio.run(asyncio.wait_for(send_on(), 60)) == [4, 5, 6]
             process.signal(signal.SIGCONT)
             _wait([process], lambda: process.log.count('["receipt"') == 3)
             (it,) = _finish([process])
-    stored = read(mariadb_url)
+    stored = read(sql_server_url)
     check(stored)
     assert it.receipts == [1, 2, 5]
     assert stored.members[(cid, users[1])].read_seq == 5
     assert stored.me_revisions[users[1]] == 3
 
 
-def _waits_for_users(mariadb: MariaDB) -> bool:
+def _waits_for_users(sql_server: SQLServer) -> bool:
     """Whether a transaction waits for a row: here only that of the user can be locked.
 
     Not asked of `innodb_trx`: it tells the same again for as long as it is asked every 100 ms.
     """
-    with closing(mariadb.admin()) as connection, connection.cursor() as cursor:
+    with closing(sql_server.admin()) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
         return int(cursor.fetchone()[1]) > 0

@@ -16,6 +16,8 @@ from tests.phone.store import Store
 BACKOFF_S = (0.1, 2.0)
 RETRY_S = 0.2
 STATUS_MAX = 100
+TOO_LARGE = {"code": "payload_too_large", "retryable": False}
+"""What the phone says itself, in the server's place."""
 NO_DELTAS = {"typing:changed", "auth:expiring", "session:revoked", "server:draining", "me:changed"}
 
 
@@ -135,11 +137,11 @@ class Phone:
     async def _hang_up(self) -> None:
         self.synced.clear()
         connection, self._connection = self._connection, None
+        self.outbox.lose()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.outbox.lose()
         if connection is not None:
             await connection.close()
 
@@ -201,6 +203,7 @@ class Phone:
             for delta in answer["conversations"]:
                 self.on_delta(delta, live=False)
             self._behind |= self.store.apply_sync(answer)
+            self.outbox.max_payload = answer["max_payload"]
             cursor = answer["cursor"]
             if not answer["more"]:
                 return
@@ -239,6 +242,8 @@ class Phone:
 
     def _flush(self) -> None:
         if self._connection is not None and not self._unsure:
+            for draft in self.outbox.give_up():
+                self.on_refusal(draft, TOO_LARGE)
             for draft in self.outbox.take():
                 self._spawn(self._send(draft))
 

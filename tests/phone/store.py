@@ -198,6 +198,8 @@ class Store:
         for message in delta.get("messages", ()):
             if message["sender_id"] == self.user_id:
                 held.read_up_to(message["seq"])
+        if delta.get("members_hidden"):
+            held.members = {it: row for it, row in held.members.items() if it == self.user_id}
         for member in delta.get("members", ()):
             if member["active"]:
                 held.members[member["user_id"]] = member

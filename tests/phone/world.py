@@ -8,12 +8,12 @@ from typing import Any
 
 from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
-from gochat.contract.encode import delta_out, me_delta_out, message_out
+from gochat.contract.decode import sync_in
+from gochat.contract.encode import delta_out, me_delta_out, message_out, sync_out
 from gochat.contract.ids import id_in, id_out
 from gochat.contract.requests import Sync
-from gochat.contract.sync import sync_in, sync_out
 from gochat.core.command import AnyCommand
-from gochat.core.delta import Change, Committed
+from gochat.core.delta import Change, Committed, Delta
 from gochat.core.errors import ChatError, NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, SessionId, User, UserId
@@ -53,16 +53,16 @@ class Line:
 class World:
     """Real storage under phones. It publishes as the events face does, without any guarantee."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: Limits) -> None:
         upgrade(url)
-        limits = Limits()
         self._runner = asyncio.Runner()
         self._database = Database(url, pool_size=2)
         self._accounts = StoredAccounts(self._database)
         self._writer = ConversationWriter(write_engine(url), self, limits, EpochGuard())
         self.reader = ConversationReader(self._database, limits)
         self._online: dict[UserId, Line] = {}
-        self._members: dict[ConversationId, dict[UserId, int]] = {}
+        self._members: dict[ConversationId, dict[UserId, int | None]] = {}
+        """From which seq on each sees it; None: he is told apart, and has to ask."""
         self._runner.run(self._start())
 
     async def _start(self) -> None:
@@ -113,16 +113,21 @@ class World:
         raise AssertionError("no session is ended here")
 
     def _spread(self, change: Change) -> None:
-        """A broadcast to the members, without what they may not see; to who left, that he did."""
+        """A broadcast to the members, without what they may not see; to who left, that he did.
+
+        Who is told apart, what only he may see, asks for it.
+        """
         cid = change.delta.conversation_id
         members = self._members.setdefault(cid, {})
-        members |= {
-            it.user_id: it.visible_from_seq for it in change.delta.members if it.user_id in change.joined
-        }
+        members |= dict.fromkeys(change.joined, None if change.delta.since else 1)
         for user_id in change.left:
             del members[user_id]
             self._tell(user_id, {**_bare(change), "removed": True})
         for user_id, visible_from in members.items():
+            if visible_from is None or user_id in change.own or change.to_read:
+                line = self._online[user_id]
+                line.arriving.append(partial(line.behind.add, id_out(cid)))
+                continue
             told = delta_out(change.delta)
             if "messages" in told:
                 told["messages"] = [it for it in told["messages"] if it["seq"] >= visible_from]
@@ -150,12 +155,14 @@ class World:
         mine = line.store.revision(cid)
         line.behind.discard(cid)
         try:
-            delta = delta_out(self.run(self.reader.changes(line.user_id, id_in(cid), mine or None)))
+            answer: Delta = self.run(self.reader.changes(line.user_id, id_in(cid), mine or None))
         except NotFound:
             if line.store.revision(cid) == mine:
                 line.store.drop(cid)
         else:
-            line.arriving.append(partial(line.hear, delta))
+            line.arriving.append(partial(line.hear, delta_out(answer)))
+            if answer.me is not None and line.user_id in self._members.get(answer.conversation_id, {}):
+                self._members[answer.conversation_id][line.user_id] = answer.me.visible_from_seq
 
     def sync_all(self, line: Line, limit: int) -> None:
         cursor = None

@@ -34,10 +34,38 @@ class Program:
         return next((Path(where) for where in found if where), None)
 
 
+@dataclass(frozen=True)
+class Unpacked(Program):
+    """A program that `scripts/services.py` unpacks from Debian unstable, run with the C library beside it.
+
+    Its name is that of its folder.
+    """
+
+    @property
+    def root(self) -> Path:
+        """Where it is unpacked: a folder in the user's cache, for all checkouts."""
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "gochat" / self.name
+
+    def find(self) -> Path | None:
+        """Return where it is, or None."""
+        found = self.root / "usr" / "sbin" / self.executables[0]
+        return found if found.exists() else None
+
+    def command(self) -> list[str]:
+        """The command that runs it, to be followed by its arguments."""
+        program = require(self)
+        (loader,) = self.root.glob("usr/lib/*-linux-gnu*/ld-linux-*.so.*")
+        libraries = f"{loader.parent}:{self.root / 'usr' / 'lib' / 'mysql' / 'private'}"
+        return [str(loader), "--library-path", libraries, str(program)]
+
+
 _ALL = ("tests/contract", "tests/wire", "tests/faults")
 _MARIADB_PACKAGES = "mariadb-server-core mariadb-client-core"
 MARIADB = Program("MariaDB", ("mariadbd",), _MARIADB_PACKAGES, _ALL)
 MARIADB_SETUP = Program("MariaDB's set-up", ("mariadb-install-db",), _MARIADB_PACKAGES, _ALL)
+MYSQL = Unpacked("mysql-unstable", ("mysqld",), "mysql-server-core", _ALL)
+MARIADB_NEWEST = Unpacked("mariadb-unstable", ("mariadbd",), "mariadb-server-core", _ALL)
 REDIS = Program("Redis", ("redis-server",), "redis-server", _ALL)
 NODE = Program("Node", ("node",), "nodejs", ("tests/wire",))
 CHROMIUM = Program("Chromium", ("chromium", "google-chrome"), "chromium", ("tests/browser",))

@@ -5,6 +5,7 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -14,14 +15,16 @@ from tests.phone.connection import LostError, RefusedError
 from tests.phone.outbox import Draft
 from tests.phone.phone import Phone
 from tests.phone.store import Conversation
-from tests.soak.journal import Chain, Journal, Sending
+from tests.soak.journal import HALF, Chain, Journal, Sending
 
 API = "/api/v1"
 OUTBOX_MAX = 30
 CONVERSATIONS_MAX = 12
 LEAST_MEMBERS = 3
 BLOCKED_S = 0.5
-REFUSALS = {"not_found", "forbidden", "message_deleted", "unavailable", "overloaded", "token_expired"}
+REFUSALS = {
+    "not_found", "forbidden", "message_deleted", "unavailable", "overloaded", "token_expired", "rate_limited"
+}  # fmt: skip
 """How an event of the load may be refused."""
 
 
@@ -83,6 +86,7 @@ class User:
         self._http = httpx2.AsyncClient(timeout=5)
         self._deeds: dict[Callable[[Conversation], Awaitable[None]], float] = {
             self._write: 3 if quiet else 100,
+            self._write_half_an_emoji: 1,
             self._read: 8,
             self._deliver: 3,
             self._edit: 6,
@@ -124,6 +128,13 @@ class User:
         if len(self.phone.outbox) < OUTBOX_MAX:
             for _ in range(self._rng.choice((1, 1, 1, 4))):
                 self.speak(held.id)
+
+    async def _write_half_an_emoji(self, held: Conversation) -> None:
+        """A text that was cut where it must not be: it is refused, and nothing waits behind it."""
+        if len(self.phone.outbox) < OUTBOX_MAX:
+            draft = replace(self._draft(held.id), body=HALF)
+            self._journal.writes(draft, self._id, in_order=self.phone.in_order)
+            self.phone.send(draft)
 
     def speak(self, conversation_id: str) -> None:
         """Write one message now."""

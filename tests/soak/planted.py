@@ -163,6 +163,14 @@ def blocks_are_forgotten() -> None:
     _patch(messages, "check_open", lambda _: lambda conversation: None)
 
 
+def half_an_emoji_closes() -> None:
+    """What an app cut in the middle of an emoji closes its connection, again and again."""
+    from gochat.events.engine import packets
+    from gochat.events.engine.errors import ProtocolError
+
+    _patch(packets, "_fault", lambda _: lambda text, max_depth: ProtocolError("payload is not JSON"))
+
+
 FLAWS = {
     "ack_before_commit": Flaw(ack_before_commit, ("CommitsCut",) * 4),
     "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
@@ -175,6 +183,7 @@ FLAWS = {
     "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
     "unread_forgets_deletes": Flaw(unread_forgets_deletes, messages=6_000),
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, messages=12_000),
+    "half_an_emoji_closes": Flaw(half_an_emoji_closes, messages=300),
     "blocks_are_forgotten": Flaw(blocks_are_forgotten, messages=12_000),
 }
 

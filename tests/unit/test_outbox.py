@@ -1,6 +1,6 @@
 """The outbox of the tests' phone: nothing is dropped, and order is kept where it is wanted."""
 
-from tests.phone.outbox import WINDOW, Draft, Outbox
+from tests.phone.outbox import CUTS, LARGE, WINDOW, Draft, Outbox
 
 
 def drafts(*conversations: str) -> list[Draft]:
@@ -50,3 +50,30 @@ def test_what_was_about_to_leave_a_lost_connection_waits_again() -> None:
     assert outbox.take() == []
     outbox.lose()
     assert outbox.take() == [draft]
+
+
+def test_what_is_too_large_is_given_up_and_nothing_else() -> None:
+    outbox = Outbox()
+    small, large = Draft("a", "c", "x"), Draft("b", "c", "x" * 1_000)
+    outbox.add(large)
+    outbox.add(small)
+    assert outbox.give_up() == []
+    outbox.max_payload = 1_000
+    assert outbox.give_up() == [large]
+    assert outbox.take() == [small]
+
+
+def test_what_is_large_and_cut_off_twice_is_given_up() -> None:
+    outbox = Outbox(in_order=False)
+    small, large, late = (
+        Draft(key, "c", "x" * size) for key, size in (("a", 10), ("b", LARGE), ("c", LARGE))
+    )
+    outbox.add(small)
+    outbox.add(large)
+    for _ in range(CUTS):
+        assert outbox.give_up() == []
+        outbox.take()
+        outbox.lose()
+    outbox.add(late)
+    assert outbox.give_up() == [large]
+    assert outbox.take() == [small, late]

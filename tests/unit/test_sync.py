@@ -10,7 +10,18 @@ from gochat.core.delta import Delta
 from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
 from gochat.core.queries import SyncPosition, SyncRequest
-from gochat.core.sync import MARGIN, MAX_CHANGES, NEWEST, Agenda, Item, Outline, Page, settle, start
+from gochat.core.sync import (
+    MARGIN,
+    MAX_CHANGES,
+    MAX_REMOVED,
+    NEWEST,
+    Agenda,
+    Item,
+    Outline,
+    Page,
+    settle,
+    start,
+)
 
 LIMITS = Limits()
 EPOCH = "e1"
@@ -121,11 +132,37 @@ def test_what_is_left_or_foreign_is_removed() -> None:
     outlines = [Outline(1, 0, 5, 0), Outline(2, 9, 20, 0), Outline(4, 9, 9, 0)]
     agenda = Agenda(outlines, request({1: 5, 2: 4, 3: 7, 4: 9}), EPOCH, 0)
     assert agenda.candidates() == []
-    assert agenda.removed() == (
+    told = (
         Delta(2, since=4, revision=9, removed=True),
         Delta(3, since=7, revision=8, removed=True),
         Delta(4, since=9, revision=9, removed=True),
     )
+    assert agenda.removed() == (told, None)
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_whatever_a_phone_names_one_answer_removes_only_so_many(*, forgets: bool) -> None:
+    """Whether it names again what it was told is removed, or not."""
+    outlines = [Outline(cid, 0 if cid % 100 else 3, 5, cid) for cid in range(1, 1_001)]
+    known = dict.fromkeys(range(2_500, 0, -1), 5)
+    kept = {cid for cid in range(1, 1_001) if cid % 100}
+    told: list[int] = []
+    position: SyncPosition | None = None
+    for _ in range(4):
+        agenda = Agenda(outlines, request(known, position=position), EPOCH, 0)
+        assert agenda.candidates() == []
+        removed, position = agenda.removed()
+        assert len(removed) <= MAX_REMOVED
+        told += [delta.conversation_id for delta in removed]
+        if forgets:
+            known = {cid: revision for cid, revision in known.items() if cid not in told}
+    assert position is None
+    assert sorted(told) == sorted(set(range(1, 2_501)) - kept)
+
+
+def test_what_changed_meanwhile_is_told_by_the_next_sync() -> None:
+    position = SyncPosition(0, True, 0, 0, 0, EPOCH, False, removed_after=7)
+    assert Agenda([Outline(9, 0, 6, 1)], request({9: 5}, position=position), EPOCH, 2).candidates() == []
 
 
 @dataclass
@@ -193,7 +230,8 @@ class Server:
             return deltas, agenda.after(candidates[done - 1], deltas[-1].revision)
         if done < len(candidates):
             return deltas, agenda.after(candidates[done - 1], 0)
-        return [*deltas, *agenda.removed()], None
+        removed, position = agenda.removed()
+        return [*deltas, *removed], position
 
     def _item(self, cid: ConversationId, known: int | None) -> Item:
         room = self.rooms[cid]
@@ -378,4 +416,4 @@ def test_whatever_a_phone_claims_it_is_told_only_of_what_is_his(
     for candidate in candidates:
         item = start(conversation(revision=5), member(), None, candidate.known)
         assert item.whole or 1 <= item.since <= 5
-    assert {delta.conversation_id for delta in agenda.removed()} == known.keys() - {2, 4, 6}
+    assert {delta.conversation_id for delta in agenda.removed()[0]} == known.keys() - {2, 4, 6}

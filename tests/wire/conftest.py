@@ -7,8 +7,8 @@ import pytest
 
 from gochat.storage.migrate import upgrade
 from tests.services.gochat import PLAIN_ASGI, GoChatServer
-from tests.services.mariadb import MariaDB
 from tests.services.redis import Redis
+from tests.services.sql_server import SQLServer
 from tests.wire.account import Account, register
 from tests.wire.place import Place
 
@@ -31,20 +31,21 @@ def server(serving: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield running
 
 
-@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
+@pytest.fixture(scope="session", params=["sqlite", "mariadb", "mysql"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """One process on SQLite; two on MariaDB and Redis."""
+    """One process on SQLite; two on MariaDB or MySQL, and Redis."""
     directory = tmp_path_factory.mktemp(request.param)
     settings, url = SETTINGS, f"sqlite:///{directory / 'gochat.db'}"
-    if request.param == "mariadb":
-        mariadb: MariaDB = request.getfixturevalue("mariadb")
+    several = request.param != "sqlite"
+    if several:
+        sql_server: SQLServer = request.getfixturevalue(request.param)
         redis: Redis = request.getfixturevalue("redis")
-        url = mariadb.create_database()
+        url = sql_server.create_database()
         upgrade(url)
         settings = SETTINGS | {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
     with ExitStack() as stack:
         here = there = stack.enter_context(GoChatServer(directory, settings))
-        if request.param == "mariadb":
+        if several:
             there = stack.enter_context(GoChatServer(directory, settings))
         http, http_there = (
             stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)

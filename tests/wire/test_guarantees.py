@@ -5,6 +5,7 @@ import uuid
 from itertools import pairwise
 from typing import Any
 
+from tests.phone.store import Store
 from tests.wire.account import API, Account
 from tests.wire.phone import Phone, message
 from tests.wire.place import Place
@@ -547,15 +548,23 @@ class TestHostileSync:
         async def scene() -> None:
             async with place.phones(ann, ann) as phones:
                 for phone in phones:
-                    answer = await phone.expect_ok("sync", {"known": known})
-                    assert len(answer["conversations"]) == 10_000
+                    asked: dict[str, Any] = {"known": known}
+                    removed: list[str] = []
+                    while True:
+                        answer = await phone.expect_ok("sync", asked)
+                        removed += [delta["conversation_id"] for delta in answer["conversations"]]
+                        assert len(answer["conversations"]) <= 500
+                        if not answer["more"]:
+                            break
+                        asked["cursor"] = answer["cursor"]
+                    assert sorted(removed) == list(known)
                     refused = await phone.expect_error(
                         "sync", {"known": known | {"f" * 16: 1}}, "invalid_payload"
                     )
                     assert refused["field"] == "known"
 
         asyncio.run(scene())
-        assert len(ann.post("/sync", {"known": known})["conversations"]) == 10_000
+        assert len(ann.post("/sync", {"known": known})["conversations"]) == 500
         assert code(ann, "/sync", {"known": known | {"f" * 16: 1}}) == "invalid_payload"
 
     def test_a_cursor_is_its_users_alone_and_bears_no_change(self, place: Place) -> None:
@@ -650,6 +659,33 @@ class TestLargeGroups:
                     assert len(synced["conversations"][0]["members"]) == 1
                 page = await asyncio.to_thread(ben.get, f"/conversations/{cid}/members", limit=100)
                 assert len(page["members"]) == 100
+
+        asyncio.run(scene())
+
+    def test_a_list_is_hidden_above_that_size_and_whole_below_it(self, place: Place) -> None:
+        """Whoever holds the list gives it up, and has all of it again; what changed meanwhile too."""
+        ann, ben, cat, dan = place.users("ann", "ben", "cat", "dan")
+        extras = place.extras(254)
+        stores = [Store(user.id) for user in (ann, ben)]
+
+        async def scene() -> None:
+            async with place.phones(ann, ben) as phones:
+                a, b = phones
+                what = {"kind": "group", "member_ids": [ben.id, *extras]}
+                cid = (await a.expect_ok("conversation:create", what))["conversation"]["id"]
+                at = {"conversation_id": cid}
+                await a.expect_ok("member:add", {**at, "user_ids": [cat.id, dan.id]})
+                for gone in (extras[0], cat.id):
+                    await a.expect_ok("member:remove", {**at, "user_id": gone})
+                for phone, store in zip(phones, stores, strict=True):
+                    await expect_revision(phone, 4)
+                    for _, delta in phone.heard:
+                        assert store.apply(delta)
+                    members = store.conversations[cid].members
+                    assert members.keys() == {ann.id, ben.id, dan.id, *extras[1:]}
+                fresh = Store(ben.id)
+                fresh.apply_sync(await b.expect_ok("sync", {}))
+                assert fresh.conversations[cid].members == stores[1].conversations[cid].members
 
         asyncio.run(scene())
 

@@ -37,16 +37,16 @@ class Place:
 
 
 @pytest.fixture
-def two_servers(mariadb_url: str, redis_url: str, tmp_path: Path) -> Iterator[Place]:
-    """Two processes on MariaDB and Redis."""
+def two_servers(sql_server_url: str, redis_url: str, tmp_path: Path) -> Iterator[Place]:
+    """Two processes on MariaDB or MySQL, and Redis."""
     settings = {
-        "MYSQL_URL": mariadb_url,
+        "MYSQL_URL": sql_server_url,
         "REDIS_URL": redis_url,
         "REPLICAS": "2",
         "JWT_SECRET": SECRET,
         "LOGIN_RATE": "1000/minute",
     }
-    migrate(mariadb_url)
+    migrate(sql_server_url)
     with ExitStack() as stack:
         servers = [stack.enter_context(GoChatServer(tmp_path, settings)) for _ in range(2)]
         yield Place(
@@ -62,7 +62,7 @@ def one_server(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_on_mariadb_and_redis(two_servers: Place, tmp_path: Path) -> None:
+def test_two_processes_on_one_database_and_redis(two_servers: Place, tmp_path: Path) -> None:
     chat(two_servers, tmp_path)
 
 

@@ -43,7 +43,9 @@ class Proxy:
         self._server_port = at.port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.url = at.set(host="127.0.0.1", port=self.port).render_as_string(hide_password=False)
+        # It has to see the statements: MySQL would have them encrypted.
+        plain = at.set(host="127.0.0.1", port=self.port).update_query_dict({"ssl_disabled": "true"})
+        self.url = plain.render_as_string(hide_password=False)
         self.cuts: list[Cut] = []
         """What happens to the next COMMITs; taken from it as it does."""
         self.kill: Kill | None = None

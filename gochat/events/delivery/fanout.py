@@ -404,7 +404,7 @@ class Fanout:
 
 def _notice(change: Change) -> Notice:
     delta = change.delta
-    payload = orjson.dumps(delta_out(delta))
+    payload = None if change.to_read else orjson.dumps(delta_out(delta))
     return Notice(
         change.why,
         delta.conversation_id,

@@ -7,9 +7,9 @@ reference server. Neither Host nor any X-Forwarded header is believed.
 import base64
 import binascii
 import hashlib
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from .errors import Refused
@@ -42,23 +42,36 @@ class Request:
     def environ(self) -> dict[str, Any]:
         """Return the request as the WSGI environment that python-socketio's handlers expect.
 
-        It lasts as long as the session, and most of it is the same for all: each text is there once.
+        It lasts as long as the session, and most of it is the same for all.
         """
         environ: dict[str, Any] = {
             "REQUEST_METHOD": self.method,
-            "PATH_INFO": sys.intern(self.path),
-            "QUERY_STRING": sys.intern(self.query.decode("latin-1")),
+            "PATH_INFO": _shared(self.path),
+            "QUERY_STRING": _shared(self.query.decode("latin-1")),
             "REMOTE_ADDR": self.client,
         }
         for name, value in self.headers:
-            key, text = _environ_key(name), sys.intern(value.decode("latin-1"))
+            key, text = _environ_key(name), _shared(value.decode("latin-1"))
             environ[key] = f"{environ[key]},{text}" if key in environ else text
         return environ
 
 
 def _environ_key(name: bytes) -> str:
-    key = sys.intern(name.decode("latin-1").upper().replace("-", "_"))
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else sys.intern(f"HTTP_{key}")
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else _shared(f"HTTP_{key}")
+
+
+def _shared(text: str) -> str:
+    """Return one string for many that are equal. `sys.intern` would keep what strangers send, for ever."""
+    return _known(text) if len(text) <= _SHARED_SIZE else text
+
+
+_SHARED_SIZE: Final = 256  # characters
+
+
+@lru_cache(maxsize=1024)
+def _known(text: str) -> str:
+    return text
 
 
 @dataclass(frozen=True, slots=True)

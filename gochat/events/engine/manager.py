@@ -4,7 +4,6 @@
 `AsyncRedisManager`; any other of its pub/sub managers combines in the same way.
 """
 
-import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -19,13 +18,23 @@ MAX_CALLBACKS = 1000
 _SEVERAL = (list, tuple, set)
 
 
+class Room(dict[str, Member]):
+    """The members of a room by sid. `name` is one object for all who are in it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: Any) -> None:
+        super().__init__()
+        self.name = name
+
+
 class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
     """Members by namespace, sid and room. A member's own room, named by its sid, exists without an entry."""
 
     def __init__(self) -> None:
         super().__init__()
         self._members: dict[str, dict[str, Member]] = {}
-        self._rooms: dict[str, dict[Any, dict[str, Member]]] = {}
+        self._rooms: dict[str, dict[Any, Room]] = {}
 
     # Members
 
@@ -87,12 +96,13 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
             return
         if self.is_sid_room(namespace, room):
             raise ValueError("cannot enter a sid room")
-        if type(room) is str:
-            room = sys.intern(room)  # one string for all of its members
-        members = self._rooms.setdefault(namespace, {}).setdefault(room, {})
+        rooms = self._rooms.setdefault(namespace, {})
+        if room not in rooms:
+            rooms[room] = Room(room)
+        members = rooms[room]
         if sid not in members:
             members[sid] = member
-            member.rooms.append(room)
+            member.rooms.append(members.name)
 
     def basic_leave_room(self, sid: str, namespace: str, room: Any) -> None:
         """Take a member out of a room, if it is in it."""

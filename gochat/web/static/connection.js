@@ -15,6 +15,7 @@ export const FORBIDDEN = "forbidden";
 /** Fires `state`, and `typing` with {conversation_id, user_ids, expires_in_ms}. */
 export class Connection extends EventTarget {
   state = CONNECTING;
+  maxPayload = null;
   #session;
   #store;
   #socket;
@@ -88,6 +89,7 @@ export class Connection extends EventTarget {
         const asked = { known: store.known, me: store.me ?? 0, epoch: store.epoch, cursor };
         const answer = await this.emit("sync", Object.fromEntries(Object.entries(asked).filter(([, value]) => value != null)));
         for (const id of store.applySync(answer)) missing.add(id);
+        this.maxPayload = answer.max_payload;
         cursor = answer.more ? answer.cursor : null;
       }
     } catch (problem) {

@@ -76,6 +76,7 @@ function chat(io, session) {
     if (connection.state !== ONLINE) return;
     if (thread.id) connection.join(thread.id);
     for (const id of store.conversations.keys()) receipts.check(id);
+    outbox.maxPayload = connection.maxPayload;
     outbox.flush();
   };
 

@@ -5,11 +5,17 @@ import { UNANSWERED } from "./session.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+const LARGE_BYTES = 16_384;
+const TOO_LARGE = "This message is too large.";
+
+const size = (entry) => new TextEncoder().encode(JSON.stringify(entry)).length;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Fires `change`, with the id of a conversation. */
 export class Outbox extends EventTarget {
+  /** Bytes of the largest packet, as the server says. What is larger it can't answer: it closes the connection. */
+  maxPayload = 512 * 1024;
   #sending = new Set();
   #key;
   #entries;
@@ -39,6 +45,7 @@ export class Outbox extends EventTarget {
     const entry = this.#entries.find((one) => one.key === key);
     if (!entry) return;
     entry.failed = null;
+    entry.cuts = 0;
     this.#changed(entry.conversation_id);
     this.#pump(entry.conversation_id);
   }
@@ -54,12 +61,24 @@ export class Outbox extends EventTarget {
     this.#sending.add(id);
     let wait = FIRST_PAUSE_MS;
     for (let entry = this.#next(id); entry; entry = this.#next(id)) {
+      if (size(entry) > this.maxPayload) {
+        entry.failed = TOO_LARGE;
+        this.#changed(id);
+        continue;
+      }
       try {
         await this.#send(entry);
         wait = FIRST_PAUSE_MS;
         this.#entries = this.#entries.filter((one) => one !== entry);
       } catch (problem) {
-        if (problem.code === UNANSWERED.code && problem.offline) break; // flush comes with the connection
+        if (problem.code === UNANSWERED.code && problem.offline) {
+          // What is large and was cut off twice closes each connection to come, or looks so.
+          entry.cuts = (entry.cuts ?? 0) + (size(entry) > LARGE_BYTES);
+          if (entry.cuts < 2) break; // flush comes with the connection
+          entry.failed = TOO_LARGE;
+          this.#changed(id);
+          break;
+        }
         if (problem.retryable) {
           await pause(problem.retryAfter ?? wait);
           wait = Math.min(2 * wait, LONGEST_PAUSE_MS);

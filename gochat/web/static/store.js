@@ -186,7 +186,7 @@ export class Store extends EventTarget {
     return this.#applyOwn(held, delta);
   }
 
-  #take(held, { since, revision, conversation, messages = [], members = [] }) {
+  #take(held, { since, revision, conversation, messages = [], members = [], members_hidden }) {
     const before = held.revision;
     held.revision = revision;
     if (since === 0) {
@@ -206,6 +206,9 @@ export class Store extends EventTarget {
     }
     if (since === 0) held.count();
     for (const message of messages) if (message.sender_id === this.userId) held.readUpTo(message.seq);
+    if (members_hidden) {
+      for (const id of held.members.keys()) if (id !== this.userId) held.members.delete(id);
+    }
     for (const member of members) {
       if (member.active) held.members.set(member.user_id, member);
       else held.members.delete(member.user_id);

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gochat.contract import encode
-from gochat.contract.codes import error_classes
+from gochat.contract.errors import error_classes
 from gochat.core.delta import Delta, MeChange
 from gochat.core.errors import ChatError
 from gochat.core.model import Message, Session, User

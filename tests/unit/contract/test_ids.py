@@ -14,6 +14,7 @@ from gochat.contract.ids import (
     UUID_PATTERN,
     id_in,
     id_out,
+    ids_in,
     time_out,
     uuid_in,
     uuid_out,
@@ -47,6 +48,20 @@ def test_string_that_is_no_id_of_ours_is_nothing(text: str) -> None:
 )
 def test_an_id_has_one_spelling(text: str) -> None:
     assert id_in(text) == NO_ID
+
+
+@given(st.lists(ids.map(id_out) | st.text(max_size=20) | st.just("0" * 16)))
+def test_many_ids_are_read_as_each_of_them(texts: list[str]) -> None:
+    assert list(ids_in(texts)) == [id_in(text) for text in texts]
+    right = [id_out(id_in(text) or 7) for text in texts]
+    assert list(ids_in(right)) == [id_in(text) for text in right]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["000000000000000A", "8000000000000000", "0" * 16, "0" * 15 + " ", "0" * 15, ""]
+)
+def test_one_that_is_wrong_among_many_is_nothing(wrong: str) -> None:
+    assert list(ids_in([id_out(1), wrong, id_out(2)])) == [1, NO_ID, 2]
 
 
 @given(st.uuids())

@@ -107,6 +107,10 @@ class Memory:
             for key, member in self.members.items():
                 if key[0] == cid and member.active and member.read_seq < seq:
                     self.members[key] = replace(member, skipped=member.skipped + 1)
+        for cid, revision in state.revealed(self.limits).items():
+            for key, member in self.members.items():
+                if key[0] == cid and member.active:
+                    self.members[key] = replace(member, revision=revision)
         self.members.update(state.changed_members)
         self.me.update((user_id, state.me[user_id]) for user_id in state.me_since)
 

@@ -78,6 +78,8 @@ class Follower:
         cid = delta.conversation_id
         apart = {*change.own, *change.joined, *change.left}
         self.members.update(((cid, user_id), members[cid, user_id]) for user_id in apart)
+        if change.to_read:
+            self.members.update((key, member) for key, member in members.items() if key[0] == cid)
         assert self.revisions.get(cid, 0) == delta.since < delta.revision
         self.revisions[cid] = delta.revision
         if delta.conversation is not None:

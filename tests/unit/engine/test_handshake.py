@@ -1,5 +1,7 @@
 """What a request must bring."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +86,25 @@ def test_accept_key_is_the_rfcs_example() -> None:
     with pytest.raises(Refused) as caught:
         accept_key(request(sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ=="))
     assert caught.value.status == 426
+
+
+def test_nothing_of_a_client_is_interned() -> None:
+    """What is interned stays for ever (Python 3.12), and this comes from before anyone is known."""
+    unique = "x".join(map(str, range(20)))
+    for size in (1, 50):
+        text = unique * size
+        environ = Request(
+            "GET",
+            f"/{text}/",
+            f"{text}=1".encode(),
+            [(f"x-{text}".encode(), f"v{text}".encode())],
+            "10.0.0.1",
+        ).environ()
+        for found in (*environ, *environ.values()):
+            if unique in found:
+                assert sys.intern(found[:1] + found[1:]) is not found
+
+
+def test_what_many_clients_send_is_there_once() -> None:
+    one, other = (request(user_agent="Phone/1.0 (the usual)").environ() for _ in range(2))
+    assert one["HTTP_USER_AGENT"] is other["HTTP_USER_AGENT"]

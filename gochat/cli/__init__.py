@@ -1,0 +1,56 @@
+"""The command line. `gochat --help` lists what there is; each file of this package holds some of its
+commands.
+
+A command imports what it needs when it is called: libraries take most of a start, and few commands need
+them all.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gochat import __version__
+from gochat.cli import schema, serve, settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="GoChat: a mobile-first chat backend.",
+)
+app.command()(serve.serve)
+app.command(hidden=True)(serve.worker)
+app.command()(schema.migrate)
+app.command()(schema.doctor)
+app.command()(schema.contract)
+app.command()(settings.config)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gochat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main() -> None:
+    """Run a command. What the operator can mend ends in a line each, not in a traceback."""
+    try:
+        app()
+    except Exception as error:
+        from gochat.cli.mistakes import told
+
+        mistake = told(error)
+        if mistake is None:
+            raise
+        typer.echo(mistake.text, err=True)
+        sys.exit(mistake.status)

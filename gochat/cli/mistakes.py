@@ -1,0 +1,41 @@
+"""What an operator can mend, told in lines that name it, with a status for scripts (sysexits.h)."""
+
+from typing import NamedTuple
+
+from sqlalchemy.exc import DBAPIError
+
+from gochat.config import ConfigError
+from gochat.listening import PortTakenError
+from gochat.storage import faults
+from gochat.storage.alone import AlreadyServedError
+from gochat.storage.migrate import MigrationError
+
+EX_UNAVAILABLE = 69
+"""Something that is leaned on is away: the same again later may do."""
+EX_CONFIG = 78
+"""The settings, or what they name, have to be changed first."""
+
+
+class Mistake(NamedTuple):
+    """How a command ends."""
+
+    status: int
+    text: str
+
+
+def told(error: Exception) -> Mistake | None:
+    """What to say of an error; None: it is a fault of the program, whose place has to be seen."""
+    match error:
+        case ConfigError() | AlreadyServedError() | PortTakenError():
+            return Mistake(EX_CONFIG, str(error))
+        case MigrationError():
+            return Mistake(EX_CONFIG, f"the schema: {error}")
+        case DBAPIError():
+            refused = faults.refusal(error)
+            if refused is not None:
+                return Mistake(EX_CONFIG, f"MYSQL_URL or SQLITE_PATH: {refused}")
+            if faults.fault_of(error) is faults.Fault.LOST:
+                return Mistake(EX_UNAVAILABLE, f"the database does not answer ({faults.summary(error)})")
+            return None
+        case _:
+            return None

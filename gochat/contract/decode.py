@@ -1,0 +1,106 @@
+"""From validated requests to what core takes, once for both faces. No rule is here, only form.
+
+`encode` is the way back.
+"""
+
+from gochat.contract import requests
+from gochat.contract.cursor import Cursors
+from gochat.core.conversations import CreateConversation, UpdateConversation
+from gochat.core.members import AddMembers, RemoveMember, SetRole
+from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
+from gochat.core.model import Attachment, ConversationId, Device, History, Kind, Role, UserId
+from gochat.core.profiles import UpdateProfile
+from gochat.core.queries import SyncRequest
+
+
+def send_in(request: requests.Send, user_id: UserId) -> SendMessage:
+    """`message:send` and `POST messages`."""
+    return SendMessage(
+        conversation_id=request.conversation_id,
+        sender_id=user_id,
+        client_message_id=request.client_message_id,
+        body=request.body,
+        reply_to_seq=request.reply_to_seq,
+        attachments=tuple(_attachment(attachment) for attachment in request.attachments),
+    )
+
+
+def _attachment(attachment: requests.Attachment) -> Attachment:
+    return Attachment(
+        url=attachment.url,
+        mime_type=attachment.mime_type,
+        size=attachment.size,
+        width=attachment.width,
+        height=attachment.height,
+        name=attachment.name,
+    )
+
+
+def edit_in(request: requests.Edit, user_id: UserId) -> EditMessage:
+    """`message:edit`."""
+    return EditMessage(request.conversation_id, user_id, request.seq, request.body)
+
+
+def delete_in(request: requests.Delete, user_id: UserId) -> DeleteMessage:
+    """`message:delete`."""
+    return DeleteMessage(request.conversation_id, user_id, request.seq)
+
+
+def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId) -> CreateConversation:
+    """`conversation:create` and `POST conversations`. `new_id` is used if it is not there yet."""
+    return CreateConversation(
+        new_id=new_id,
+        creator_id=user_id,
+        kind=Kind(request.kind),
+        member_ids=tuple(request.member_ids),
+        title=request.title,
+        client_conversation_id=request.client_conversation_id,
+        history=History(request.history),
+    )
+
+
+def update_in(request: requests.Update, user_id: UserId) -> UpdateConversation:
+    """`conversation:update`."""
+    return UpdateConversation(request.conversation_id, user_id, request.title)
+
+
+def add_members_in(request: requests.AddMembers, user_id: UserId) -> AddMembers:
+    """`member:add`."""
+    return AddMembers(request.conversation_id, user_id, tuple(request.user_ids))
+
+
+def remove_member_in(request: requests.RemoveMember, user_id: UserId) -> RemoveMember:
+    """`member:remove`."""
+    return RemoveMember(request.conversation_id, user_id, request.user_id)
+
+
+def set_role_in(request: requests.SetRole, user_id: UserId) -> SetRole:
+    """`member:role`."""
+    return SetRole(request.conversation_id, user_id, request.user_id, Role(request.role))
+
+
+def profile_in(request: requests.UpdateProfile, user_id: UserId) -> UpdateProfile:
+    """`PATCH me`."""
+    return UpdateProfile(user_id, request.display_name, request.presence_hidden)
+
+
+def device_in(device: requests.DeviceIn | None) -> Device:
+    """What an app said of its phone; nothing, if it said nothing."""
+    if device is None:
+        return Device()
+    return Device(device.name, device.platform, device.app_version, device.installation_id)
+
+
+def sync_in(request: requests.Sync, user_id: UserId, cursors: Cursors) -> SyncRequest:
+    """What is asked of the reader.
+
+    Raises:
+        CursorInvalid
+    """
+    return SyncRequest(
+        known=requests.known_in(request.known),
+        me=request.me,
+        epoch=request.epoch,
+        position=None if request.cursor is None else cursors.read_sync(user_id, request.cursor),
+        limit=request.limit,
+    )

@@ -1,0 +1,73 @@
+"""The sockets that a server listens on.
+
+Workers of one supervisor each have their own on one port, with SO_REUSEPORT: the kernel spreads new
+connections evenly, and one that died gets none. The supervisor keeps the port without listening.
+"""
+
+import socket
+
+BACKLOG = 2048
+
+
+class PortTakenError(Exception):
+    """The address can't be had; the text names the setting, and says why."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets for one process, on each address that the host's name has; a free port for 0.
+
+    Raises:
+        PortTakenError: another program has it.
+    """
+    addresses = _addresses(host, port)
+    return [_bound(address, host, shared=False, alone=len(addresses) == 1) for address in addresses]
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that keeps a port for workers, a free one for 0, and takes no connections.
+
+    Raises:
+        PortTakenError: another program has it, or another supervisor, whose workers would get half of the
+        phones.
+    """
+    address = _addresses(host, port)[0]
+    if port:
+        _bound(address, host, shared=False).close()
+    return _bound(address, host, shared=True)
+
+
+def share(host: str, port: int) -> socket.socket:
+    """A worker's own socket on a port that it shares; it listens."""
+    shared = _bound(_addresses(host, port)[0], host, shared=True)
+    shared.listen(BACKLOG)
+    return shared
+
+
+_Address = tuple[
+    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]
+]
+
+
+def _addresses(host: str, port: int) -> list[_Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise PortTakenError(f"HOST: {host!r} can't be looked up: {error.strerror}") from None
+    return list(dict.fromkeys(found))  # type: ignore[arg-type]
+
+
+def _bound(address: _Address, host: str, *, shared: bool, alone: bool = True) -> socket.socket:
+    family, kind, protocol, _, where = address
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Where `::` is the only address, it takes IPv4 too, as the system has it.
+        if family == socket.AF_INET6 and not alone:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(where)
+    except OSError as error:
+        bound.close()
+        raise PortTakenError(f"PORT: can't listen on {host} port {where[1]}: {error.strerror}") from None
+    return bound
