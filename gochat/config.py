@@ -31,6 +31,7 @@ RAILWAY_EDGE = "100.64.0.0/10"
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _LOGIN_RATE = re.compile(rf"([1-9]\d{{0,8}})/({'|'.join(_SECONDS)})")
+ROLES = ("serve", "search")
 
 Csv = Annotated[tuple[str, ...], NoDecode]
 
@@ -133,6 +134,12 @@ class Settings(BaseSettings):
         1_048_576, ge=65_536, le=16_777_216, description="Most bytes in one transaction."
     )
 
+    roles: Csv = Field(
+        ROLES,
+        description="What these processes do, by commas: `serve`, which is needed, and `search`, which keeps"
+        " the index of search up to date; or `all`. At least one process has to have each.",
+    )
+
     jwt_secret: SecretStr = Field(
         SecretStr(""),
         description="Signs tokens; 32 random bytes or more. In development, kept in `.gochat/secret`.",
@@ -179,7 +186,9 @@ class Settings(BaseSettings):
             given.setdefault("forwarded_allow_ips", RAILWAY_EDGE)
         return given
 
-    @field_validator("allowed_origins", "forwarded_allow_ips", "jwt_secrets_old", "rates", mode="before")
+    @field_validator(
+        "allowed_origins", "forwarded_allow_ips", "jwt_secrets_old", "rates", "roles", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -213,6 +222,15 @@ class Settings(BaseSettings):
     def _check_rates(cls, changes: tuple[str, ...]) -> tuple[str, ...]:
         table(changes)
         return changes
+
+    @field_validator("roles")
+    @classmethod
+    def _check_roles(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(roles) - {"all", *ROLES}:
+            raise ValueError(f"{min(unknown)!r} is none of all, {', '.join(ROLES)}")
+        if not {"all", "serve"} & set(roles):
+            raise ValueError("needs serve, or all")
+        return ROLES if "all" in roles else roles
 
     @field_validator("login_rate")
     @classmethod

@@ -51,6 +51,7 @@ from gochat.storage.alone import Alone
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
+from gochat.storage.followers import Follower
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.maintenance import Maintenance
@@ -59,6 +60,7 @@ from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.rates import AloneRates, RedisRates
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
+from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.writer import ConversationWriter
 
@@ -159,6 +161,7 @@ class Chat:
             batch_rows=settings.writer_batch_max_rows,
             batch_bytes=settings.writer_batch_max_bytes,
         )
+        self._followers = [Follower(self._url, SearchIndex())] if "search" in settings.roles else []
         receipts = ReceiptGatherer(self._writer)
         handlers = Handlers(
             writer=self._writer,
@@ -242,6 +245,8 @@ class Chat:
             self._relay.start()
         self._poll.start()
         self._maintenance.start()
+        for follower in self._followers:
+            follower.start()
         self._presence.start()
         if self._settings.is_production and "forwarded_allow_ips" not in self._settings.model_fields_set:
             log.warning(
@@ -273,6 +278,7 @@ class Chat:
         if self._doorbell is not None and self._relay is not None:
             self._relay.close()
             await self._doorbell.close()
+        await asyncio.gather(*(asyncio.to_thread(follower.stop) for follower in self._followers))
         self._logins.close()
         await self._tries.close()
         await self._healing.close()

@@ -3,7 +3,7 @@
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 from gochat.core.errors import CursorInvalid
 from gochat.core.model import UserId
 from gochat.core.queries import SyncPosition
+from gochat.core.search import SearchPosition, SearchRequest
 
 _MAC_BYTES = 16
 _SYNC = "sync"
@@ -63,6 +64,23 @@ class Cursors:
             CursorInvalid
         """
         return SyncPosition(*self.read(_SYNC, user_id, cursor, len(fields(SyncPosition))))
+
+    def write_search(self, user_id: UserId, asked: SearchRequest, position: SearchPosition) -> str:
+        """The cursor of the next page of a search, bound to what was asked."""
+        return self.write(_search(asked), user_id, astuple(position))
+
+    def read_search(self, user_id: UserId, asked: SearchRequest, cursor: str) -> SearchPosition:
+        """Where a search goes on.
+
+        Raises:
+            CursorInvalid: also if something else was looked for.
+        """
+        return SearchPosition(*self.read(_search(asked), user_id, cursor, len(fields(SearchPosition))))
+
+
+def _search(asked: SearchRequest) -> str:
+    """The purpose of a cursor: all that was asked but the size of the page."""
+    return f"search {orjson.dumps(replace(asked, position=None, limit=0)).decode()}"
 
 
 def _mac(key: bytes, purpose: str, user_id: UserId, packed: bytes) -> bytes:

@@ -3,7 +3,9 @@
 `encode` is the way back.
 """
 
-from gochat.contract import requests
+from dataclasses import replace
+
+from gochat.contract import parameters, requests
 from gochat.contract.cursor import Cursors
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.members import AddMembers, RemoveMember, SetRole
@@ -11,6 +13,7 @@ from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
 from gochat.core.model import Attachment, ConversationId, Device, History, Kind, Role, UserId
 from gochat.core.profiles import UpdateProfile
 from gochat.core.queries import SyncRequest
+from gochat.core.search import Has, SearchRequest
 
 
 def send_in(request: requests.Send, user_id: UserId) -> SendMessage:
@@ -104,3 +107,23 @@ def sync_in(request: requests.Sync, user_id: UserId, cursors: Cursors) -> SyncRe
         position=None if request.cursor is None else cursors.read_sync(user_id, request.cursor),
         limit=request.limit,
     )
+
+
+def search_in(query: parameters.Search, user_id: UserId, cursors: Cursors) -> SearchRequest:
+    """`GET messages/search`.
+
+    Raises:
+        CursorInvalid
+    """
+    asked = SearchRequest(
+        query=query.q,
+        limit=query.limit,
+        conversation_id=query.conversation_id,
+        sender_id=query.sender_id,
+        before=query.before,
+        after=query.after,
+        has=None if query.has is None else Has(query.has),
+    )
+    if query.cursor is None:
+        return asked
+    return replace(asked, position=cursors.read_search(user_id, asked, query.cursor))

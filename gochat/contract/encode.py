@@ -26,6 +26,7 @@ from gochat.core.model import (
 from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView, MeDelta, SyncPage
 from gochat.core.receipts import Receipt
+from gochat.core.search import Found, SearchPage, SearchRequest
 
 
 def message_out(message: Message) -> shapes.Message:
@@ -70,6 +71,14 @@ def status_out(stored: Mapping[str, Message | None]) -> shapes.StatusAnswer:
     """The answer to `messages:status`, by the keys as they were sent."""
     messages = {key: None if it is None else message_out(it) for key, it in stored.items()}
     return {"messages": messages}
+
+
+def _found_out(found: Found) -> shapes.SearchResult:
+    """A message that matches a search."""
+    return {
+        "message": message_out(found.message),
+        "ranges": [{"start": start, "end": end} for start, end in found.ranges],
+    }
 
 
 def conversation_out(conversation: Conversation) -> shapes.Conversation:
@@ -199,6 +208,14 @@ def receipt_out(receipt: Receipt) -> shapes.ReceiptAnswer:
         "unread": receipt.unread,
         "total_unread": receipt.total_unread,
     }
+
+
+def search_out(
+    page: SearchPage, user_id: UserId, asked: SearchRequest, cursors: Cursors
+) -> shapes.SearchAnswer:
+    """A page of results."""
+    more = None if page.position is None else cursors.write_search(user_id, asked, page.position)
+    return {"results": [_found_out(it) for it in page.found], "cursor": more, "complete": page.complete}
 
 
 def sync_out(page: SyncPage, user_id: UserId, cursors: Cursors) -> shapes.SyncAnswer:

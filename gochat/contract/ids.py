@@ -1,5 +1,6 @@
 """How ids, retry keys and times look on the wire."""
 
+import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ ID_PATTERN = r"^[0-9a-f]{16}$"
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 UUID_OUT_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 TIME_PATTERN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+TIME_IN_PATTERN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z"
 NO_ID = 0
 """No object has it: what a string that is no id of ours stands for."""
 
@@ -58,6 +60,17 @@ def time_out(at: Millis) -> str:
     """A time as RFC 3339 with milliseconds, UTC: `2026-01-31T12:00:00.000Z`."""
     second, milli = divmod(at, 1000)
     return f"{_second(second)}.{milli:03d}Z"
+
+
+def time_in(text: str) -> Millis:
+    """A time as RFC 3339 in UTC, with or without milliseconds, as `time_out` writes it.
+
+    Raises:
+        ValueError: it is not of that form, or no such time.
+    """
+    if not re.fullmatch(TIME_IN_PATTERN, text):
+        raise ValueError("Input should be a time such as 2026-01-31T12:00:00.000Z")
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 @lru_cache(maxsize=1024)

@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
+from gochat.contract.ids import TIME_IN_PATTERN, time_in
 from gochat.contract.requests import MAX_INTEGER, Id, Request
+from gochat.core.search import MAX_QUERY
 
 
 def _digits(text: object) -> object:
@@ -21,6 +24,17 @@ def _split(text: object) -> object:
 Number: TypeAlias = Annotated[int, BeforeValidator(_digits)]
 PageSize: TypeAlias = Annotated[Number, Field(ge=1, le=100)]
 Cursor: TypeAlias = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class _AsTime:
+    """RFC 3339 on the wire, milliseconds inside."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(strict=True, pattern=f"^{TIME_IN_PATTERN}$")
+        return core_schema.no_info_after_validator_function(time_in, text)
+
+
+Time: TypeAlias = Annotated[int, _AsTime()]
 
 
 class Query(Request):
@@ -63,3 +77,16 @@ class History(Query):
     after_seq: Annotated[Number, Field(ge=0, le=MAX_INTEGER)] | None = None
     around_seq: Annotated[Number, Field(ge=1, le=MAX_INTEGER)] | None = None
     limit: PageSize = 50
+
+
+class Search(Query):
+    """`GET messages/search`. `before` and `after` bound `created_at`, both excluded."""
+
+    q: Annotated[str, Field(min_length=1, max_length=MAX_QUERY)]
+    conversation_id: Id | None = None
+    sender_id: Id | None = None
+    before: Time | None = None
+    after: Time | None = None
+    has: Literal["image", "video", "audio", "file", "link"] | None = None
+    cursor: Cursor | None = None
+    limit: Annotated[Number, Field(ge=1, le=50)] = 20

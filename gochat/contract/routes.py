@@ -35,7 +35,7 @@ class Route:
     auth: bool = True
     """Whether it needs `Authorization: Bearer` with an access token (RFC 6750)."""
     event: str | None = None
-    """The event that does the same: their uses are counted together."""
+    """The event that does the same: their uses are counted together; or a row of `core.rates` of its own."""
 
     @property
     def rate(self) -> str:
@@ -217,6 +217,16 @@ ROUTES: tuple[Route, ...] = (
         shapes.HistoryAnswer,
         query=parameters.History,
         raises=(errors.NotFound,),
+    ),
+    Route(
+        "GET",
+        "/messages/search",
+        "search_messages",
+        "Look for a text in all messages that the user sees; the newest first.",
+        shapes.SearchAnswer,
+        query=parameters.Search,
+        raises=(errors.NotFound, errors.CursorInvalid),
+        event="search",
     ),
     Route(
         "POST",

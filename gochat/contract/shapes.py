@@ -345,6 +345,32 @@ class HistoryAnswer(TypedDict):
     has_more_after: bool
 
 
+class TextRange(TypedDict):
+    """A part of a text: the first UTF-16 code unit in it, and the first after it, as phones count them."""
+
+    start: Count
+    end: Count
+
+
+class SearchResult(TypedDict):
+    """A message that matches, and at most 20 places of its body where it does."""
+
+    message: Message
+    ranges: list[TextRange]
+
+
+class SearchAnswer(TypedDict):
+    """The newest first; `cursor` null: that was all.
+
+    `complete` false: there was too much for one request, and the cursor goes on; without a cursor, the index
+    is still being made.
+    """
+
+    results: list[SearchResult]
+    cursor: str | None
+    complete: bool
+
+
 class ConversationList(TypedDict):
     """Newest first; `cursor` null: that was all."""
 

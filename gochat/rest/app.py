@@ -55,6 +55,7 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
     "members": conversations.members,
     "advance_receipts": conversations.advance_receipts,
     "messages": messages.messages,
+    "search_messages": messages.search_messages,
     "send_message": messages.send_message,
     "sync": sync.sync,
 }

@@ -1,8 +1,8 @@
 """`messages`: history, and sending without a socket."""
 
 from gochat.contract import parameters, requests, shapes
-from gochat.contract.decode import send_in
-from gochat.contract.encode import message_out, sent_out
+from gochat.contract.decode import search_in, send_in
+from gochat.contract.encode import message_out, search_out, sent_out
 from gochat.core.errors import InvalidPayload
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
@@ -20,6 +20,12 @@ async def messages(deps: Deps, call: UserCall[parameters.History]) -> shapes.His
         "has_more_before": page.has_more_before,
         "has_more_after": page.has_more_after,
     }
+
+
+async def search_messages(deps: Deps, call: UserCall[parameters.Search]) -> shapes.SearchAnswer:
+    """`GET messages/search`."""
+    asked = search_in(call.request, call.user_id, deps.cursors)
+    return search_out(await deps.reader.search(call.user_id, asked), call.user_id, asked, deps.cursors)
 
 
 async def send_message(deps: Deps, call: UserCall[requests.Send]) -> shapes.SendAnswer:

@@ -42,7 +42,7 @@ class EpochGuard:
         """
         with self._lock:
             expected, now = replace(self._witness, seen=dict(self._witness.seen)), time.monotonic()
-        heads = _heads(connection)
+        heads = read_heads(connection)
         if heads.epoch not in self._epochs or expected.misses(heads.numbers, now):
             return self._adopt(connection, heads, now)
         with self._lock:
@@ -54,14 +54,14 @@ class EpochGuard:
     def renew(self, connection: Connection) -> None:
         """Set a new epoch: it was found out otherwise that history was lost."""
         now = time.monotonic()
-        self._adopt(connection, _heads(connection), now)
+        self._adopt(connection, read_heads(connection), now)
 
     def _adopt(self, connection: Connection, heads: Heads, now: float) -> Heads:
         """An epoch never seen before was set by another process, for what is missing here too."""
         if heads.epoch in self._epochs:
             fresh = secrets.token_hex(8)
             run(connection, _RENEW.format(clock=dialect(connection).clock), fresh, heads.epoch)
-            heads = _heads(connection)
+            heads = read_heads(connection)
             log.error("The database has lost part of its history; the epoch is now %s.", heads.epoch)
         with self._lock:
             self._epochs.add(heads.epoch)
@@ -70,6 +70,7 @@ class EpochGuard:
         return heads
 
 
-def _heads(connection: Connection) -> Heads:
+def read_heads(connection: Connection) -> Heads:
+    """How far the log is."""
     ((epoch,),) = fetch(connection, _EPOCH)
     return Heads(str(epoch), {row[0]: row[1] for row in fetch(connection, dialect(connection).heads)})

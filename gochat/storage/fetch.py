@@ -28,9 +28,14 @@ def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequenc
 
 
 def fetch_any(
-    connection: Connection, sql: str, where: str, values: Sequence[tuple[object, ...]]
+    connection: Connection,
+    sql: str,
+    where: str,
+    values: Sequence[tuple[object, ...]],
+    *,
+    limit: int | None = None,
 ) -> Iterable[Sequence[Any]]:
-    """The rows for which a condition holds with any of the tuples of values, in any order.
+    """The rows for which a condition holds with any of the tuples of values, in any order; at most `limit`.
 
     Conditions joined by OR, each on the same index, are a list of ranges to every optimiser. A join with a
     list of keys would be shorter, but looks up no ranges.
@@ -38,7 +43,15 @@ def fetch_any(
     for first in range(0, len(values), _TOGETHER):
         some = values[first : first + _TOGETHER]
         conditions = " OR ".join([f"({where})"] * len(some))
-        yield from fetch(connection, f"{sql} WHERE {conditions}", *(value for them in some for value in them))
+        given = [value for them in some for value in them]
+        if limit is None:
+            yield from fetch(connection, f"{sql} WHERE {conditions}", *given)
+            continue
+        found = fetch(connection, f"{sql} WHERE {conditions} LIMIT ?", *given, limit)
+        limit -= len(found)
+        yield from found
+        if limit <= 0:
+            return
 
 
 def as_list(connection: Connection, *columns: str) -> str:

@@ -35,7 +35,7 @@ class BatchLog:
 
     async def batches(self, after: Mapping[int, int], limit: int = 500) -> tuple[Batch, ...]:
         """The batches after those known."""
-        return await self._database.read(_batches, dict(after), limit)
+        return await self._database.read(read_batches, dict(after), limit)
 
     async def revoked(self, within_ms: int) -> tuple[tuple[SessionId, UserId], ...]:
         """Sessions ended of late."""
@@ -54,7 +54,8 @@ class BatchLog:
         return await self._database.read(_revisions, _REVISIONS, tuple(conversation_ids))
 
 
-def _batches(connection: Connection, after: Mapping[int, int], limit: int) -> tuple[Batch, ...]:
+def read_batches(connection: Connection, after: Mapping[int, int], limit: int) -> tuple[Batch, ...]:
+    """The batches after those known; see `core.ports.ChangeLog`."""
     batches: list[Batch] = []
     processes = list(after.items())
     for first in range(0, len(processes), _PROCESSES):

@@ -15,7 +15,8 @@ from gochat.core.queries import (
     SyncPage,
     SyncRequest,
 )
-from gochat.storage import conversations, history, sync, visibility
+from gochat.core.search import SearchPage, SearchRequest
+from gochat.storage import conversations, history, search, sync, visibility
 from gochat.storage.database import Database
 
 
@@ -90,6 +91,10 @@ class ConversationReader:
     async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
         """Who may see his."""
         return await self._database.read(visibility.seers, user_id, tuple(others))
+
+    async def search(self, user_id: UserId, request: SearchRequest) -> SearchPage:
+        """Messages whose text holds a query."""
+        return await self._database.read(search.search, user_id, request)
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
         """What a phone lacks."""

@@ -61,7 +61,7 @@ def _table(row: type[tables.Row], names: Iterable[str] | None = None) -> Table:
 
 def _stored(value: type[T], row: type[tables.Row]) -> Stored[T]:
     """A table, read and written as a class of core. Its fields are columns, or dataclasses of such fields."""
-    known: dict[str, Any] = {"attachments_in": _attachments_in, "attachments_out": _attachments_out}
+    known: dict[str, Any] = {"attachments_in": attachments_in, "attachments_out": _attachments_out}
     read = _compiled(f"lambda row: {_made(value, itertools.count(), known)}", known)
     write = _compiled(f"lambda it: [{', '.join(_taken(value, 'it'))}]", known)
     table = _table(row, _names(value))
@@ -151,7 +151,8 @@ def _plain(type_: Any) -> tuple[Any, bool]:
 _ATTACHMENT = frozenset(field.name for field in fields(Attachment))
 
 
-def _attachments_in(text: str) -> tuple[Attachment, ...]:
+def attachments_in(text: str) -> tuple[Attachment, ...]:
+    """The attachments of a column, which is not null."""
     """Without what a newer release has stored of them."""
     return tuple(
         Attachment(**{name: value for name, value in stored.items() if name in _ATTACHMENT})

@@ -42,6 +42,11 @@ def long_text() -> sa.types.TypeEngine[str]:
     return sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
 
 
+def short_bytes() -> sa.types.TypeEngine[bytes]:
+    """Return the type of up to 65,535 bytes."""
+    return sa.LargeBinary(65_535).with_variant(mysql.BLOB(), "mysql")
+
+
 def key(name: str) -> sa.Column[int]:
     """Return a column of the primary key."""
     return sa.Column(name, sa.BigInteger(), primary_key=True, autoincrement=False)

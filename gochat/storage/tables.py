@@ -265,6 +265,58 @@ class EpochRow(Row):
     created_at: int = _big()
 
 
+class FollowerRow(Row):
+    """Who reads the log beside the processes. `holder`: the process that does its work, until `held_until`.
+
+    `compared`: up to which id all conversations were compared; -1: they were, the log tells the rest.
+    """
+
+    __tablename__ = "followers"
+    __table_args__ = (_UTF8,)
+
+    name: str = _ascii(32, primary_key=True)
+    holder: int = _big()
+    held_until: int = _big()
+    compared: int = _big()
+
+
+class FollowerCursorRow(Row):
+    """How far a follower is in the log of one process."""
+
+    __tablename__ = "follower_cursors"
+    __table_args__ = (_UTF8,)
+
+    name: str = _ascii(32, primary_key=True)
+    process_id: int = _key()
+    n: int = _big()
+
+
+class SearchStateRow(Row):
+    """Up to which revision a conversation's messages are in the index of search."""
+
+    __tablename__ = "search_states"
+    __table_args__ = (_UTF8,)
+
+    conversation_id: int = _key()
+    revision: int = _big()
+
+
+class SearchBlockRow(Row):
+    """What stands in successive messages, as a filter; when the first and the last of them were sent."""
+
+    __tablename__ = "search_blocks"
+    __table_args__ = (
+        Index("ix_search_blocks_times", "conversation_id", "block", "newest_at", "oldest_at"),
+        _UTF8,
+    )
+
+    conversation_id: int = _key()
+    block: int = _key()
+    newest_at: int = _big()
+    oldest_at: int = _big()
+    filter: bytes = _column(LargeBinary(65_535).with_variant(mysql.BLOB(), "mysql"), Type.HEX)
+
+
 class SchemaMarkRow(Row):
     """One row: the oldest revision whose code may run on this schema."""
 

@@ -17,6 +17,7 @@ from gochat.core.queries import (
     SyncPage,
     SyncRequest,
 )
+from gochat.core.search import SearchPage, SearchRequest
 
 
 class Reader(Protocol):
@@ -109,6 +110,15 @@ class Reader(Protocol):
 
     async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
         """The other way: those of the others who may see his."""
+        ...
+
+    async def search(self, user_id: UserId, request: SearchRequest) -> SearchPage:
+        """Messages whose text holds a query, of those that the user sees at this moment; the newest first.
+
+        Raises:
+            NotFound: the conversation named is not there, or the user is not a member.
+            InvalidPayload: a query with nothing to look for, or too long.
+        """
         ...
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
