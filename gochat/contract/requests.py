@@ -270,9 +270,9 @@ class RefreshTokens(Request):
 
 
 def sync_cost(payload: object) -> int:
-    """As how many uses of its rate a sync counts: one more for each 2,000 conversations that it names."""
+    """As how many uses of its rate a sync counts: one more for each 500 conversations that it names."""
     known = payload.get("known") if isinstance(payload, dict) else None
-    return 1 + len(known) // 2_000 if isinstance(known, dict) else 1
+    return 1 + len(known) // 500 if isinstance(known, dict) else 1
 
 
 def known_in(known: Mapping[str, int]) -> dict[ConversationId, int]:

@@ -70,7 +70,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate("sync", 1_200, 60),  # one that names many conversations counts as several
     Rate("auth:refresh", 60, 60),
     Rate(OTHER, 60, 60),
-    Rate(CONNECT, 300, 60),
+    Rate(CONNECT, 1_200, 60),
     Rate("search", 120, 60),  # an app may look with every key
     # REST, where it has no event's name.
     Rate("read", 1_200, 60),

@@ -1,8 +1,11 @@
 """The reading side: every question a statement or few, answered in the pool of threads."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from weakref import WeakValueDictionary
 
 from gochat.core.delta import Change, Delta
+from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Message, Millis, UserId
 from gochat.core.queries import (
@@ -19,6 +22,9 @@ from gochat.core.search import SearchPage, SearchRequest
 from gochat.storage import conversations, history, search, sync, visibility
 from gochat.storage.database import Database
 
+TURN_S = 10.0
+"""How long a sync waits for others of the same user."""
+
 
 class ConversationReader:
     """Implements `core.ports.reading.Reader`, which documents the methods."""
@@ -26,6 +32,7 @@ class ConversationReader:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
+        self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def memberships(self, user_id: UserId) -> Memberships:
         """All active memberships."""
@@ -97,5 +104,16 @@ class ConversationReader:
         return await self._database.read(search.search, user_id, request)
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
-        """What a phone lacks."""
-        return await self._database.read(sync.sync, user_id, request, self._limits)
+        """What a phone lacks. One at a time of each user: however many wait, the threads are others' too."""
+        turn = self._turns.get(user_id)
+        if turn is None:
+            turn = self._turns[user_id] = asyncio.Lock()
+        try:
+            async with asyncio.timeout(TURN_S):
+                await turn.acquire()
+        except TimeoutError:
+            raise Unavailable(retry_after_ms=1_000) from None
+        try:
+            return await self._database.read(sync.sync, user_id, request, self._limits)
+        finally:
+            turn.release()

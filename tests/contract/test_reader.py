@@ -1,14 +1,20 @@
 """Conversations, members, history and retries, read on every database."""
 
 import asyncio
+import threading
+from collections import Counter
+from typing import Any
 
 import pytest
 
 from gochat.core.errors import NotFound
+from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember
 from gochat.core.messages import DeleteMessage, EditMessage, told_again
-from gochat.core.queries import ConversationView, HistoryPage
+from gochat.core.model import UserId
+from gochat.core.queries import ConversationView, HistoryPage, SyncPage, SyncRequest
 from gochat.core.receipts import AdvanceReceipts, Position
+from gochat.storage import sync as sync_reading
 from tests.reading.world import NOBODY, UNKNOWN, newcomers_group, reading, send_many
 from tests.writing.world import direct, group, new_key, prepare, send, writing
 
@@ -205,3 +211,36 @@ def test_the_fate_of_what_was_sent(database_url: str) -> None:
             assert await reader.status(ben, []) == {}
 
     asyncio.run(scenario())
+
+
+def test_syncs_of_one_user_come_one_after_the_other_and_of_others_beside_them(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait, they take one thread: the others are for others."""
+    running: list[UserId] = []
+    most: Counter[UserId] = Counter()
+    together = threading.Event()
+    both = threading.Barrier(2)
+    original = sync_reading.sync
+
+    def watched(connection: Any, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
+        running.append(user_id)
+        most[user_id] = max(most[user_id], running.count(user_id))
+        if not together.is_set():  # the first of each: neither goes on without the other
+            both.wait(30)
+            together.set()
+        try:
+            return original(connection, user_id, request, limits)
+        finally:
+            running.remove(user_id)
+
+    monkeypatch.setattr(sync_reading, "sync", watched)
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with reading(database_url) as reader:
+            asked = SyncRequest({}, None, None, None, 200)
+            await asyncio.gather(*(reader.sync(user_id, asked) for user_id in [anna] * 20 + [ben] * 20))
+
+    asyncio.run(scenario())
+    assert most == {anna: 1, ben: 1}

@@ -184,7 +184,7 @@ async def test_what_is_not_valid_counts_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_a_sync_that_names_much_counts_as_several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "HELD_S", 0.01)
-    desk = Desk(lambda *_: {}, rates=(Rate("sync", 9, 60),))
+    desk = Desk(lambda *_: {}, rates=(Rate("sync", 24, 60),))
     known = {f"{number:016x}": 1 for number in range(1, 10_001)}
     for _ in range(2):
         desk.emit("sync", {"known": known})
