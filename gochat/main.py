@@ -5,11 +5,11 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,12 +27,8 @@ from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
-from gochat.core.model import Millis, UserId
-from gochat.core.ports.health import Health
-from gochat.core.ports.presence import Presences
-from gochat.core.rates import Buckets, SharedRates
-from gochat.events.cluster.doorbell import NoDoorbell, RedisDoorbell, Ring
-from gochat.events.cluster.relay import RedisRelay
+from gochat.core.model import Millis
+from gochat.core.rates import Buckets
 from gochat.events.connection import Roster
 from gochat.events.connections import Connections
 from gochat.events.delivery.fanout import Fanout
@@ -40,10 +36,12 @@ from gochat.events.delivery.poll import Poll
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Dispatcher
-from gochat.events.engine import COMPILED, EngineApp, EngineManager, EngineOptions, EngineServer
+from gochat.events.engine import COMPILED, EngineApp, EngineOptions, EngineServer
 from gochat.events.engine_sockets import EngineSockets
 from gochat.events.handlers import Handlers
 from gochat.logs import configure
+from gochat.peers import NoPeers, Peers, RedisPeers
+from gochat.readiness import Readiness
 from gochat.rest.app import LOCALHOST, create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
@@ -56,8 +54,6 @@ from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.maintenance import Maintenance
 from gochat.storage.migrate import upgrade
-from gochat.storage.presence import MemoryPresences, RedisPresences
-from gochat.storage.rates import AloneRates, RedisRates
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.search_index import SearchIndex
@@ -69,8 +65,6 @@ log = structlog.get_logger(__name__)
 HEALING_CONNECTIONS = 2
 """To the database, apart from those that requests are read with: what was missed is found out and repaired
 however many phones want to read."""
-HEALTH_S = 1.0
-"""How long an answer about health is given again: anybody may ask, and each costs as much as a send."""
 FINISH_S = 10.0
 """How long what was accepted may take to be answered when the server goes down."""
 
@@ -102,19 +96,8 @@ class Chat:
         authenticator = TokenAuthenticator(tokens, session_store, _now)
         cursors = Cursors(keys)
 
-        redis_url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
-        self._doorbell = (
-            None
-            if redis_url is None
-            else RedisDoorbell(
-                redis_url,
-                _redis_prefix(settings.redis_prefix, redis_url),
-                [_mac_key(key) for key in keys],
-                self._heard,
-                self._heard_anew,
-            )
-        )
-        manager: EngineManager | None = self._doorbell
+        self._peers = _peers(settings, keys)
+        doorbell = self._peers.doorbell
         self._proxies = Proxies(settings.forwarded_allow_ips)
         options = EngineOptions(
             client_address=self._proxies.client,
@@ -123,24 +106,25 @@ class Chat:
             io_uring=settings.io_uring,
             max_sessions_per_address=settings.sockets_per_address or None,
         )
-        self.engine = EngineServer(manager, cors_allowed_origins=_origins(settings), options=options)
+        self.engine = EngineServer(
+            self._peers.manager, cors_allowed_origins=_origins(settings), options=options
+        )
         sockets = EngineSockets(self.engine)
         rates = Buckets(settings.rate_table, time.monotonic)
         roster = Roster()
-        doorbell = self._doorbell or NoDoorbell()
         guard = EpochGuard()
         changes = BatchLog(self._healing, guard)
         self._maintenance = Maintenance(self._database)
+        self._typing = Typing(sockets, doorbell)
+        self._presence = PresenceWatch(sockets, roster, reader, self._peers.presences, doorbell)
         self._fanout = Fanout(
             sockets,
             roster,
             ConversationReader(self._healing, limits),
             changes,
             doorbell,
-            self._profile_changed,
+            self._presence.profile_changed,
         )
-        self._typing = Typing(sockets, doorbell)
-        self._presence = PresenceWatch(sockets, roster, reader, self._presences(redis_url), doorbell)
         self._connections = Connections(
             sockets,
             roster,
@@ -152,6 +136,7 @@ class Chat:
             settings.sockets_per_user,
         )
         self._poll = Poll(changes, self._fanout, self._connections.start_anew)
+        doorbell.renewed(self._poll.hurry)
         self._writer = ConversationWriter(
             write_engine(self._url),
             self._fanout,
@@ -178,8 +163,8 @@ class Chat:
         self.engine.set_dispatcher(self._dispatcher)
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
-        self._tries = Tries(self._shared_rates(redis_url))
-        sessions = TokenSessions(session_store, accounts, tokens, self._tries, self._fanout, _now)
+        tries = Tries(self._peers.rates)
+        sessions = TokenSessions(session_store, accounts, tokens, tries, self._fanout, _now)
         self._logins = PasswordLogins(
             accounts,
             Passwords(
@@ -189,10 +174,10 @@ class Chat:
                 threads=settings.argon2_threads,
             ),
             sessions,
-            self._tries,
+            tries,
             _now,
         )
-        self._health = Parts(DatabaseHealth(self._healing), self._doorbell)
+        self._health = Readiness(DatabaseHealth(self._healing), self._peers)
         rest = create_rest_app(
             Deps(
                 writer=self._writer,
@@ -210,9 +195,8 @@ class Chat:
             )
         )
         self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
-        self._relay: RedisRelay | None = None
-        if self._doorbell is not None:
-            self._relay = self.engine.eio.relay = RedisRelay(self._doorbell, self.engine.eio, self._asgi)
+        self._running = AsyncExitStack()
+        """What there is to take down, the last one first."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -236,18 +220,32 @@ class Chat:
 
     async def start(self) -> None:
         """Bring the parts up. On SQLite the schema is brought up too; on MySQL `gochat migrate` does that."""
-        self.claim()
-        if self._settings.mysql_url is None:
-            await asyncio.to_thread(upgrade, self._url)
-        self._writer.start()
-        if self._doorbell is not None and self._relay is not None:
-            self._doorbell.start()
-            self._relay.start()
-        self._poll.start()
-        self._maintenance.start()
-        for follower in self._followers:
-            follower.start()
-        self._presence.start()
+        async with AsyncExitStack() as running:
+            self.claim()
+            if self._alone is not None:
+                running.callback(self._alone.release)
+                await asyncio.to_thread(upgrade, self._url)
+            running.push_async_callback(self._database.close)
+            running.push_async_callback(self._healing.close)
+            running.callback(self._logins.close)
+            running.push_async_callback(self._stop_followers)
+            for follower in self._followers:
+                follower.start()
+            self._peers.start(self.engine, self._asgi)
+            running.push_async_callback(self._peers.close)
+            running.callback(self._fanout.close)
+            self._presence.start()
+            running.push_async_callback(self._presence.close)
+            self._poll.start()
+            running.callback(self._poll.close)
+            self._maintenance.start()
+            running.callback(self._maintenance.close)
+            self._writer.start()
+            running.push_async_callback(self._writer.stop)
+            running.push_async_callback(self._dispatcher.drain, FINISH_S)
+            running.callback(self._typing.close)
+            running.callback(self._connections.close)
+            self._running = running.pop_all()
         if self._settings.is_production and "forwarded_allow_ips" not in self._settings.model_fields_set:
             log.warning(
                 "no_proxy_is_named", advice="behind one, set FORWARDED_ALLOW_IPS: its clients count as one"
@@ -256,7 +254,7 @@ class Chat:
             "started",
             process=os.getpid(),
             database=self._url.partition(":")[0],
-            redis=self._doorbell is not None,
+            redis=self._settings.redis_url is not None,
             compiled=COMPILED,
         )
 
@@ -267,84 +265,14 @@ class Chat:
 
     async def stop(self) -> None:
         """Take the parts down, in the order in which they lean on each other."""
-        self._connections.close()
-        self._typing.close()
-        await self._dispatcher.drain(FINISH_S)
-        await self._writer.stop()
-        self._maintenance.close()
-        self._poll.close()
-        await self._presence.close()
-        self._fanout.close()
-        if self._doorbell is not None and self._relay is not None:
-            self._relay.close()
-            await self._doorbell.close()
-        await asyncio.gather(*(asyncio.to_thread(follower.stop) for follower in self._followers))
-        self._logins.close()
-        await self._tries.close()
-        await self._healing.close()
-        await self._database.close()
-        if self._alone is not None:
-            self._alone.release()
+        await self._running.aclose()
         log.info("stopped")
+
+    async def _stop_followers(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(follower.stop) for follower in self._followers))
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         await self._connections.disconnect(sid, self.engine.rooms(sid))
-
-    def _shared_rates(self, redis_url: str | None) -> SharedRates:
-        if redis_url is None:
-            return AloneRates(self._settings.rate_table)
-        prefix = _redis_prefix(self._settings.redis_prefix, redis_url)
-        return RedisRates(redis_url, prefix, self._settings.rate_table)
-
-    def _presences(self, redis_url: str | None) -> Presences:
-        if redis_url is None or self._doorbell is None:
-            return MemoryPresences("here")
-        prefix = _redis_prefix(self._settings.redis_prefix, redis_url)
-        return RedisPresences(redis_url, prefix, self._doorbell.process)
-
-    def _profile_changed(self, user_id: UserId) -> None:
-        self._presence.profile_changed(user_id)
-
-    def _heard_anew(self) -> None:
-        self._poll.hurry()
-        self._presence.renew()
-        if self._relay is not None:
-            self._relay.reset()
-
-    def _heard(self, ring: Ring) -> None:
-        self._fanout.heard(ring)
-        self._typing.heard(ring)
-        self._presence.heard(ring)
-        if self._relay is not None:
-            self._relay.heard(ring)
-
-
-class Parts:
-    """`core.ports.health.Health` of all that the server leans on, asked once for all who ask at a time."""
-
-    def __init__(self, database: Health, redis: RedisDoorbell | None) -> None:
-        self._database = database
-        self._redis = redis
-        self._asked_at = 0.0
-        self._asked: asyncio.Task[Mapping[str, str]] | None = None
-        self.ending = False
-        """Whether the server is about to end, so that nobody should be sent to it."""
-
-    async def check(self) -> Mapping[str, str]:
-        """Each part, as of `HEALTH_S` ago at most."""
-        if self.ending:
-            return {"server": "ending"}
-        now = time.monotonic()
-        if self._asked is None or (self._asked.done() and now - self._asked_at >= HEALTH_S):
-            self._asked_at = now
-            self._asked = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asked)
-
-    async def _ask(self) -> Mapping[str, str]:
-        if self._redis is None:
-            return await self._database.check()
-        parts, redis = await asyncio.gather(self._database.check(), self._redis.check())
-        return {**parts, "redis": redis}
 
 
 def create_app(settings: Settings | None = None) -> Chat:
@@ -389,13 +317,11 @@ def _origins(settings: Settings) -> list[str] | str | Callable[[str, dict[str, A
     )
 
 
-def _redis_prefix(name: str, url: str) -> str:
-    """Redis has channels that all its databases share, so that theirs are told apart by the number."""
-    return f"{name}:{urlsplit(url).path.strip('/') or 0}"
-
-
-def _mac_key(secret: bytes) -> bytes:
-    return hashlib.blake2b(secret, digest_size=32, person=b"gochat doorbell").digest()
+def _peers(settings: Settings, keys: Sequence[bytes]) -> Peers:
+    if settings.redis_url is None:
+        return NoPeers(settings.rate_table)
+    url = settings.redis_url.get_secret_value()
+    return RedisPeers(url, settings.redis_prefix, keys, settings.rate_table)
 
 
 def _now() -> Millis:

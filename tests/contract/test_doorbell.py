@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
@@ -15,10 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gochat.events.cluster import doorbell as module
-from gochat.events.cluster.doorbell import RedisDoorbell, Ring
+from gochat.events.cluster.doorbell import RedisDoorbell
+from gochat.events.cluster.seam import Topic
 from tests.services.redis import Redis
 
 KEY = b"k" * 32
+
+
+class Ring(NamedTuple):
+    """News as it is told."""
+
+    header: Mapping[str, Any]
+    payload: bytes
+
+
+DELTA: Topic[Ring] = Topic("delta", lambda it: it, Ring)
 
 
 class Bell:
@@ -28,7 +39,9 @@ class Bell:
         self.heard: list[Ring] = []
         self.renewals = 0
         self._news = asyncio.Event()
-        self.doorbell = RedisDoorbell(url, prefix, keys, self._hear, self._connected)
+        self.doorbell = RedisDoorbell(url, prefix, keys)
+        self.doorbell.hear(DELTA, self._hear)
+        self.doorbell.renewed(self._connected)
 
     def _hear(self, ring: Ring) -> None:
         self.heard.append(ring)
@@ -65,15 +78,15 @@ async def bell(url: str, prefix: str = "test:0", keys: list[bytes] | None = None
 
 
 def ring(n: int) -> Ring:
-    return Ring("delta", {"n": n}, b"payload\n%d" % n)
+    return Ring({"n": n}, b"payload\n%d" % n)
 
 
 async def test_only_who_listens_hears(redis_url: str) -> None:
     async with bell(redis_url) as one, bell(redis_url) as other, bell(redis_url) as third:
         await other.listen("c:1")
         await third.listen("c:2")
-        one.doorbell.ring("c:1", ring(1))
-        one.doorbell.ring("c:2", ring(2))
+        one.doorbell.ring("c:1", DELTA, ring(1))
+        one.doorbell.ring("c:2", DELTA, ring(2))
         await other.expect(ring(1))
         await third.expect(ring(2))
         assert other.heard == [ring(1)]
@@ -83,9 +96,9 @@ async def test_only_who_listens_hears(redis_url: str) -> None:
 async def test_one_does_not_hear_oneself(redis_url: str) -> None:
     async with bell(redis_url) as one, bell(redis_url) as other:
         await one.listen("c:1")
-        one.doorbell.ring("c:1", ring(1))
+        one.doorbell.ring("c:1", DELTA, ring(1))
         await other.listen("c:2")
-        other.doorbell.ring("c:1", ring(2))
+        other.doorbell.ring("c:1", DELTA, ring(2))
         await one.expect(ring(2))
         assert one.heard == [ring(2)]
 
@@ -95,8 +108,8 @@ async def test_who_listens_no_more_hears_no_more(redis_url: str) -> None:
         await other.listen("c:1", "c:2")
         other.doorbell.unlisten("c:1")
         await other.doorbell.confirmed()
-        one.doorbell.ring("c:1", ring(1))
-        one.doorbell.ring("c:2", ring(2))
+        one.doorbell.ring("c:1", DELTA, ring(1))
+        one.doorbell.ring("c:2", DELTA, ring(2))
         await other.expect(ring(2))
         assert other.heard == [ring(2)]
 
@@ -107,15 +120,15 @@ async def test_thousands_of_rooms_are_confirmed_together(redis_url: str) -> None
             *(other.listen(*(f"c:{n}" for n in range(at, at + 50))) for at in range(0, 10_000, 25))
         )
         for n in (0, 777, 2_048):
-            assert await one.doorbell.send(f"c:{n}", ring(n)) == 1
+            assert await one.doorbell.send(f"c:{n}", DELTA, ring(n)) == 1
             await other.expect(ring(n))
 
 
 async def test_how_many_heard_it_is_told(redis_url: str) -> None:
     async with bell(redis_url) as one, bell(redis_url) as other:
-        assert await one.doorbell.send("p:nobody", ring(1)) == 0
+        assert await one.doorbell.send("p:nobody", DELTA, ring(1)) == 0
         await other.listen("c:1")
-        assert await one.doorbell.send("c:1", ring(1)) == 1
+        assert await one.doorbell.send("c:1", DELTA, ring(1)) == 1
 
 
 @pytest.mark.parametrize(("prefix", "keys"), [("other:0", [KEY]), ("test:0", [b"x" * 32])])
@@ -123,12 +136,12 @@ async def test_another_deployment_is_not_heard(redis: Redis, prefix: str, keys: 
     """Neither directly nor when what it rang is played on our channel."""
     async with bell(redis.url) as ours, bell(redis.url, prefix, keys) as theirs:
         await ours.listen("c:1")
-        _, message = theirs.doorbell._message("c:1", ring(1))
+        _, message = theirs.doorbell._message("c:1", DELTA, ring(1))
         with redis.client() as client:
             client.publish("test:0:c:1", message)
-        theirs.doorbell.ring("c:1", ring(1))
+        theirs.doorbell.ring("c:1", DELTA, ring(1))
         async with bell(redis.url) as friend:
-            friend.doorbell.ring("c:1", ring(2))
+            friend.doorbell.ring("c:1", DELTA, ring(2))
             await ours.expect(ring(2))
         assert ours.heard == [ring(2)]
         assert ours.doorbell.forged >= 1
@@ -141,7 +154,7 @@ async def test_garbage_is_dropped_and_counted(redis: Redis, garbage: bytes) -> N
         with redis.client() as client:
             client.publish("test:0:c:1", garbage)
             client.publish("test:0:all", garbage)
-        friend.doorbell.ring("c:1", ring(1))
+        friend.doorbell.ring("c:1", DELTA, ring(1))
         await ours.expect(ring(1))
         assert ours.heard == [ring(1)]
         assert ours.doorbell.forged == 2
@@ -150,10 +163,10 @@ async def test_garbage_is_dropped_and_counted(redis: Redis, garbage: bytes) -> N
 async def test_a_message_of_another_room_is_not_heard(redis: Redis) -> None:
     async with bell(redis.url) as ours, bell(redis.url) as friend:
         await ours.listen("c:1")
-        _, message = friend.doorbell._message("c:2", ring(1))
+        _, message = friend.doorbell._message("c:2", DELTA, ring(1))
         with redis.client() as client:
             client.publish("test:0:c:1", message)
-        friend.doorbell.ring("c:1", ring(2))
+        friend.doorbell.ring("c:1", DELTA, ring(2))
         await ours.expect(ring(2))
         assert ours.heard == [ring(2)]
 
@@ -161,7 +174,7 @@ async def test_a_message_of_another_room_is_not_heard(redis: Redis) -> None:
 async def test_a_former_key_is_still_heard(redis_url: str) -> None:
     async with bell(redis_url, keys=[b"n" * 32, KEY]) as ours, bell(redis_url, keys=[KEY]) as older:
         await ours.listen("c:1")
-        older.doorbell.ring("c:1", ring(1))
+        older.doorbell.ring("c:1", DELTA, ring(1))
         await ours.expect(ring(1))
 
 
@@ -171,7 +184,7 @@ async def test_a_cut_connection_hears_everything_again(redis: Redis) -> None:
         with redis.client() as client:
             client.client_kill_filter(_type="pubsub")
         await other.until(lambda: other.renewals == 2)
-        one.doorbell.ring("c:1", ring(1))
+        one.doorbell.ring("c:1", DELTA, ring(1))
         await other.expect(ring(1))
 
 
@@ -184,7 +197,7 @@ async def test_redis_that_comes_back_is_heard_again(redis: Redis) -> None:
         redis.start()
         await other.until(lambda: other.renewals == 2)
         await one.until(lambda: one.renewals == 2)
-        await one.doorbell.send("c:2", ring(1))
+        await one.doorbell.send("c:2", DELTA, ring(1))
         await other.expect(ring(1))
         assert await one.doorbell.check() == "ok"
 
@@ -206,7 +219,7 @@ async def test_redis_with_a_password(tmp_path_factory: pytest.TempPathFactory) -
     with Redis(directory, password="sesame") as server:
         async with bell(server.url) as one, bell(server.url) as other:
             await other.listen("c:1")
-            one.doorbell.ring("c:1", ring(1))
+            one.doorbell.ring("c:1", DELTA, ring(1))
             await other.expect(ring(1))
 
 
@@ -218,7 +231,7 @@ async def test_redis_with_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert server.url.startswith("rediss://")
         async with bell(server.url) as one, bell(server.url) as other:
             await other.listen("c:1")
-            one.doorbell.ring("c:1", ring(1))
+            one.doorbell.ring("c:1", DELTA, ring(1))
             await other.expect(ring(1))
         stranger = Bell(server.url.partition("?")[0], "test:0", [KEY])
         stranger.doorbell.start()

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import MISSING, fields
 from typing import Any, cast
 
 import pytest
@@ -66,19 +67,13 @@ class Health:
 def face(error: Exception | None = None, **options: Any) -> Rest:
     """The REST app over ports that raise `error`."""
     port = cast(Any, Raises(error or AssertionError("must not be asked")))
-    deps = {
-        "writer": port,
-        "reader": port,
-        "accounts": port,
-        "logins": port,
+    ports = {field.name: port for field in fields(Deps) if field.default is MISSING}
+    own = {
         "authenticator": LetsIn(),
-        "receipts": port,
-        "health": port,
         "cursors": Cursors([b"k" * 32]),
         "rates": Buckets((), time.monotonic),
-        **options,
     }
-    return Rest(create_rest_app(Deps(**deps)))
+    return Rest(create_rest_app(Deps(**{**ports, **own, **options})))
 
 
 @pytest.fixture
@@ -92,7 +87,7 @@ def user(rest: Rest) -> Rest:
 
 
 def path_of(route: Route) -> str:
-    return PREFIX + route.path.format(conversation_id=id_out(1))
+    return PREFIX + route.path.format_map(dict.fromkeys(route.parameters, id_out(1)))
 
 
 def test_every_route_has_its_handler() -> None:

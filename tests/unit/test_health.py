@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from gochat import main
-from gochat.main import Parts
+from gochat import readiness
+from gochat.readiness import Readiness
 
 
 class Database:
@@ -22,12 +22,12 @@ class Database:
 
 def test_many_who_ask_cost_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database()
-    parts = Parts(database, None)
+    parts = Readiness(database)
 
     async def scenario() -> None:
         answers = await asyncio.gather(*(parts.check() for _ in range(100)))
         assert [*answers, await parts.check()] == [{"database": "answer 1"}] * 101
-        monkeypatch.setattr(main, "HEALTH_S", 0.0)
+        monkeypatch.setattr(readiness, "KEPT_S", 0.0)
         assert await parts.check() == {"database": "answer 2"}
 
     asyncio.run(scenario())
@@ -35,7 +35,7 @@ def test_many_who_ask_cost_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_stops_waiting_takes_no_answer_from_others() -> None:
     database = Database()
-    parts = Parts(database, None)
+    parts = Readiness(database)
 
     async def scenario() -> None:
         asking = [asyncio.create_task(parts.check()) for _ in range(2)]

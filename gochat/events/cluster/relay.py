@@ -9,13 +9,15 @@ library connects again, and the phone asks for what it lacks.
 import asyncio
 import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from gochat.events.cluster.doorbell import RedisDoorbell, Ring
+from gochat.events.cluster.doorbell import RedisDoorbell
 from gochat.events.cluster.relayed import FarSocket, NearSocket
+from gochat.events.cluster.seam import Topic
 from gochat.events.engine.asgi import EngineApp
 from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import Refused
@@ -24,13 +26,34 @@ from gochat.events.engine.transports import SocketTransport
 
 log = structlog.get_logger(__name__)
 
-TOPIC = "engine"
 CHECK_S = 5.0
 """How often it is asked whether the processes that are waited for are still there."""
 MAX_ASKED = 10_000
 """Requests that may wait for other processes."""
 
 _PROCESS = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one process says to another about a request or a websocket, which it numbered."""
+
+    kind: str
+    sender: str
+    number: int
+    header: Mapping[str, Any]
+    payload: bytes = b""
+
+
+def _packed(it: Message) -> tuple[Mapping[str, Any], bytes]:
+    return {"kind": it.kind, "from": it.sender, "id": it.number, **it.header}, it.payload
+
+
+def _unpacked(header: Mapping[str, Any], payload: bytes) -> Message:
+    return Message(header["kind"], header["from"], header["id"], header, payload)
+
+
+ENGINE = Topic("engine", _packed, _unpacked)
 
 
 class RedisRelay:
@@ -50,6 +73,8 @@ class RedisRelay:
 
     def start(self) -> None:
         """Be there for the others."""
+        self._doorbell.hear(ENGINE, self._heard)
+        self._doorbell.renewed(self.reset)
         self._doorbell.listen(_room(self.prefix))
         self._spawn(self._check())
 
@@ -109,17 +134,13 @@ class RedisRelay:
 
     # ---- from other processes
 
-    def heard(self, ring: Ring) -> None:
-        """What another process rang; other topics are not for here."""
-        if ring.topic != TOPIC:
-            return
-        header = ring.header
-        kind, sender, number = header["kind"], header["from"], header["id"]
+    def _heard(self, it: Message) -> None:
+        header, kind, sender, number = it.header, it.kind, it.sender, it.number
         match kind:
             case "request":
-                self._spawn(self._answer(sender, number, _request_in(header), ring.payload))
+                self._spawn(self._answer(sender, number, _request_in(header), it.payload))
             case "answer":
-                self._answered(number, header, ring.payload)
+                self._answered(number, header, it.payload)
             case "gone":
                 gone = self._answering.get((sender, number))
                 if gone is not None:
@@ -129,13 +150,13 @@ class RedisRelay:
             case "packet" | "lost":
                 far = self._far.get((sender, number))
                 if far is not None:
-                    far.heard(kind, header, ring.payload)
+                    far.heard(kind, header, it.payload)
             case "write" | "close" | "pause" | "resume":
                 near = self._near.get(number)
                 if near is not None and near.owner == sender:
-                    near.heard(kind, header, ring.payload)
+                    near.heard(kind, header, it.payload)
 
-    def _answered(self, number: int, header: dict[str, Any], body: bytes) -> None:
+    def _answered(self, number: int, header: Mapping[str, Any], body: bytes) -> None:
         _, answer = self._asked.get(number, (None, None))
         if answer is None or answer.done():
             return
@@ -199,14 +220,16 @@ class RedisRelay:
 
     async def _send(self, process: str, kind: str, number: int, payload: bytes = b"", **header: Any) -> None:
         """Raises ConnectionError: it has not been heard."""
-        if not await self._doorbell.send(_room(process), self._ring(kind, number, payload, header)):
+        if not await self._doorbell.send(
+            _room(process), ENGINE, self._message(kind, number, payload, header)
+        ):
             raise ConnectionError("the process has gone")
 
     def _tell(self, process: str, kind: str, number: int, payload: bytes = b"", **header: Any) -> None:
-        self._doorbell.ring(_room(process), self._ring(kind, number, payload, header))
+        self._doorbell.ring(_room(process), ENGINE, self._message(kind, number, payload, header))
 
-    def _ring(self, kind: str, number: int, payload: bytes, header: dict[str, Any]) -> Ring:
-        return Ring(TOPIC, {"kind": kind, "from": self.prefix, "id": number, **header}, payload)
+    def _message(self, kind: str, number: int, payload: bytes, header: Mapping[str, Any]) -> Message:
+        return Message(kind, self.prefix, number, header, payload)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -227,5 +250,5 @@ def _request_out(request: Request) -> dict[str, str]:
     return {"method": request.method, "query": request.query.decode("latin-1"), "client": request.client}
 
 
-def _request_in(header: dict[str, Any]) -> Request:
+def _request_in(header: Mapping[str, Any]) -> Request:
     return Request(header["method"], "", header["query"].encode("latin-1"), [], header["client"])

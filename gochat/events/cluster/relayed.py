@@ -4,7 +4,7 @@ What goes over is numbered on either side: a number that is missing ends the web
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from gochat.events.engine.engine import Engine
@@ -59,7 +59,7 @@ class NearSocket:
         self._end()
         self._websocket.close(SERVICE_RESTART, "server restart", flush=True)
 
-    def heard(self, kind: str, header: dict[str, Any], payload: bytes) -> None:
+    def heard(self, kind: str, header: Mapping[str, Any], payload: bytes) -> None:
         """What the other end says."""
         self._heard += 1
         if header["n"] != self._heard:
@@ -121,7 +121,7 @@ class FarSocket:
 
     # What the relay calls
 
-    def heard(self, kind: str, header: dict[str, Any], payload: bytes) -> None:
+    def heard(self, kind: str, header: Mapping[str, Any], payload: bytes) -> None:
         """What the other end says."""
         self._heard += 1
         if kind == "lost" or header["n"] != self._heard or len(self._held) >= MAX_HELD:

@@ -18,10 +18,11 @@ from gochat.core.errors import ChatError, NotFound, SessionRevoked
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
-from gochat.events.cluster.doorbell import EVERYBODY, MAX_PAYLOAD, Doorbell, Ring
+from gochat.events.cluster.seam import EVERYBODY, Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import Notice, OwnNotice
 from gochat.events.delivery.gates import RETRY_S, Gates
+from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
 from gochat.events.delivery.visibility import Telling, Visibility
 from gochat.events.sockets import Sockets, conversation_room, presence_room, screen_room, user_room
 
@@ -60,6 +61,10 @@ class Fanout:
         self._visibility = Visibility(sockets)
         self._telling = asyncio.Semaphore(TELLING)
         self._tasks: set[asyncio.Task[None]] = set()
+        doorbell.hear(DELTA, self._receive)
+        doorbell.hear(ME, self._receive_own)
+        doorbell.hear(PROFILE, profile_changed)
+        doorbell.hear(REVOKED, lambda ended: self._dismiss(*ended))
 
     # ---- from the writer of this process, from the doorbell of the others, from the log of all
 
@@ -72,32 +77,16 @@ class Fanout:
         for me in committed.me:
             own = _own_notice(me)
             self._receive_own(own)
-            header = {"user": own.user_id, "since": own.since, "revision": own.revision}
-            self._doorbell.ring(user_room(own.user_id), Ring("me", header, own.payload or b""))
+            self._doorbell.ring(user_room(own.user_id), ME, own)
             if me.profile:
                 self._profile_changed(me.user_id)
                 for room in (user_room(me.user_id), presence_room(me.user_id)):
-                    self._doorbell.ring(room, Ring("profile", {"user": me.user_id}))
+                    self._doorbell.ring(room, PROFILE, me.user_id)
 
     def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         """A session was ended here: its sockets are told and dismissed, everywhere."""
         self._dismiss(user_id, session_id, code)
-        header = {"user": user_id, "session": session_id, "code": code}
-        self._doorbell.ring(user_room(user_id), Ring("revoked", header))
-
-    def heard(self, ring: Ring) -> None:
-        """What another process rang; other topics are not for here."""
-        header = ring.header
-        match ring.topic:
-            case "delta":
-                self._receive(_heard(ring))
-            case "me":
-                payload = ring.payload or None
-                self._receive_own(OwnNotice(header["user"], header["since"], header["revision"], payload))
-            case "profile":
-                self._profile_changed(header["user"])
-            case "revoked":
-                self._dismiss(header["user"], header["session"], header["code"])
+        self._doorbell.ring(user_room(user_id), REVOKED, Ended(user_id, session_id, code))
 
     def learn(self, batches: Iterable[Batch]) -> None:
         """What was committed by whichever process, as its log says; most of it was handed on already."""
@@ -225,9 +214,8 @@ class Fanout:
         """Who comes or goes is told where he is: the conversation's own room is not heard there yet."""
         people = {*notice.joined, *notice.left}
         rooms = [EVERYBODY] if len(people) > MAX_ROOMS else [user_room(user_id) for user_id in people]
-        ring = _ring(notice)
         for room in (conversation_room(notice.conversation_id), *rooms):
-            self._doorbell.ring(room, ring)
+            self._doorbell.ring(room, DELTA, notice)
 
     def _enter(self, connection: Connection, memberships: Iterable[Membership]) -> list[ConversationId]:
         """The conversations that were not heard here before it."""
@@ -428,32 +416,3 @@ def _joined(membership: Membership, user_id: UserId) -> Notice:
     """As if he had just joined: numbers alone, so that all is read."""
     revision = membership.revision
     return Notice(Why.CHANGES, membership.conversation_id, 0, revision, None, (user_id,))
-
-
-def _ring(notice: Notice) -> Ring:
-    """A notice for the other processes; of a large one only the numbers."""
-    header = {
-        "event": notice.event,
-        "conversation": notice.conversation_id,
-        "since": notice.since,
-        "revision": notice.revision,
-        "joined": notice.joined,
-        "left": notice.left,
-        "own": notice.own,
-    }
-    payload = notice.payload or b""
-    return Ring("delta", header, payload if len(payload) <= MAX_PAYLOAD else b"")
-
-
-def _heard(ring: Ring) -> Notice:
-    header = ring.header
-    return Notice(
-        header["event"],
-        header["conversation"],
-        header["since"],
-        header["revision"],
-        ring.payload or None,
-        tuple(header["joined"]),
-        tuple(header["left"]),
-        tuple(header["own"]),
-    )

@@ -18,8 +18,9 @@ from gochat.core.model import UserId
 from gochat.core.ports.presence import Presences
 from gochat.core.ports.reading import Reader
 from gochat.core.presence import Presence, Sighting, is_alive, presence
-from gochat.events.cluster.doorbell import Doorbell, Ring
+from gochat.events.cluster.seam import Doorbell
 from gochat.events.connection import Connection, Roster
+from gochat.events.delivery.topics import PRESENCE
 from gochat.events.sockets import Sockets, presence_room
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,6 @@ GATHER_S = 0.25
 """How long changes are gathered before what is told of them is read."""
 AGAIN_BEATS = 360
 """In so many beats, half an hour, all that is online here is said once more."""
-TOPIC = "presence"
 
 
 class PresenceWatch:
@@ -59,6 +59,8 @@ class PresenceWatch:
         self._announce = True
         """Whether everything has to be said once more: something of it was not heard."""
         self._tasks: set[asyncio.Task[None]] = set()
+        doorbell.hear(PRESENCE, lambda user_id: self._gather([user_id]))
+        doorbell.renewed(self.renew)
 
     def start(self) -> None:
         """Begin to say that this process lives."""
@@ -74,7 +76,6 @@ class PresenceWatch:
         if self._online:
             await self._try(lambda: self._presences.withdraw(self._online, _now()))
             self._ring(self._online)
-        await self._presences.close()
 
     def renew(self) -> None:
         """The store may have forgotten: say everything again, and look again."""
@@ -112,7 +113,7 @@ class PresenceWatch:
 
     def _ring(self, user_ids: Iterable[UserId]) -> None:
         for user_id in user_ids:
-            self._doorbell.ring(presence_room(user_id), Ring(TOPIC, {"user": user_id}))
+            self._doorbell.ring(presence_room(user_id), PRESENCE, user_id)
 
     # ---- users watched from here
 
@@ -139,11 +140,6 @@ class PresenceWatch:
             self._shown.setdefault(user_id, found[user_id])
         self._gather(known)
         return [found[user_id][0] if user_id in found else Presence(user_id) for user_id in asked]
-
-    def heard(self, ring: Ring) -> None:
-        """What another process rang; other topics are not for here."""
-        if ring.topic == TOPIC:
-            self._gather([ring.header["user"]])
 
     def profile_changed(self, user_id: UserId) -> None:
         """A user decided something about himself: who saw him may not any more, nor he whom he saw."""

@@ -1,14 +1,14 @@
 """Who types where: nothing durable, only deadlines. It ends by itself, on send and on disconnect."""
 
 import asyncio
-from typing import Any
 
 import orjson
 
 from gochat.contract.ids import id_out
 from gochat.contract.shapes import TypingChanged
 from gochat.core.model import ConversationId, UserId
-from gochat.events.cluster.doorbell import Doorbell, Ring
+from gochat.events.cluster.seam import Doorbell
+from gochat.events.delivery.topics import TYPING, Typist
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 
 TTL_S = 6.0
@@ -25,33 +25,27 @@ class Typing:
         self._doorbell = doorbell
         self._until: dict[ConversationId, dict[UserId, float]] = {}
         self._timers: dict[ConversationId, asyncio.TimerHandle] = {}
+        doorbell.hear(TYPING, self._set)
 
     def start(self, cid: ConversationId, user_id: UserId) -> None:
         """A user of this process types."""
-        self._set(cid, user_id, True)
-        self._ring(cid, user_id, True)
+        self._say(Typist(cid, user_id, True))
 
     def stop(self, cid: ConversationId, user_id: UserId) -> None:
         """A user of this process stopped."""
-        self._set(cid, user_id, False)
-        self._ring(cid, user_id, False)
-
-    def heard(self, ring: Ring) -> None:
-        """What another process rang; other topics are not for here."""
-        if ring.topic == "typing":
-            header: dict[str, Any] = ring.header
-            self._set(header["conversation"], header["user"], header["on"])
+        self._say(Typist(cid, user_id, False))
 
     def close(self) -> None:
         """Stop the timers."""
         for timer in self._timers.values():
             timer.cancel()
 
-    def _ring(self, cid: ConversationId, user_id: UserId, on: bool) -> None:
-        header = {"conversation": cid, "user": user_id, "on": on}
-        self._doorbell.ring(conversation_room(cid), Ring("typing", header))
+    def _say(self, typist: Typist) -> None:
+        self._set(typist)
+        self._doorbell.ring(conversation_room(typist.conversation_id), TYPING, typist)
 
-    def _set(self, cid: ConversationId, user_id: UserId, on: bool) -> None:
+    def _set(self, typist: Typist) -> None:
+        cid, user_id, on = typist
         loop = asyncio.get_running_loop()
         typists = self._until.get(cid, {})
         if on:

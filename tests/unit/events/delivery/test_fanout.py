@@ -19,7 +19,7 @@ from gochat.core.model import Conversation, ConversationId, History, Kind, Membe
 from gochat.core.ports.logins import Identity
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
-from gochat.events.cluster.doorbell import NoDoorbell
+from gochat.events.cluster.seam import NoDoorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.sockets import conversation_room

@@ -1,0 +1,82 @@
+"""What processes tell each other of users and conversations: every topic, with what it carries."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from gochat.core.model import ConversationId, SessionId, UserId
+from gochat.events.cluster.seam import MAX_PAYLOAD, Topic
+from gochat.events.delivery.gate import Notice, OwnNotice
+
+
+class Typist(NamedTuple):
+    """Whether a user types in a conversation."""
+
+    conversation_id: ConversationId
+    user_id: UserId
+    on: bool
+
+
+class Ended(NamedTuple):
+    """A session that was ended, and the code of the error that tells why."""
+
+    user_id: UserId
+    session_id: SessionId
+    code: str
+
+
+def _delta_out(notice: Notice) -> tuple[Mapping[str, Any], bytes]:
+    """Of a large one only the numbers."""
+    header = {
+        "event": notice.event,
+        "conversation": notice.conversation_id,
+        "since": notice.since,
+        "revision": notice.revision,
+        "joined": notice.joined,
+        "left": notice.left,
+        "own": notice.own,
+    }
+    payload = notice.payload or b""
+    return header, payload if len(payload) <= MAX_PAYLOAD else b""
+
+
+def _delta_in(header: Mapping[str, Any], payload: bytes) -> Notice:
+    return Notice(
+        header["event"],
+        header["conversation"],
+        header["since"],
+        header["revision"],
+        payload or None,
+        tuple(header["joined"]),
+        tuple(header["left"]),
+        tuple(header["own"]),
+    )
+
+
+def _user_topic(name: str) -> Topic[UserId]:
+    return Topic(name, lambda user_id: ({"user": user_id}, b""), lambda header, payload: header["user"])
+
+
+DELTA: Final = Topic("delta", _delta_out, _delta_in)
+"""Rung in a conversation's room, and in those of users who come or go."""
+ME: Final = Topic(
+    "me",
+    lambda it: ({"user": it.user_id, "since": it.since, "revision": it.revision}, it.payload or b""),
+    lambda header, payload: OwnNotice(header["user"], header["since"], header["revision"], payload or None),
+)
+"""Rung in the user's room."""
+PROFILE: Final = _user_topic("profile")
+"""A user decided something about themselves. Rung in the user's room, and where they are watched."""
+REVOKED: Final = Topic(
+    "revoked",
+    lambda it: ({"user": it.user_id, "session": it.session_id, "code": it.code}, b""),
+    lambda header, payload: Ended(header["user"], header["session"], header["code"]),
+)
+"""Rung in the user's room."""
+PRESENCE: Final = _user_topic("presence")
+"""A user came or went. Rung where they are watched."""
+TYPING: Final = Topic(
+    "typing",
+    lambda it: ({"conversation": it.conversation_id, "user": it.user_id, "on": it.on}, b""),
+    lambda header, payload: Typist(header["conversation"], header["user"], header["on"]),
+)
+"""Rung in the conversation's room."""

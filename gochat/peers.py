@@ -1,0 +1,104 @@
+"""What the processes of one deployment share: on Redis, or, of a process that is alone, in its memory."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from gochat.core.ports.presence import Presences
+from gochat.core.rates import Rate, SharedRates
+from gochat.events.cluster.doorbell import RedisDoorbell
+from gochat.events.cluster.manager import DoorbellManager
+from gochat.events.cluster.relay import RedisRelay
+from gochat.events.cluster.seam import Doorbell, NoDoorbell
+from gochat.events.engine import EngineApp, EngineManager, EngineServer
+from gochat.storage.presence import MemoryPresences, RedisPresences
+from gochat.storage.rates import AloneRates, RedisRates
+
+
+class Peers(Protocol):
+    """The parts that differ by whether there are other processes."""
+
+    manager: EngineManager
+    doorbell: Doorbell
+    presences: Presences
+    rates: SharedRates
+
+    def start(self, server: EngineServer, app: EngineApp) -> None:
+        """Begin to hear the others, and to be there for them."""
+        ...
+
+    async def check(self) -> Mapping[str, str]:
+        """The name of what it leans on to `ok`, or to what is wrong with that, within 2 s."""
+        ...
+
+    async def close(self) -> None:
+        """Stop."""
+        ...
+
+
+class NoPeers:
+    """`Peers` of a process that is alone."""
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        self.manager = EngineManager()
+        self.doorbell: Doorbell = NoDoorbell()
+        self.presences: Presences = MemoryPresences("here")
+        self.rates: SharedRates = AloneRates(rates)
+
+    def start(self, server: EngineServer, app: EngineApp) -> None:
+        """Nothing."""
+
+    async def check(self) -> Mapping[str, str]:
+        """It leans on nothing."""
+        return {}
+
+    async def close(self) -> None:
+        """Close what holds something."""
+        await self.presences.close()
+        await self.rates.close()
+
+
+class RedisPeers:
+    """`Peers` on one Redis.
+
+    Args:
+        url: `redis://` or `rediss://`.
+        prefix: begins the names of channels and keys; the same on all processes, and no other deployment's.
+        secrets: that the processes share; the first one signs what they say to each other.
+        rates: the table.
+    """
+
+    def __init__(self, url: str, prefix: str, secrets: Sequence[bytes], rates: Iterable[Rate]) -> None:
+        # Redis has channels that all its databases share, so that theirs are told apart by the number.
+        prefix = f"{prefix}:{urlsplit(url).path.strip('/') or 0}"
+        self._doorbell = RedisDoorbell(url, prefix, [_mac_key(secret) for secret in secrets])
+        self._manager = DoorbellManager(self._doorbell)
+        self._relay: RedisRelay | None = None
+        self.manager: EngineManager = self._manager
+        self.doorbell: Doorbell = self._doorbell
+        self.presences: Presences = RedisPresences(url, prefix, self._doorbell.process)
+        self.rates: SharedRates = RedisRates(url, prefix, rates)
+
+    def start(self, server: EngineServer, app: EngineApp) -> None:
+        """Connect; take what comes here for sessions of others to them."""
+        self._relay = server.eio.relay = RedisRelay(self._doorbell, server.eio, app)
+        self._relay.start()
+        self._doorbell.start()
+
+    async def check(self) -> Mapping[str, str]:
+        """Redis, asked by the way of the doorbell."""
+        return {"redis": await self._doorbell.check()}
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._manager.close()
+        if self._relay is not None:
+            self._relay.close()
+        await self._doorbell.close()
+        await self.presences.close()
+        await self.rates.close()
+
+
+def _mac_key(secret: bytes) -> bytes:
+    return hashlib.blake2b(secret, digest_size=32, person=b"gochat doorbell").digest()
