@@ -157,6 +157,7 @@ class Chat:
             sockets=sockets,
             typing=self._typing,
             presence=self._presence,
+            rates=rates,
             refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table(), rates)

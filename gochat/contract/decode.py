@@ -3,17 +3,29 @@
 `encode` is the way back.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from gochat.contract import parameters, requests
 from gochat.contract.cursor import Cursors
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
-from gochat.core.model import Attachment, ConversationId, Device, History, Kind, Role, UserId
+from gochat.core.model import (
+    Attachment,
+    ConversationId,
+    Device,
+    History,
+    Kind,
+    Role,
+    Settings,
+    UserId,
+    WhoCanAdd,
+)
 from gochat.core.profiles import UpdateProfile
 from gochat.core.queries import SyncRequest
 from gochat.core.search import Has, SearchRequest
+
+_SETTINGS = frozenset(field.name for field in fields(Settings))
 
 
 def send_in(request: requests.Send, user_id: UserId) -> SendMessage:
@@ -83,8 +95,12 @@ def set_role_in(request: requests.SetRole, user_id: UserId) -> SetRole:
 
 
 def profile_in(request: requests.UpdateProfile, user_id: UserId) -> UpdateProfile:
-    """`PATCH me`."""
-    return UpdateProfile(user_id, request.display_name, request.presence_hidden)
+    """`PATCH me`; null leaves a field as it is, too."""
+    given = request.model_dump(exclude_none=True)
+    if "who_can_add" in given:
+        given["who_can_add"] = WhoCanAdd(given["who_can_add"])
+    settings = {name: given.pop(name) for name in _SETTINGS & given.keys()}
+    return UpdateProfile(user_id, given, settings)
 
 
 def device_in(device: requests.DeviceIn | None) -> Device:

@@ -246,7 +246,7 @@ def user_out(user: User) -> shapes.User:
 
 def settings_out(settings: Settings) -> shapes.UserSettings:
     """What a user has set for themselves."""
-    return {"presence_hidden": settings.presence_hidden}
+    return {"presence_hidden": settings.presence_hidden, "who_can_add": settings.who_can_add.value}
 
 
 def session_out(session: Session, *, current: bool) -> shapes.Session:

@@ -101,6 +101,11 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             "The conversation is no longer on screen. Membership stays as it is.",
             (errors.NotFound,),
         ),
+        "conversation:quit": ClientEvent(
+            requests.Quit,
+            shapes.QuitAnswer,
+            "Quit several groups. Those that one is not in are quit already.",
+        ),
         "conversation:update": ClientEvent(
             requests.Update,
             shapes.ConversationAnswer,

@@ -166,6 +166,12 @@ class RemoveMember(Request):
     user_id: Id
 
 
+class Quit(Request):
+    """`conversation:quit`: several groups at once."""
+
+    conversation_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
+
+
 class SetRole(Request):
     """`member:role`."""
 
@@ -246,6 +252,7 @@ class UpdateProfile(Request):
 
     display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     presence_hidden: bool | None = None
+    who_can_add: Literal["everyone", "contacts", "nobody"] | None = None
 
 
 class Block(Request):

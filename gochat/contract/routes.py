@@ -183,6 +183,15 @@ ROUTES: tuple[Route, ...] = (
         event="conversation:create",
     ),
     Route(
+        "POST",
+        "/conversations/quit",
+        "quit_conversations",
+        "Quit several groups.",
+        shapes.QuitAnswer,
+        body=requests.Quit,
+        event="conversation:quit",
+    ),
+    Route(
         "GET",
         "/conversations/{conversation_id}",
         "conversation",

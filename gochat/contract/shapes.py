@@ -153,9 +153,14 @@ class User(TypedDict):
 
 
 class UserSettings(TypedDict):
-    """What a user has set for himself. `presence_hidden`: nobody is shown whether he is online."""
+    """What a user has set for themselves.
+
+    `presence_hidden`: nobody is shown whether they are online. `who_can_add`: who may bring them into
+    conversations; a contact is whoever shares one with them.
+    """
 
     presence_hidden: bool
+    who_can_add: Literal["everyone", "contacts", "nobody"]
 
 
 class Device(TypedDict):
@@ -264,6 +269,20 @@ class ConversationAnswer(TypedDict):
     """The conversation as it is now; null if one is no longer a member."""
 
     conversation: Conversation | None
+
+
+class Refused(TypedDict):
+    """A conversation that was not quit: it is not a group."""
+
+    conversation_id: Id
+    code: str
+
+
+class QuitAnswer(TypedDict):
+    """Those of the conversations that one is in no more, and the others."""
+
+    quit: list[Id]
+    refused: list[Refused]
 
 
 class ReceiptAnswer(TypedDict):

@@ -1,5 +1,6 @@
 """Blocks and their rules: who has blocked whom, and what that closes."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gochat.core.command import Reserving
@@ -80,16 +81,28 @@ def check_open(conversation: Conversation) -> None:
         raise Forbidden("One of the two has blocked the other.", details={"reason": "blocked"})
 
 
-def check_welcome(state: State, user_id: UserId, others: tuple[UserId, ...]) -> None:
-    """Who may be brought into a conversation by a user: who exists, and has not blocked him.
+def need_welcome(needs: Needs, user_id: UserId, others: Iterable[UserId]) -> None:
+    """Read what `check_welcome` asks."""
+    others = [other for other in others if other != user_id]
+    needs.users.update(others)
+    needs.blocks.update((other, user_id) for other in others)
+    needs.welcome.update((other, user_id) for other in others)
 
-    He is not told which of the two it is.
+
+def check_welcome(state: State, user_id: UserId, others: Sequence[UserId], field: str) -> None:
+    """Who may be brought into a conversation by a user: who exists, has not blocked them, and lets them.
+
+    Who was blocked is not told so: it is as if there were no such user.
 
     Raises:
-        NotFound: of `member_ids`.
+        NotFound, Forbidden: of `field`.
     """
-    if any(
-        state.users.find(other) is None or (other != user_id and state.blocked(other, user_id))
-        for other in others
-    ):
-        raise NotFound("A user does not exist.", field="member_ids")
+    for other in others:
+        if state.users.find(other) is None or state.blocked(other, user_id):
+            raise NotFound("A user does not exist.", field=field)
+    if not all(state.welcome.find((other, user_id)) for other in others):
+        raise Forbidden(
+            "A user does not let you bring them into conversations.",
+            field=field,
+            details={"reason": "who_can_add"},
+        )

@@ -4,10 +4,10 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from gochat.core.blocks import check_welcome
+from gochat.core.blocks import check_welcome, need_welcome
 from gochat.core.command import Command, Reserving
 from gochat.core.delta import Why
-from gochat.core.errors import Forbidden, IdempotencyConflict, InvalidPayload, LimitExceeded
+from gochat.core.errors import Forbidden, IdempotencyConflict, InvalidPayload, LimitExceeded, NotFound
 from gochat.core.limits import Limits
 from gochat.core.membership import group, require_admin
 from gochat.core.model import (
@@ -61,8 +61,9 @@ class CreateConversation(Reserving[Conversation]):
         key = self.unique_key
         if key is not None:
             needs.unique_keys.add(key)
-        needs.users.update(self.member_ids, (self.creator_id,))
-        needs.blocks.update((other, self.creator_id) for other in self.member_ids)
+        needs.users.add(self.creator_id)
+        needs.makers.add(self.creator_id)
+        need_welcome(needs, self.creator_id, self.member_ids)
         if self.kind is Kind.DIRECT:
             needs.blocks.update((self.creator_id, other) for other in self.member_ids)
 
@@ -78,8 +79,8 @@ class CreateConversation(Reserving[Conversation]):
             IdempotencyConflict: the group's key was used for another request.
             InvalidPayload: a direct conversation with nobody, oneself, several, or a title.
             NotFound: a member does not exist, or has blocked the creator.
-            Forbidden: the creator has blocked the other of a direct one.
-            LimitExceeded: too many members, or conversations of one user.
+            Forbidden: the creator has blocked the other of a direct one; or a member does not let them.
+            LimitExceeded: too many members, conversations that one made, or conversations of a member.
         """
         others = _others(self, limits)
         key = self.unique_key
@@ -165,14 +166,21 @@ def _others(command: CreateConversation, limits: Limits) -> list[UserId]:
 
 def _check_users(state: State, command: CreateConversation, others: list[UserId], limits: Limits) -> None:
     creator = command.creator_id
-    check_welcome(state, creator, (creator, *others))
+    if state.users.find(creator) is None:
+        raise NotFound("A user does not exist.", field="member_ids")
+    check_welcome(state, creator, others, "member_ids")
     if command.kind is Kind.DIRECT and state.blocked(creator, others[0]):
         raise Forbidden("Whom one has blocked one does not write to.", details={"reason": "blocked"})
-    if any(state.users[user_id] >= limits.conversations for user_id in (creator, *others)):
+    if state.makers[creator] >= limits.conversations_made:
+        raise LimitExceeded(
+            "You have made too many conversations: quit some of them.",
+            details={"name": "conversations_made", "limit": limits.conversations_made},
+        )
+    if any(state.users[user_id] >= limits.conversations for user_id in others):
         raise LimitExceeded(
             "A member is in too many conversations.",
             field="member_ids",
-            details={"limit": limits.conversations},
+            details={"name": "conversations", "limit": limits.conversations},
         )
 
 

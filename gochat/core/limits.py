@@ -13,7 +13,9 @@ class Limits:
     members_added: int = 500
     group_members: int = 10_000
     conversations: int = 10_000
-    """Active memberships of one user."""
+    """Active memberships of one user, beyond which nobody brings them into more."""
+    conversations_made: int = 10_000
+    """Those that one user has made and is in. What others made of them does not count."""
     blocks: int = 1_000
     """Users whom one user has blocked."""
     shown_members: int = 256

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from gochat.core.blocks import check_welcome
+from gochat.core.blocks import check_welcome, need_welcome
 from gochat.core.command import Command
 from gochat.core.delta import Why
 from gochat.core.errors import Forbidden, LimitExceeded, NotFound
@@ -26,8 +26,7 @@ class AddMembers(Command[Conversation]):
         needs.conversations.add(self.conversation_id)
         needs.members.add((self.conversation_id, self.user_id))
         needs.members.update((self.conversation_id, other) for other in self.member_ids)
-        needs.blocks.update((other, self.user_id) for other in self.member_ids)
-        needs.users.update(self.member_ids)
+        need_welcome(needs, self.user_id, self.member_ids)
 
     @property
     def size(self) -> int:
@@ -39,7 +38,7 @@ class AddMembers(Command[Conversation]):
 
         Raises:
             NotFound: not a member, or a user who does not exist or has blocked him.
-            Forbidden: not a group, or not an admin.
+            Forbidden: not a group, or not an admin; or a user does not let them.
             LimitExceeded: too many at once, in the group, or conversations of one of them.
         """
         conversation, member = group(state, self.conversation_id, self.user_id)
@@ -49,7 +48,7 @@ class AddMembers(Command[Conversation]):
             for user_id in dict.fromkeys(self.member_ids)
             if not _is_active(state, conversation.id, user_id)
         ]
-        check_welcome(state, member.user_id, tuple(new))
+        check_welcome(state, member.user_id, new, "user_ids")
         if not new:
             return Decision(conversation)
         _check_room(state, conversation, new, limits)

@@ -182,12 +182,21 @@ class User:
     about: str | None = None
 
 
+class WhoCanAdd(StrEnum):
+    """Who may bring a user into conversations; a contact is whoever shares one with them."""
+
+    EVERYONE = "everyone"
+    CONTACTS = "contacts"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a user has set for themselves; nobody else is shown it."""
 
     presence_hidden: bool = False
     """Nobody is shown whether they are online."""
+    who_can_add: WhoCanAdd = WhoCanAdd.EVERYONE
 
 
 @dataclass(frozen=True, slots=True)

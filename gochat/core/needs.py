@@ -28,6 +28,10 @@ class Needs:
     """Which of these there are: the first has blocked the second."""
     blockers: set[UserId] = field(default_factory=set)
     """How many others each of these has blocked."""
+    welcome: set[tuple[UserId, UserId]] = field(default_factory=set)
+    """Whether the first lets the second bring them into conversations; read where the first exists."""
+    makers: set[UserId] = field(default_factory=set)
+    """How many conversations each of these has made and is in."""
     successors: set[ConversationId] = field(default_factory=set)
     """The rows of the first active members by standing and time, should the owner quit: as many as the batch
     may remove, and one more."""

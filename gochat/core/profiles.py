@@ -1,6 +1,8 @@
 """What is said of a user, and its rules."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gochat.core.command import Command
 from gochat.core.errors import InvalidPayload, NotFound
@@ -12,11 +14,13 @@ from gochat.core.state import Decision, State
 
 @dataclass(frozen=True, slots=True)
 class UpdateProfile(Command[None]):
-    """A user changes what is said of him; None leaves it as it is."""
+    """A user changes what is said of them, and how they have set things."""
 
     user_id: UserId
-    display_name: str | None = None
-    presence_hidden: bool | None = None
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `User`, as others see them from now on."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `Settings`."""
 
     def need(self, needs: Needs) -> None:
         """Lock the user; read what they see of themselves."""
@@ -35,23 +39,13 @@ class UpdateProfile(Command[None]):
             InvalidPayload: a blank name.
             NotFound: there is no such user.
         """
-        name = self.display_name
-        if name is not None:
-            name = name.strip()
-            if not name:
-                raise InvalidPayload("display_name: is blank.", field="display_name")
         profile = state.profiles.find(self.user_id)
         if profile is None:
             raise NotFound("There is no such user.")
-        changed = self._changed(profile, name)
+        said = {name: value.strip() for name, value in self.said.items()}
+        if said.get("display_name") == "":
+            raise InvalidPayload("display_name: is blank.", field="display_name")
+        changed = Profile(replace(profile.user, **said), replace(profile.settings, **self.settings))
         if changed == profile:
             return Decision(None)
         return Decision(None, me=(self.user_id,), profile=changed)
-
-    def _changed(self, profile: Profile, name: str | None) -> Profile:
-        user, settings = profile.user, profile.settings
-        if name is not None:
-            user = replace(user, display_name=name)
-        if self.presence_hidden is not None:
-            settings = replace(settings, presence_hidden=self.presence_hidden)
-        return Profile(user, settings)

@@ -6,13 +6,14 @@ be full again (the generic cell rate algorithm): a use costs a comparison, and a
 
 import math
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 from typing import Final, Protocol
 
 from gochat.core.errors import RateLimited
+from gochat.core.model import UserId
 
 
 class Key(StrEnum):
@@ -42,6 +43,10 @@ OTHER: Final = "other"
 CONNECT: Final = "connect"
 """The row that counts sockets."""
 
+ADD: Final = "add"
+"""The row that counts people who are brought into conversations."""
+ADD_ONE: Final = "add:one"
+"""The row that counts, of each of them by itself, how often one brings them."""
 LOGIN: Final = "login"
 LOGIN_HERE: Final = "login:here"
 LOGIN_KNOWN: Final = "login:known"
@@ -58,6 +63,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate("conversation:create", 120, 60),
     Rate("conversation:join", 600, 60),
     Rate("conversation:leave", 600, 60),
+    Rate("conversation:quit", 60, 60),
     Rate("conversation:update", 60, 60),
     Rate("member:add", 120, 60),
     Rate("member:remove", 300, 60),
@@ -69,6 +75,10 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate("presence:watch", 300, 60),
     Rate("sync", 1_200, 60),  # one that names many conversations counts as several
     Rate("auth:refresh", 60, 60),
+    Rate(ADD, 2_000, 3_600),
+    Rate(ADD, 10_000, 86_400),
+    Rate(ADD_ONE, 30, 3_600),
+    Rate(ADD_ONE, 100, 86_400),
     Rate(OTHER, 60, 60),
     Rate(CONNECT, 1_200, 60),
     Rate("search", 120, 60),  # an app may look with every key
@@ -131,6 +141,19 @@ class SharedRates(Protocol):
     async def close(self) -> None:
         """Close the connections."""
         ...
+
+
+def take_adding(rates: Rates, user_id: UserId, others: Collection[UserId]) -> None:
+    """Count the people that a user brings into a conversation.
+
+    Raises:
+        RateLimited: too many, or one of them too often: nobody fills another's conversations.
+    """
+    people = set(others) - {user_id}
+    for other in people:
+        rates.take(ADD_ONE, Key.USER, (user_id, other))
+    if people:
+        rates.take(ADD, Key.USER, user_id, len(people))
 
 
 def retry_after_ms(wait_s: float) -> int:

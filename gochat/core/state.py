@@ -94,6 +94,10 @@ class State:
     """The first has blocked the second, where it is true."""
     blockers: Rows[UserId, int] = field(init=False)
     """How many others each has blocked."""
+    welcome: Rows[tuple[UserId, UserId], bool] = field(init=False)
+    """The first lets the second bring them into conversations, where it is true."""
+    makers: Rows[UserId, int] = field(init=False)
+    """How many conversations each has made and is in."""
     deleted_after: Rows[tuple[ConversationId, UserId, int], int] = field(init=False)
 
     changed: dict[ConversationId, Conversation] = field(default_factory=dict)
@@ -122,6 +126,8 @@ class State:
         self.profiles = Rows(needs.profiles)
         self.blocks = Rows(needs.blocks)
         self.blockers = Rows(needs.blockers)
+        self.welcome = Rows(needs.welcome)
+        self.makers = Rows(needs.makers)
         self.deleted_after = Rows(needs.deleted_after)
 
     @property
@@ -179,8 +185,8 @@ class State:
             self.me_since.setdefault(user_id, self.me[user_id])
             self.me[user_id] += 1
         self.told_totals.update(decision.totals)
-        for user_id in decision.joined:
-            self.users[user_id] += 1
+        if decision.joined:
+            self._joined(decision)
         for user_id in decision.left:
             if user_id in self.users:
                 self.users[user_id] -= 1
@@ -220,6 +226,13 @@ class State:
             if member.active and member.revision < revision:
                 self.changed_members[key] = replace(member, revision=revision)
         return revealed
+
+    def _joined(self, decision: Decision[Any]) -> None:
+        for user_id in decision.joined:
+            self.users[user_id] += 1
+        conversation = decision.conversation
+        if decision.why is Why.CONVERSATION_CREATED and conversation is not None:
+            self.makers[conversation.created_by] += 1
 
     def _block(self, user_id: UserId, other_id: UserId, on: bool) -> None:
         pair = (user_id, other_id)

@@ -29,6 +29,7 @@ from gochat.contract.encode import (
     watch_out,
 )
 from gochat.contract.ids import time_out, uuid_in
+from gochat.contract.quit import quit_all, quit_out
 from gochat.core.command import Command
 from gochat.core.delta import Delta
 from gochat.core.errors import ChatError, NotFound, TokenInvalid
@@ -39,6 +40,7 @@ from gochat.core.ports.reading import Reader
 from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView
+from gochat.core.rates import Rates, take_adding
 from gochat.core.receipts import Position, Receipt
 from gochat.events.connection import Connection
 from gochat.events.delivery.presence import PresenceWatch
@@ -60,6 +62,7 @@ class Handlers:
     sockets: Sockets
     typing: Typing
     presence: PresenceWatch
+    rates: Rates
     refreshed: Callable[[Connection], None]
     """Told when a connection has a fresh token."""
 
@@ -73,6 +76,7 @@ class Handlers:
             "conversation:create": Handler(self._create, conversation_answer),
             "conversation:join": Handler(self._join, delta_out),
             "conversation:leave": Handler(self._leave, _nothing),
+            "conversation:quit": Handler(self._quit, quit_out),
             "conversation:update": Handler(self._update, conversation_answer),
             "member:add": Handler(self._add_members, conversation_answer),
             "member:remove": Handler(self._remove_member, conversation_answer),
@@ -107,6 +111,7 @@ class Handlers:
     # ---- conversations and members
 
     def _create(self, connection: Connection, request: requests.Create) -> Awaitable[ConversationView | None]:
+        take_adding(self.rates, connection.user_id, request.member_ids)
         return self._then_view(connection, create_in(request, connection.user_id, new_id()))
 
     def _join(self, connection: Connection, request: requests.Join) -> Awaitable[Delta]:
@@ -132,12 +137,18 @@ class Handlers:
         self.sockets.leave(connection.sid, screen_room(cid))
         self._typed(connection, cid)
 
+    def _quit(
+        self, connection: Connection, request: requests.Quit
+    ) -> Awaitable[Mapping[ConversationId, str | None]]:
+        return quit_all(self.writer, connection.user_id, request.conversation_ids)
+
     def _update(self, connection: Connection, request: requests.Update) -> Awaitable[ConversationView | None]:
         return self._then_view(connection, update_in(request, connection.user_id))
 
     def _add_members(
         self, connection: Connection, request: requests.AddMembers
     ) -> Awaitable[ConversationView | None]:
+        take_adding(self.rates, connection.user_id, request.user_ids)
         return self._then_view(connection, add_members_in(request, connection.user_id))
 
     def _remove_member(

@@ -51,6 +51,7 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
     "users": users.users,
     "conversations": conversations.conversations,
     "create_conversation": conversations.create_conversation,
+    "quit_conversations": conversations.quit_conversations,
     "conversation": conversations.conversation,
     "members": conversations.members,
     "advance_receipts": conversations.advance_receipts,

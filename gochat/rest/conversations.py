@@ -3,7 +3,9 @@
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import create_in
 from gochat.contract.encode import member_out, receipt_out, view_out
+from gochat.contract.quit import quit_all, quit_out
 from gochat.core.errors import InvalidPayload, NotFound
+from gochat.core.rates import take_adding
 from gochat.core.receipts import Position
 from gochat.ids import new_id
 from gochat.rest.call import UserCall
@@ -26,12 +28,18 @@ async def conversations(deps: Deps, call: UserCall[parameters.Page]) -> shapes.C
 
 async def create_conversation(deps: Deps, call: UserCall[requests.Create]) -> shapes.ConversationAnswer:
     """`POST conversations`."""
+    take_adding(deps.rates, call.user_id, call.request.member_ids)
     command = create_in(call.request, call.user_id, new_id())
     created = await deps.writer.submit(command)
     try:
         return {"conversation": view_out(await deps.reader.conversation(call.user_id, created.id))}
     except NotFound:
         return {"conversation": None}
+
+
+async def quit_conversations(deps: Deps, call: UserCall[requests.Quit]) -> shapes.QuitAnswer:
+    """`POST conversations/quit`."""
+    return quit_out(await quit_all(deps.writer, call.user_id, call.request.conversation_ids))
 
 
 async def conversation(deps: Deps, call: UserCall[requests.Request]) -> shapes.ConversationAnswer:

@@ -142,7 +142,7 @@ def _place(conversation_id: ConversationId, key: str) -> Conversation:
 def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool) -> None:
     """Lock, then read, all at once."""
     sql, state = transaction.sql, loaded.state
-    conversations, users, sent, members, messages, existing, profiles, blocks, blockers = (
+    conversations, users, sent, members, messages, existing, profiles, blocks, blockers, welcome, makers = (
         transaction.find_each(
             (sql.lock_conversations if wait else sql.try_conversations, _singles(needs.conversations)),
             (sql.lock_users if wait else sql.try_users, _singles(needs.me)),
@@ -153,6 +153,8 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
             (sql.profiles, _singles(needs.profiles)),
             (sql.blocks, sorted(needs.blocks)),
             (sql.blockers, _singles(needs.blockers)),
+            (sql.welcome, sorted(needs.welcome)),
+            (sql.makers, _singles(needs.makers)),
         )
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
@@ -173,6 +175,8 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
     state.profiles.update((row[0], rows.PROFILES.read(row)) for row in profiles)
     state.blocks.update(((row[0], row[1]), True) for row in blocks)
     state.blockers.update(tuple(row) for row in blockers)
+    state.welcome.update(((row[0], row[1]), row[2] == 1) for row in welcome)
+    state.makers.update(tuple(row) for row in makers)
 
 
 def _find_held(

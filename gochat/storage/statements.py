@@ -50,6 +50,10 @@ class Statements:
     """[user_id, blocked_id] -> the same, of those there are"""
     blockers: str
     """[user_id] -> user_id, how many he has blocked"""
+    welcome: str
+    """[user_id, other_id] -> the same, and 1 if the first lets the second bring them into conversations"""
+    makers: str
+    """[user_id] -> user_id, how many conversations they made and are in"""
     successors: str
     """Two parameters, conversation_id and a limit -> members, highest standing and oldest first."""
     deleted: str
@@ -154,6 +158,20 @@ def statements(d: Dialect) -> Statements:
         blockers=(
             f"SELECT given.user_id, (SELECT COUNT(*) FROM blocks b{d.by('PRIMARY')}"
             f" WHERE b.user_id = given.user_id) FROM {d.given('user_id')}"
+        ),
+        welcome=(
+            f"{d.select} u.id, given.other_id, CASE u.who_can_add WHEN 'everyone' THEN 1 WHEN 'contacts' THEN"
+            f" EXISTS (SELECT 1 FROM members m{d.by('PRIMARY')} {d.join} members o{d.by('PRIMARY')}"
+            " ON o.user_id = given.other_id AND o.conversation_id = m.conversation_id AND o.active = 1"
+            " WHERE m.user_id = u.id AND m.active = 1) ELSE 0 END"
+            f" FROM {d.given('user_id', 'other_id')}"
+            f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.user_id"
+        ),
+        makers=(
+            f"SELECT given.user_id, (SELECT COUNT(*) FROM conversations c{d.by('ix_conversations_creator')}"
+            f" {d.join} members m{d.by('PRIMARY')}"
+            " ON m.user_id = c.created_by AND m.conversation_id = c.id AND m.active = 1"
+            f" WHERE c.created_by = given.user_id) FROM {d.given('user_id')}"
         ),
         successors=(
             f"SELECT {columns(MEMBERS, 'm')} FROM members m{d.by('ix_members_conversation')}"

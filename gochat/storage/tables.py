@@ -131,6 +131,7 @@ class UserRow(Row):
     me_revision: int = _big()
     profile_revision: int = _big(server_default="0")
     presence_hidden: int = _small(server_default="0")
+    who_can_add: str = _ascii(8, server_default="everyone")
     created_at: int = _big()
 
 
@@ -176,7 +177,11 @@ class ConversationRow(Row):
     """One conversation. Its lock orders everything in it."""
 
     __tablename__ = "conversations"
-    __table_args__ = (UniqueConstraint("unique_key", name="uq_conversations_unique_key"), _UTF8)
+    __table_args__ = (
+        UniqueConstraint("unique_key", name="uq_conversations_unique_key"),
+        Index("ix_conversations_creator", "created_by"),
+        _UTF8,
+    )
 
     id: int = _key()
     kind: str = _ascii(8)

@@ -197,11 +197,11 @@ def test_a_profile_is_changed_in_part(database_url: str) -> None:
 
     async def scenario() -> None:
         async with writing(database_url) as it, reading(database_url) as (reader, accounts, _):
-            await it.writer.submit(UpdateProfile(anna, " Anna 👩 "))
+            await it.writer.submit(UpdateProfile(anna, {"display_name": " Anna 👩 "}))
             await it.submit_all(
                 [
-                    UpdateProfile(anna, presence_hidden=True),
-                    UpdateProfile(anna, "Anna B."),
+                    UpdateProfile(anna, settings={"presence_hidden": True}),
+                    UpdateProfile(anna, {"display_name": "Anna B."}),
                     UpdateProfile(anna),
                 ]
             )
@@ -209,9 +209,11 @@ def test_a_profile_is_changed_in_part(database_url: str) -> None:
             assert profile is not None
             assert (profile.user.display_name, profile.settings.presence_hidden) == ("Anna B.", True)
             assert (await reader.me(anna, 1)).profile == profile
-            assert isinstance(await refused(it, UpdateProfile(anna, " \n")), InvalidPayload)
-            assert isinstance(await refused(it, UpdateProfile(new_id(), "Nobody")), NotFound)
-            await it.writer.submit(UpdateProfile(anna, presence_hidden=False))
+            assert isinstance(await refused(it, UpdateProfile(anna, {"display_name": " \n"})), InvalidPayload)
+            assert isinstance(
+                await refused(it, UpdateProfile(new_id(), {"display_name": "Nobody"})), NotFound
+            )
+            await it.writer.submit(UpdateProfile(anna, settings={"presence_hidden": False}))
             assert await accounts.profile(anna) == replace(profile, settings=Settings(presence_hidden=False))
 
     asyncio.run(scenario())
@@ -231,7 +233,7 @@ def test_who_may_see_whom(database_url: str) -> None:
 
             assert await both(anna) == ({anna, ben, carl, dora}, {anna, ben, carl, dora})
             await it.writer.submit(block(anna, ben))
-            await it.writer.submit(UpdateProfile(carl, presence_hidden=True))
+            await it.writer.submit(UpdateProfile(carl, settings={"presence_hidden": True}))
             assert await both(anna) == ({anna, dora}, {anna, carl, dora})
             assert await both(ben) == ({ben, dora}, {ben, carl, dora})
             assert await both(carl) == ({anna, ben, carl, dora}, {carl})

@@ -8,11 +8,11 @@ from tests.contract.test_rest_chat import message
 async def test_a_profile_is_changed(rest: Rest) -> None:
     ann, bob = await register(rest, "ann"), await register(rest, "bob")
     me = await ann.rest.ok("GET", "/me")
-    assert me["settings"] == {"presence_hidden": False}
+    assert me["settings"] == {"presence_hidden": False, "who_can_add": "everyone"}
     changed = await ann.rest.ok("PATCH", "/me", {"display_name": "  Ann of Cleves "})
     assert changed == me | {"user": me["user"] | {"display_name": "Ann of Cleves"}}
     hidden = await ann.rest.ok("PATCH", "/me", {"presence_hidden": True})
-    assert hidden == changed | {"settings": {"presence_hidden": True}}
+    assert hidden == changed | {"settings": me["settings"] | {"presence_hidden": True}}
     assert await ann.rest.ok("GET", "/me") == hidden
     assert await ann.rest.ok("PATCH", "/me", {}) == hidden
     assert (await bob.rest.ok("GET", f"/users?ids={ann.id}"))["users"] == [hidden["user"]]
@@ -28,6 +28,8 @@ async def test_a_bad_profile_changes_nothing(rest: Rest) -> None:
         {"display_name": 7},
         {"presence_hidden": "yes"},
         {"presence_hidden": 1},
+        {"who_can_add": "friends"},
+        {"who_can_add": True},
     ]
     for body in bad:
         answer = await ann.rest.ask("PATCH", "/me", json=body)

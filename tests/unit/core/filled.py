@@ -1,7 +1,7 @@
 """Values of core in which no field has its default, or what another field has."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import EnumType
 from types import UnionType
@@ -50,6 +50,8 @@ def _value(type_: Any, field: Field[Any], numbers: Iterator[int], unlike: object
         return not (field.default if unlike is None and field.default is not MISSING else unlike)
     if get_origin(type_) is tuple:
         return (_item(get_args(type_)[0], numbers), _item(get_args(type_)[0], numbers))
+    if get_origin(type_) is Mapping:
+        return {f"key {next(numbers)}": next(numbers)}
     return _item(type_, numbers)
 
 

@@ -81,6 +81,12 @@ class Memory:
         state.members.update((key, self.members[key]) for key in needs.members & self.members.keys())
         for user_id in needs.users & self.me.keys():
             state.users[user_id] = sum(it.active for it in self.members.values() if it.user_id == user_id)
+        for user_id in needs.makers:
+            made = (it.id for it in self.conversations.values() if it.created_by == user_id)
+            state.makers[user_id] = sum(
+                (cid, user_id) in self.members and self.members[cid, user_id].active for cid in made
+            )
+        state.welcome.update((pair, True) for pair in needs.welcome if pair[0] in self.me)
         state.me.update((user_id, self.me[user_id]) for user_id in needs.me & self.me.keys())
         for cid, user_id, seq in needs.deleted_after:
             state.deleted_after[(cid, user_id, seq)] = sum(

@@ -20,7 +20,9 @@ from gochat.core.model import Conversation, ConversationId, History, Kind, Membe
 from gochat.core.receipts import AdvanceReceipts, Position
 from tests.unit.core.memory import Memory
 
-LIMITS = Limits(body=20, members_added=3, group_members=5, conversations=6, shown_members=3)
+LIMITS = Limits(
+    body=20, members_added=3, group_members=5, conversations=6, conversations_made=4, shown_members=3
+)
 USERS = range(1, 8)
 STRANGER = 99
 
@@ -214,7 +216,10 @@ class Chatting(RuleBasedStateMachine):
             assert conversation.member_count <= LIMITS.group_members
         for user_id in USERS:
             mine = [it for it in self.batched.members.values() if it.user_id == user_id and it.active]
-            assert len(mine) <= LIMITS.conversations
+            made = {it.id for it in self.batched.conversations.values() if it.created_by == user_id}
+            others = [it for it in mine if it.conversation_id not in made]
+            assert len(others) <= LIMITS.conversations
+            assert len(mine) - len(others) <= LIMITS.conversations_made + LIMITS.conversations
 
 
 def _comparable(answer: object) -> object:
