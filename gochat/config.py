@@ -167,6 +167,31 @@ class Settings(BaseSettings):
     argon2_parallelism: int = Field(1, ge=1, le=16, description="Argon2id lanes.")
     argon2_threads: int = Field(2, ge=1, le=64, description="Passwords hashed at the same time.")
 
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of `/metrics` for Prometheus, on METRICS_HOST: of all workers, and without a"
+        " token. Let nobody else reach it.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address to listen on for METRICS_PORT.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="With it `/metrics` is answered on PORT too, to `Authorization: Bearer` and this; 16"
+        " bytes or more.",
+    )
+    slow_ms: int = Field(
+        1_000,
+        ge=0,
+        description="Milliseconds from which on an event, a request, a batch or a read is logged as slow,"
+        " with its parts; 0: never.",
+    )
+    run_dir: Path | None = Field(
+        None,
+        description="Folder of the sockets by which `gochat` asks running processes; else `gochat-<uid>`"
+        " in the system's folder for temporary files. Nobody else may enter it.",
+    )
+
     body_max_chars: int = Field(8_000, ge=1, le=65_535, description="Longest message body, in characters.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning`, `error`."
@@ -266,6 +291,10 @@ class Settings(BaseSettings):
             yield f"JWT_SECRET: is shorter than {SECRET_MIN_BYTES} bytes. {_HOW_TO_MAKE_ONE}"
         if any(len(old.get_secret_value().encode()) < SECRET_MIN_BYTES for old in self.jwt_secrets_old):
             yield f"JWT_SECRETS_OLD: one of them is shorter than {SECRET_MIN_BYTES} bytes"
+        if self.metrics_token is not None and len(self.metrics_token.get_secret_value().encode()) < 16:
+            yield "METRICS_TOKEN: is shorter than 16 bytes"
+        if self.metrics_port is not None and self.metrics_port == self.port != 0:
+            yield "METRICS_PORT: is PORT; it needs one of its own, or METRICS_TOKEN instead"
         if self.is_production:
             yield from self._problems_of_production()
 

@@ -6,6 +6,8 @@ connections evenly, and one that died gets none. The supervisor keeps the port w
 
 import socket
 
+from gochat.config import Settings
+
 BACKLOG = 2048
 
 
@@ -13,14 +15,24 @@ class PortTakenError(Exception):
     """The address can't be had; the text names the setting, and says why."""
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, setting: str = "") -> list[socket.socket]:
     """Sockets for one process, on each address that the host's name has; a free port for 0.
+
+    Args:
+        setting: begins the names of the settings that said so.
 
     Raises:
         PortTakenError: another program has it.
     """
-    addresses = _addresses(host, port)
-    return [_bound(address, host, shared=False, alone=len(addresses) == 1) for address in addresses]
+    addresses = _addresses(host, port, setting)
+    alone = len(addresses) == 1
+    return [_bound(address, host, shared=False, alone=alone, setting=setting) for address in addresses]
+
+
+def listen_for_metrics(settings: Settings) -> list[socket.socket]:
+    """The sockets of METRICS_PORT; none without it. Raises PortTakenError."""
+    port = settings.metrics_port
+    return [] if port is None else listen(settings.metrics_host, port, "METRICS_")
 
 
 def reserve(host: str, port: int) -> socket.socket:
@@ -48,15 +60,17 @@ _Address = tuple[
 ]
 
 
-def _addresses(host: str, port: int) -> list[_Address]:
+def _addresses(host: str, port: int, setting: str = "") -> list[_Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise PortTakenError(f"HOST: {host!r} can't be looked up: {error.strerror}") from None
+        raise PortTakenError(f"{setting}HOST: {host!r} can't be looked up: {error.strerror}") from None
     return list(dict.fromkeys(found))  # type: ignore[arg-type]
 
 
-def _bound(address: _Address, host: str, *, shared: bool, alone: bool = True) -> socket.socket:
+def _bound(
+    address: _Address, host: str, *, shared: bool, alone: bool = True, setting: str = ""
+) -> socket.socket:
     family, kind, protocol, _, where = address
     bound = socket.socket(family, kind, protocol)
     try:
@@ -69,5 +83,7 @@ def _bound(address: _Address, host: str, *, shared: bool, alone: bool = True) ->
         bound.bind(where)
     except OSError as error:
         bound.close()
-        raise PortTakenError(f"PORT: can't listen on {host} port {where[1]}: {error.strerror}") from None
+        raise PortTakenError(
+            f"{setting}PORT: can't listen on {host} port {where[1]}: {error.strerror}"
+        ) from None
     return bound

@@ -22,11 +22,13 @@ from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
 from gochat.auth.sessions import TokenSessions
 from gochat.auth.tokens import Tokens
+from gochat.auth.told import ToldLogins, ToldSessions
 from gochat.auth.tries import Tries
 from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.limits import Limits
+from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.rates import Buckets
 from gochat.events.connection import Roster
@@ -40,6 +42,7 @@ from gochat.events.engine import COMPILED, EngineApp, EngineOptions, EngineServe
 from gochat.events.engine_sockets import EngineSockets
 from gochat.events.handlers import Handlers
 from gochat.logs import configure
+from gochat.operating import Operating
 from gochat.peers import NoPeers, Peers, RedisPeers
 from gochat.readiness import Readiness
 from gochat.rest.app import LOCALHOST, create_rest_app
@@ -59,6 +62,7 @@ from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.writer import ConversationWriter
+from gochat.watching import watch
 
 log = structlog.get_logger(__name__)
 
@@ -75,15 +79,17 @@ class Chat:
     `engine` is what the fast path needs: see `events.engine.engine_protocol_class`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings) -> None:  # noqa: PLR0915 (all wiring)
         self._settings = settings
+        self.operating = Operating(settings)
+        measures = self.operating.measures
         secrets = [settings.jwt_secret, *settings.jwt_secrets_old]
         keys = [secret.get_secret_value().encode() for secret in secrets]
         limits = Limits(body=settings.body_max_chars)
         self._url = settings.database_url.get_secret_value()
         self._alone = None if settings.mysql_url is not None else Alone(settings.sqlite_path)
-        self._database = Database(self._url, pool_size=settings.db_pool_size)
-        self._healing = Database(self._url, pool_size=HEALING_CONNECTIONS)
+        self._database = Database(self._url, pool_size=settings.db_pool_size, measures=measures)
+        self._healing = Database(self._url, pool_size=HEALING_CONNECTIONS, measures=measures)
         reader = ConversationReader(self._database, limits)
         accounts = StoredAccounts(self._database)
         session_store = StoredSessions(self._database)
@@ -96,7 +102,7 @@ class Chat:
         authenticator = TokenAuthenticator(tokens, session_store, _now)
         cursors = Cursors(keys)
 
-        self._peers = _peers(settings, keys)
+        self._peers = _peers(settings, keys, measures)
         doorbell = self._peers.doorbell
         self._proxies = Proxies(settings.forwarded_allow_ips)
         options = EngineOptions(
@@ -109,7 +115,7 @@ class Chat:
         self.engine = EngineServer(
             self._peers.manager, cors_allowed_origins=_origins(settings), options=options
         )
-        sockets = EngineSockets(self.engine)
+        sockets = EngineSockets(self.engine, measures)
         rates = Buckets(settings.rate_table, time.monotonic)
         roster = Roster()
         guard = EpochGuard()
@@ -124,6 +130,7 @@ class Chat:
             changes,
             doorbell,
             self._presence.profile_changed,
+            measures,
         )
         self._connections = Connections(
             sockets,
@@ -134,8 +141,9 @@ class Chat:
             authenticator,
             rates,
             settings.sockets_per_user,
+            measures,
         )
-        self._poll = Poll(changes, self._fanout, self._connections.start_anew)
+        self._poll = Poll(changes, self._fanout, self._connections.start_anew, measures)
         doorbell.renewed(self._poll.hurry)
         self._writer = ConversationWriter(
             write_engine(self._url),
@@ -145,6 +153,7 @@ class Chat:
             queue_max=settings.writer_queue_max,
             batch_rows=settings.writer_batch_max_rows,
             batch_bytes=settings.writer_batch_max_bytes,
+            measures=measures,
         )
         self._followers = [Follower(self._url, SearchIndex())] if "search" in settings.roles else []
         receipts = ReceiptGatherer(self._writer)
@@ -160,7 +169,7 @@ class Chat:
             rates=rates,
             refreshed=self._connections.admit,
         )
-        self._dispatcher = Dispatcher(roster, handlers.table(), rates)
+        self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures)
         self.engine.set_dispatcher(self._dispatcher)
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
@@ -184,11 +193,13 @@ class Chat:
                 writer=self._writer,
                 reader=reader,
                 accounts=accounts,
-                logins=self._logins,
-                sessions=sessions,
+                logins=ToldLogins(self._logins, measures),
+                sessions=ToldSessions(sessions, measures),
                 authenticator=authenticator,
                 receipts=receipts,
                 health=self._health,
+                measures=measures,
+                metrics=self.operating.metrics,
                 cursors=cursors,
                 rates=rates,
                 allowed_origins=settings.allowed_origins,
@@ -198,6 +209,9 @@ class Chat:
         self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
         self._running = AsyncExitStack()
         """What there is to take down, the last one first."""
+
+        watch(measures, roster, self.engine, self._writer, self._database)
+        self._peers.watch(measures)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""
@@ -246,6 +260,8 @@ class Chat:
             running.push_async_callback(self._dispatcher.drain, FINISH_S)
             running.callback(self._typing.close)
             running.callback(self._connections.close)
+            self.operating.start()
+            running.push_async_callback(self.operating.close)
             self._running = running.pop_all()
         if self._settings.is_production and "forwarded_allow_ips" not in self._settings.model_fields_set:
             log.warning(
@@ -273,7 +289,7 @@ class Chat:
         await asyncio.gather(*(asyncio.to_thread(follower.stop) for follower in self._followers))
 
     async def _disconnect(self, sid: str, reason: str) -> None:
-        await self._connections.disconnect(sid, self.engine.rooms(sid))
+        await self._connections.disconnect(sid, self.engine.rooms(sid), reason)
 
 
 def create_app(settings: Settings | None = None) -> Chat:
@@ -318,11 +334,11 @@ def _origins(settings: Settings) -> list[str] | str | Callable[[str, dict[str, A
     )
 
 
-def _peers(settings: Settings, keys: Sequence[bytes]) -> Peers:
+def _peers(settings: Settings, keys: Sequence[bytes], measures: Measures) -> Peers:
     if settings.redis_url is None:
         return NoPeers(settings.rate_table)
     url = settings.redis_url.get_secret_value()
-    return RedisPeers(url, settings.redis_prefix, keys, settings.rate_table)
+    return RedisPeers(url, settings.redis_prefix, keys, settings.rate_table, measures)
 
 
 def _now() -> Millis:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from gochat.core.measures import Measures
 from gochat.core.ports.presence import Presences
 from gochat.core.rates import Rate, SharedRates
 from gochat.events.cluster.doorbell import RedisDoorbell
@@ -32,6 +33,10 @@ class Peers(Protocol):
         """The name of what it leans on to `ok`, or to what is wrong with that, within 2 s."""
         ...
 
+    def watch(self, measures: Measures) -> None:
+        """Have its levels read whenever somebody asks."""
+        ...
+
     async def close(self) -> None:
         """Stop."""
         ...
@@ -53,6 +58,9 @@ class NoPeers:
         """It leans on nothing."""
         return {}
 
+    def watch(self, measures: Measures) -> None:
+        """Nothing."""
+
     async def close(self) -> None:
         """Close what holds something."""
         await self.presences.close()
@@ -67,12 +75,20 @@ class RedisPeers:
         prefix: begins the names of channels and keys; the same on all processes, and no other deployment's.
         secrets: that the processes share; the first one signs what they say to each other.
         rates: the table.
+        measures: of this process.
     """
 
-    def __init__(self, url: str, prefix: str, secrets: Sequence[bytes], rates: Iterable[Rate]) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        secrets: Sequence[bytes],
+        rates: Iterable[Rate],
+        measures: Measures,
+    ) -> None:
         # Redis has channels that all its databases share, so that theirs are told apart by the number.
         prefix = f"{prefix}:{urlsplit(url).path.strip('/') or 0}"
-        self._doorbell = RedisDoorbell(url, prefix, [_mac_key(secret) for secret in secrets])
+        self._doorbell = RedisDoorbell(url, prefix, [_mac_key(secret) for secret in secrets], measures)
         self._manager = DoorbellManager(self._doorbell)
         self._relay: RedisRelay | None = None
         self.manager: EngineManager = self._manager
@@ -89,6 +105,25 @@ class RedisPeers:
     async def check(self) -> Mapping[str, str]:
         """Redis, asked by the way of the doorbell."""
         return {"redis": await self._doorbell.check()}
+
+    def watch(self, measures: Measures) -> None:
+        """Whether the doorbell is up, what it hears and what it lost."""
+        doorbell = self._doorbell
+        measures.watch(
+            "gochat_doorbell_up",
+            "Whether news of other processes is heard over Redis.",
+            lambda: float(doorbell.is_up),
+        )
+        measures.watch(
+            "gochat_doorbell_channels", "Channels that are heard.", lambda: float(doorbell.channels)
+        )
+        measures.watch(
+            "gochat_doorbell_dropped",
+            "Rings that Redis did not take, and messages that were not ours.",
+            lambda: {("lost",): float(doorbell.dropped), ("forged",): float(doorbell.forged)},
+            "cause",
+            counted=True,
+        )
 
     async def close(self) -> None:
         """Hang up."""

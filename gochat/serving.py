@@ -13,8 +13,9 @@ import uvicorn
 
 from gochat.config import Settings
 from gochat.events.engine import engine_protocol_class
-from gochat.listening import listen
+from gochat.listening import listen, listen_for_metrics
 from gochat.main import Chat, create_app
+from gochat.metrics.http import MetricsServer
 from gochat.preflight import look
 
 log = structlog.get_logger(__name__)
@@ -28,16 +29,26 @@ LOOK_S = 0.1
 class Server(uvicorn.Server):
     """uvicorn, which drains the chat before it closes what is left.
 
-    One that is `supervised` leaves SIGINT to its supervisor, and ends with it.
+    Args:
+        worker: its name among the workers of a supervisor; it leaves SIGINT to that, and ends with it.
+        None: it
+            is the only process.
+        metrics: what to serve beside, if any.
     """
 
     def __init__(
-        self, config: uvicorn.Config, chat: Chat, *, supervised: bool, lame_duck_seconds: float
+        self,
+        config: uvicorn.Config,
+        chat: Chat,
+        settings: Settings,
+        worker: str | None,
+        metrics: MetricsServer | None,
     ) -> None:
         super().__init__(config)
         self._chat = chat
-        self._supervised = supervised
-        self._lame_duck_seconds = lame_duck_seconds
+        self._settings = settings
+        self._worker = worker
+        self._metrics = metrics
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Listen; then say where."""
@@ -48,7 +59,11 @@ class Server(uvicorn.Server):
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
                 log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        if self._supervised:
+        port = self.servers[0].sockets[0].getsockname()[1]
+        await self._chat.operating.be_found(port, self._worker or "0")
+        if self._metrics is not None:
+            await self._metrics.start()
+        if self._worker is not None:
             asyncio.get_running_loop().add_reader(sys.stdin, self._supervisor_ended)
         # What lives by now lives long: the collector need not walk it again and again.
         gc.collect()
@@ -58,10 +73,12 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Say that it ends, stop listening, drain, then close."""
         self._chat.turn_away()
-        await self._pause(self._lame_duck_seconds)
+        await self._pause(self._settings.lame_duck_seconds)
         for server in self.servers:
             server.close()
         await self._chat.drain()
+        if self._metrics is not None:
+            self._metrics.close()
         await super().shutdown(sockets)
 
     async def _pause(self, seconds: float) -> None:
@@ -72,7 +89,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End well on a signal, where uvicorn dies of it; at once on a second SIGINT."""
-        if self._supervised and sig == signal.SIGINT:
+        if self._worker is not None and sig == signal.SIGINT:
             return
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
@@ -82,11 +99,12 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(settings: Settings, shared: socket | None = None) -> None:
+def serve(settings: Settings, shared: socket | None = None, worker: str | None = None) -> None:
     """Serve until a signal comes.
 
     Args:
         shared: a worker's own socket, on the port that it shares with others.
+        worker: its name among them.
 
     Raises:
         ConfigError: the settings name what can't be used.
@@ -94,6 +112,7 @@ def serve(settings: Settings, shared: socket | None = None) -> None:
         AlreadyServedError: another process serves the SQLite file.
     """
     sockets = listen(settings.host, settings.port) if shared is None else [shared]
+    metrics_sockets = [] if shared is not None else listen_for_metrics(settings)
     chat = create_app(settings)
     look(settings)
     chat.claim()
@@ -109,5 +128,5 @@ def serve(settings: Settings, shared: socket | None = None) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSE_S,
     )
-    server = Server(config, chat, supervised=shared is not None, lame_duck_seconds=settings.lame_duck_seconds)
-    server.run(sockets)
+    metrics = MetricsServer(metrics_sockets, chat.operating.text) if metrics_sockets else None
+    Server(config, chat, settings, worker, metrics).run(sockets)

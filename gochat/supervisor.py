@@ -24,9 +24,9 @@ class Supervisor:
     """Runs until SIGTERM or SIGINT, which all workers then get as SIGTERM.
 
     Args:
-        command: of a worker. It should end when its standard input does: then the supervisor was killed.
-        workers: how many.
-        patience: seconds that the workers have to end; then they are killed.
+        command: of a worker; its name follows. It should end when its standard input does: then the
+        supervisor was killed. workers: how many. patience: seconds that the workers have to end; then they
+        are killed.
     """
 
     def __init__(self, command: Sequence[str], workers: int, patience: float) -> None:
@@ -42,7 +42,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        keepers = [asyncio.create_task(self._keep()) for _ in range(self._workers)]
+        keepers = [asyncio.create_task(self._keep(str(n))) for n in range(self._workers)]
         await self._stopping.wait()
         _, late = await asyncio.wait(keepers, timeout=self._patience)
         if late:
@@ -57,12 +57,12 @@ class Supervisor:
         for process in self._running:
             process.send_signal(signal.SIGTERM)
 
-    async def _keep(self) -> None:
-        """See to it that one worker runs."""
+    async def _keep(self, name: str) -> None:
+        """See to it that the worker of that name runs."""
         delay = FIRST_RETRY_S
         while not self._stopping.is_set():
             began = time.monotonic()
-            status = await self._work()
+            status = await self._work(name)
             if self._stopping.is_set():
                 return
             if status in CANNOT_START:
@@ -77,8 +77,8 @@ class Supervisor:
             except TimeoutError:
                 pass
 
-    async def _work(self) -> int:
-        process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
+    async def _work(self, name: str) -> int:
+        process = await asyncio.create_subprocess_exec(*self._command, name, stdin=asyncio.subprocess.PIPE)
         self._running.add(process)
         if self._stopping.is_set():
             process.send_signal(signal.SIGTERM)

@@ -1,12 +1,18 @@
 """`gochat serve`, and the worker that it starts."""
 
+from __future__ import annotations
+
 import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gochat.cli.settings import read
+
+if TYPE_CHECKING:
+    from gochat.metrics.http import MetricsServer
+    from gochat.supervisor import Supervisor
 
 FINISH_S = 20.0
 """How long workers may take to end beyond LAME_DUCK_SECONDS and DRAIN_SECONDS."""
@@ -38,8 +44,10 @@ def serve(
 
         upgrade(settings.database_url.get_secret_value())
     if settings.workers > 1:
-        from gochat.listening import reserve
+        from gochat.listening import listen_for_metrics, reserve
         from gochat.logs import configure
+        from gochat.metrics.gather import Gatherer
+        from gochat.metrics.http import MetricsServer
         from gochat.supervisor import Supervisor
 
         configure(settings.log_level, settings.log_format)
@@ -47,17 +55,30 @@ def serve(
             port = reserved.getsockname()[1]
             command = [sys.executable, "-m", "gochat", "worker", str(port), str(settings.workers)]
             patience = settings.lame_duck_seconds + settings.drain_seconds + FINISH_S
-            sys.exit(asyncio.run(Supervisor(command, settings.workers, patience).run()))
+            supervisor = Supervisor(command, settings.workers, patience)
+            gatherer = Gatherer(settings.run_dir, port)
+            sys.exit(
+                asyncio.run(_run(supervisor, MetricsServer(listen_for_metrics(settings), gatherer.text)))
+            )
     from gochat.serving import serve as serve_one
 
     serve_one(settings)
 
 
-def worker(port: int, workers: int) -> None:
+async def _run(supervisor: Supervisor, metrics: MetricsServer) -> int:
+    """The supervisor, with the metrics of its workers beside it."""
+    await metrics.start()
+    try:
+        return await supervisor.run()
+    finally:
+        metrics.close()
+
+
+def worker(port: int, workers: int, name: str) -> None:
     """Serve as one of several processes that share a port; `serve` starts them."""
     leave_out_rich()
     settings = read(workers)
     from gochat.listening import share
     from gochat.serving import serve as serve_one
 
-    serve_one(settings, share(settings.host, port))
+    serve_one(settings, share(settings.host, port), name)

@@ -17,6 +17,10 @@ class Connection:
 
     sid: str
     identity: Identity
+    client: str = "other"
+    """Which library it comes with, as `events.clients` tells; of a few words, all of them shared."""
+    since: float = 0.0
+    """When it came, by `time.monotonic`."""
     admitted: bool = False
     """Whether it ever had a token that had not expired: then it hears what its user may hear."""
     ready: bool = False

@@ -14,8 +14,10 @@ from socketio.exceptions import ConnectionRefusedError
 from gochat.contract.encode import error_out
 from gochat.contract.ids import time_out
 from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
+from gochat.core.measures import Measures
 from gochat.core.ports.logins import Authenticator
 from gochat.core.rates import CONNECT, Key, Rates
+from gochat.events.clients import client_of
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
@@ -46,7 +48,9 @@ class Connections:
         authenticator: Authenticator,
         rates: Rates,
         most_of_user: int,
+        measures: Measures | None = None,
     ) -> None:
+        self._connects = (measures or Measures()).connects
         self._sockets = sockets
         self._roster = roster
         self._fanout = fanout
@@ -64,22 +68,32 @@ class Connections:
         A genuine but expired token comes in too, but hears nothing until it is refreshed. What is no fault of
         the client's closes the transport: the libraries take a refusal for final, and come again after this.
         """
+        client = client_of(environ.get("HTTP_USER_AGENT", ""))
         try:
             if self._draining:
                 raise Overloaded("The server is going down.")
             identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
             self._rates.take(CONNECT, Key.USER, identity.user_id)
         except Unauthenticated as error:
-            raise ConnectionRefusedError(error.message, error_out(error, token_hex(8))) from None
+            self._connects.add(error.code, client)
+            request_id = token_hex(8)
+            log.info("connect_refused", code=error.code, request_id=request_id, connection=sid, client=client)
+            raise ConnectionRefusedError(error.message, error_out(error, request_id)) from None
         except ChatError as error:
-            log.info("connect_postponed", code=error.code)
-            self._sockets.evict(sid)
+            self._connects.add(error.code, client)
+            log.info("connect_postponed", code=error.code, connection=sid, client=client)
+            self._sockets.evict(sid, "postponed")
             raise ConnectionRefusedError(error.message) from None
         except Exception:
-            log.exception("connect_postponed", code=Internal.code)
-            self._sockets.evict(sid)
+            self._connects.add(Internal.code, client)
+            log.exception("connect_postponed", code=Internal.code, connection=sid)
+            self._sockets.evict(sid, "postponed")
             raise ConnectionRefusedError(Internal.text) from None
-        connection = Connection(sid, identity)
+        connection = Connection(sid, identity, client, time.monotonic())
+        self._connects.add("ok", client)
+        log.info(
+            "connected", connection=sid, user=identity.user_id, session=identity.session_id, client=client
+        )
         self._roster.add(connection)
         for oldest in self._roster.of((identity.user_id,))[: -self._most_of_user]:
             # With DISCONNECT, after which the libraries stay away: else each would push another one out.
@@ -87,11 +101,13 @@ class Connections:
             self._sockets.dismiss(oldest.sid)
         self.admit(connection)
 
-    async def disconnect(self, sid: str, rooms: Iterable[str]) -> None:
+    async def disconnect(self, sid: str, rooms: Iterable[str], reason: str) -> None:
         """A socket went; `rooms` are those it was in."""
         connection = self._roster.remove(sid)
         if connection is None:
             return
+        seconds = round(time.monotonic() - connection.since)
+        log.info("disconnected", connection=sid, user=connection.user_id, cause=reason, seconds=seconds)
         if connection.timer is not None:
             connection.timer.cancel()
         self._presence.went(connection)
@@ -169,10 +185,10 @@ class Connections:
                 await self._fanout.attach(connection)
         except (ChatError, TimeoutError) as error:
             log.warning("attach_failed", user=connection.user_id, error=type(error).__name__)
-            self._sockets.evict(connection.sid)
+            self._sockets.evict(connection.sid, "not attached")
         except Exception:
             log.exception("attach_failed", user=connection.user_id)
-            self._sockets.evict(connection.sid)
+            self._sockets.evict(connection.sid, "not attached")
 
     def _warn(self, connection: Connection) -> None:
         expires_at = connection.identity.expires_at
@@ -180,7 +196,7 @@ class Connections:
         self._sockets.broadcast("auth:expiring", told, connection.sid)
         left = expires_at / 1000 + GRACE_S - time.time()
         connection.timer = asyncio.get_running_loop().call_later(
-            left if left > 0 else GRACE_S, self._sockets.evict, connection.sid
+            left if left > 0 else GRACE_S, self._sockets.evict, connection.sid, "token expired"
         )
 
 

@@ -1,24 +1,36 @@
 """One way in for every event: checked, handled, answered. The one try/except of the Socket.IO face."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from gochat.contract.encode import error_out
 from gochat.contract.events import CLIENT_EVENTS
+from gochat.contract.ids import id_in
 from gochat.contract.requests import Request, parse
-from gochat.core.errors import ChatError, Internal, InvalidPayload, RateLimited, UnknownEvent
+from gochat.core.errors import (
+    ChatError,
+    Internal,
+    InvalidPayload,
+    Overloaded,
+    RateLimited,
+    Unavailable,
+    UnknownEvent,
+)
+from gochat.core.measures import Measures
 from gochat.core.rates import OTHER, Key, Rates
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import Unfit
 from gochat.events.sockets import Ack
 
-log = structlog.get_logger(__name__)
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 REFRESH = "auth:refresh"
 """What an expired connection may still send."""
@@ -48,12 +60,19 @@ class Dispatcher:
     nothing waits for the commit of the one before. The engine bounds what one client may have unanswered.
     """
 
-    def __init__(self, roster: Roster, handlers: Mapping[str, Handler[Any, Any]], rates: Rates) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        handlers: Mapping[str, Handler[Any, Any]],
+        rates: Rates,
+        measures: Measures | None = None,
+    ) -> None:
         if wrong := handlers.keys() ^ CLIENT_EVENTS.keys():
             raise ValueError(f"events without handler, or handlers without event: {sorted(wrong)}")
         self._roster = roster
         self._handlers = handlers
         self._rates = rates
+        self._measures = measures or Measures()
         self._in_flight: set[asyncio.Future[Any]] = set()
 
     def __call__(self, sid: str, event: str, args: list[Any], ack: Ack | None) -> None:
@@ -61,10 +80,11 @@ class Dispatcher:
         connection = self._roster.get(sid)
         if connection is None:  # it left while its event was on the way
             return
-        call = _Call(event, connection, ack)
         handler = self._handlers.get(event)
+        name = event if handler is not None else OTHER
+        call = _Call(name, connection, args, ack, self._measures, perf_counter())
         if handler is None:
-            call.settle(self._unknown, call)
+            call.settle(self._unknown, call, event)
             return
         call.settle(self._start, call, handler, args)
 
@@ -92,9 +112,9 @@ class Dispatcher:
         future.add_done_callback(lambda done: self._finish(call, handler, done))
         return None
 
-    def _unknown(self, call: "_Call") -> None:
+    def _unknown(self, call: "_Call", event: str) -> None:
         self._rates.take(OTHER, Key.USER, call.connection.user_id)
-        raise UnknownEvent(field=call.event[:64])
+        raise UnknownEvent(field=event[:64])
 
     def _finish(self, call: "_Call", handler: Handler[Any, Any], done: asyncio.Future[Any]) -> None:
         self._in_flight.discard(done)
@@ -104,14 +124,19 @@ class Dispatcher:
 @dataclass(slots=True)
 class _Call:
     event: str
+    """Its name, or `other`: nobody can make up names for the measures."""
     connection: Connection
+    args: list[Any]
     ack: Ack | None
+    measures: Measures
+    began: float
 
     def settle(self, attempt: Callable[..., Mapping[str, Any] | None], *args: Any) -> None:
         """Answer with what the attempt returns or raises; None: the answer comes later."""
         try:
             data = attempt(*args)
         except RateLimited as error:
+            self.measures.limits.add(self.event)
             held_s = min(HELD_S, (error.retry_after_ms or 0) / 1000)
             asyncio.get_running_loop().call_later(held_s, self._refused, error)
         except ChatError as error:
@@ -119,17 +144,50 @@ class _Call:
         except asyncio.CancelledError:
             self._refused(Internal())
         except Exception:
-            request_id = self._refused(Internal())
-            log.exception("event_failed", event_name=self.event, request_id=request_id)
+            log.exception("event_failed", **self._place(self._refused(Internal())))
         else:
-            if data is not None and self.ack is not None:
-                self.ack({"ok": True, "data": data})
+            if data is not None:
+                if self.ack is not None:
+                    self.ack({"ok": True, "data": data})
+                self._took("ok")
 
     def _refused(self, error: ChatError) -> str:
         request_id = token_hex(8)
         if self.ack is not None:
             self.ack({"ok": False, "error": error_out(error, request_id)})
+        self._took(error.code)
+        level = _LEVELS.get(error.code, logging.DEBUG)
+        if log.is_enabled_for(level):
+            log.log(level, "event_refused", code=error.code, **self._place(request_id))
         return request_id
+
+    def _took(self, result: str) -> None:
+        seconds = perf_counter() - self.began
+        self.measures.events.note(seconds, self.event, result)
+        if seconds > self.measures.slow_s:
+            log.warning("slow_event", ms=round(seconds * 1000), result=result, **self._place())
+
+    def _place(self, request_id: str | None = None) -> dict[str, object]:
+        """What leads from a line to the phone, and from the phone's error to the line."""
+        payload = self.args[0] if self.args else None
+        cid = id_in(str(payload.get("conversation_id"))) if isinstance(payload, dict) else None
+        places = {
+            "event_name": self.event,
+            "request_id": request_id,
+            "connection": self.connection.sid,
+            "user": self.connection.user_id,
+            "conversation": cid,
+        }
+        return {name: value for name, value in places.items() if value is not None}
+
+
+_LEVELS = {
+    Internal.code: logging.ERROR,
+    Overloaded.code: logging.WARNING,
+    Unavailable.code: logging.WARNING,
+    RateLimited.code: logging.INFO,
+}
+"""Of refusals that are worth a line; others are the app's affair, and told at `debug` only."""
 
 
 def _unfit(found: Unfit) -> InvalidPayload:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 
+from gochat.core.measures import Measures
 from gochat.events.engine import EngineServer
 
 NAMESPACE = "/"
@@ -11,8 +12,9 @@ NAMESPACE = "/"
 class EngineSockets:
     """`Sockets` over the engine."""
 
-    def __init__(self, server: EngineServer) -> None:
+    def __init__(self, server: EngineServer, measures: Measures | None = None) -> None:
         self._server = server
+        self._deliveries = (measures or Measures()).deliveries
         self._leaving: set[asyncio.Future[None]] = set()
 
     def enter(self, sid: str, room: str) -> None:
@@ -32,7 +34,9 @@ class EngineSockets:
 
     def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
         """See the seam."""
-        self._server.broadcast(event, payload, room, skip=skip)
+        members = self._server.broadcast(event, payload, room, skip=skip)
+        if members:
+            self._deliveries.add(event, n=members - len(skip))
 
     def drain(self, sid: str) -> None:
         """See the seam."""
@@ -40,9 +44,9 @@ class EngineSockets:
         if member is not None:
             member.client.session.drain()
 
-    def evict(self, sid: str) -> None:
+    def evict(self, sid: str, why: str) -> None:
         """See the seam."""
-        self._server.evict(sid, "evicted")
+        self._server.evict(sid, why)
 
     def dismiss(self, sid: str) -> None:
         """See the seam."""

@@ -32,8 +32,11 @@ class Sockets(Protocol):
         """Close a socket as `evict` does, but only when all that it asked until now is answered."""
         ...
 
-    def evict(self, sid: str) -> None:
-        """Close a socket's transport without a DISCONNECT packet: the client libraries come back."""
+    def evict(self, sid: str, why: str) -> None:
+        """Close a socket's transport without a DISCONNECT packet: the client libraries come back.
+
+        `why`: for the close frame and for the measures; one of a few short texts.
+        """
         ...
 
     def dismiss(self, sid: str) -> None:

@@ -23,6 +23,7 @@ from gochat.rest.body import read_json
 from gochat.rest.call import Answer, OpenCall, UserCall
 from gochat.rest.deps import Deps
 from gochat.rest.errors import FAULTS, REFUSALS
+from gochat.rest.metrics import metrics_routes
 from gochat.rest.pages import page_routes
 from gochat.rest.request_id import HEADER, RequestId
 
@@ -75,9 +76,9 @@ def create_rest_app(deps: Deps) -> Starlette:
         if wrong := handlers.keys() ^ {route.name for route in ROUTES if route.auth is with_login}:
             raise ValueError(f"routes without handler, or handlers without route: {sorted(wrong)}")
     app = Starlette(
-        routes=[*page_routes(), *_routes(deps)],
+        routes=[*page_routes(), *metrics_routes(deps.metrics), *_routes(deps)],
         middleware=[
-            Middleware(RequestId),
+            Middleware(RequestId, measures=deps.measures),
             Middleware(
                 CORSMiddleware,
                 allow_origins=deps.allowed_origins,
@@ -103,6 +104,7 @@ def _routes(deps: Deps) -> list[StarletteRoute]:
 def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRoute:
     async def endpoint(request: Request) -> Response:
         route = by_method["GET" if request.method == "HEAD" else request.method]
+        request.state.route = route.name
         answer = await (_user_answer if route.auth else _open_answer)(deps, route, request)
         if isinstance(answer, Response):
             return answer
@@ -119,6 +121,7 @@ async def _open_answer(deps: Deps, route: Route, request: Request) -> Answer:
 
 async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
     identity = await deps.authenticator.authenticate(_bearer(request))
+    request.state.user = identity.user_id
     deps.rates.take(route.rate, Key.USER, identity.user_id)
     parsed = await _parse(route, request)
     ids = {name: id_in(request.path_params[name]) for name in route.parameters}

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from gochat.contract.cursor import Cursors
+from gochat.core.measures import Measures
 from gochat.core.ports.accounts import Accounts
 from gochat.core.ports.health import Health
 from gochat.core.ports.logins import Authenticator, Logins, Sessions
 from gochat.core.ports.reading import Reader
 from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.rates import Rates
+from gochat.rest.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +30,7 @@ class Deps:
     health: Health
     cursors: Cursors
     rates: Rates
+    measures: Measures
+    metrics: Metrics | None = None
     allowed_origins: tuple[str, ...] = ()
     localhost_allowed: bool = False

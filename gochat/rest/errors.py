@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457); found by the exception's class, nearest base first."""
 
+import logging
 import math
 import traceback
 from collections.abc import Mapping
@@ -14,7 +15,17 @@ from starlette.types import ExceptionHandler
 from gochat.contract import shapes
 from gochat.contract.encode import error_out
 from gochat.contract.errors import MethodNotAllowed, status_of
-from gochat.core.errors import ChatError, Internal, InvalidPayload, NotFound, TokenMissing, Unauthenticated
+from gochat.core.errors import (
+    ChatError,
+    Internal,
+    InvalidPayload,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    TokenMissing,
+    Unauthenticated,
+    Unavailable,
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -43,6 +54,17 @@ def _challenge(error: Unauthenticated) -> str:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChatError)
+    level = _LEVELS.get(error.code, logging.DEBUG)
+    if log.is_enabled_for(level):
+        state = request.state
+        log.log(
+            level,
+            "request_refused",
+            request_id=state.request_id,
+            route=getattr(state, "route", "other"),
+            user=getattr(state, "user", None),
+            code=error.code,
+        )
     return problem(error, request)
 
 
@@ -72,6 +94,14 @@ async def _fault(request: Request, error: Exception) -> Response:
         stack="".join(traceback.format_tb(error.__traceback__)),
     )
     return problem(Internal(), request)
+
+
+_LEVELS = {
+    Overloaded.code: logging.WARNING,
+    Unavailable.code: logging.WARNING,
+    RateLimited.code: logging.INFO,
+}
+"""Of refusals that are worth a line; others are the app's affair, and told at `debug` only."""
 
 
 REFUSALS: Mapping[type[Exception], ExceptionHandler] = {

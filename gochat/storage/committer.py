@@ -12,6 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from gochat.core.command import AnyCommand
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
+from gochat.core.measures import Measures
 from gochat.storage.batch import Outcome, run
 from gochat.storage.dialects import MySQL, SQLite
 from gochat.storage.epoch import EpochGuard
@@ -48,10 +50,25 @@ class NotStoredError(Exception):
         self.fault = fault
 
 
+@dataclass(slots=True)
+class Times:
+    """Of one run of a batch, by `time.monotonic`."""
+
+    began: float = 0.0
+    decided: float = 0.0
+    """Its locks were had, its rows read and its commands decided."""
+    committed: float = 0.0
+
+
 class Committer:
     """All is called by one thread."""
 
-    def __init__(self, engine: Engine, limits: Limits, guard: EpochGuard) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, guard: EpochGuard, measures: Measures | None = None
+    ) -> None:
+        self._measures = measures or Measures()
+        self.last = Times()
+        """Of the last run that began."""
         self._engine = engine
         self._limits = limits
         self._guard = guard
@@ -93,6 +110,7 @@ class Committer:
                 if self._undecided is None and fault is Fault.HELD and wait:
                     wait = False
                     continue
+                self._measures.batch_failures.add(fault.name.lower())
                 if self._undecided is not None and self._persist(self._settle):
                     return
                 failures += 1
@@ -131,7 +149,9 @@ class Committer:
         *,
         wait: bool,
     ) -> None:
+        times = self.last = Times(time.monotonic())
         outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1, wait=wait)
+        times.decided = time.monotonic()
         if outcome.committed is None:
             transaction.rollback()
         else:
@@ -139,6 +159,10 @@ class Committer:
             transaction.commit()
             self._undecided = None
             self._took(self._n + 1)
+            times.committed = time.monotonic()
+            self._measures.batches.note(len(commands))
+            self._measures.runs.note(times.decided - times.began)
+            self._measures.commits.note(times.committed - times.decided)
         answer(outcome)
 
     def _settle(self) -> bool:

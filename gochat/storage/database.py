@@ -4,14 +4,19 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from gochat.core.errors import Overloaded, Unavailable
+from gochat.core.measures import Measures
 from gochat.storage.engines import read_engine, transaction
 from gochat.storage.faults import Fault, fault_of
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,12 +32,24 @@ class Database:
         timeout: seconds after which a caller is told `Unavailable`.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8, waiting: int = 1_000, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        waiting: int = 1_000,
+        timeout: float = 10.0,
+        measures: Measures | None = None,
+    ) -> None:
         self.url = url
         self._engine = read_engine(url, pool_size)
         self._threads = ThreadPoolExecutor(pool_size, "database")
         self._room = threading.BoundedSemaphore(pool_size + waiting)
         self._timeout = timeout
+        self.size = pool_size
+        """How many calls can run at once."""
+        self._measures = measures or Measures()
+        self._busy = 0
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -43,7 +60,7 @@ class Database:
             Overloaded: at once; too many wait already.
             Unavailable: the database does not answer, or not in time.
         """
-        return await self._answer(self._submit(self._read, function, *arguments, **named))
+        return await self._answer(self._read, function, *arguments, **named)
 
     async def write(
         self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -54,34 +71,66 @@ class Database:
             Overloaded: at once; too many wait already.
             Unavailable: the database does not answer, or not in time: it may be done or not.
         """
-        return await self._answer(self._submit(self._write, function, *arguments, **named))
+        return await self._answer(self._write, function, *arguments, **named)
 
     async def close(self) -> None:
         """Let what runs end, refuse what waits, close the connections."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._engine.dispose()
 
-    def _submit(self, run: Callable[..., T], *arguments: object, **named: object) -> Future[T]:
+    @property
+    def busy(self) -> int:
+        """How many calls run, or wait for a thread."""
+        return self._busy
+
+    def _submit(self, run: Callable[[], T]) -> Future[T]:
         if not self._room.acquire(blocking=False):
             raise Overloaded(retry_after_ms=1_000)
         try:
-            future = self._threads.submit(run, *arguments, **named)
+            future = self._threads.submit(run)
         except RuntimeError as error:
             self._room.release()
             raise Unavailable from error
         future.add_done_callback(lambda _: self._room.release())
         return future
 
-    async def _answer(self, future: Future[T]) -> T:
+    async def _answer(
+        self,
+        run: Callable[..., T],
+        function: Callable[Concatenate[Connection, P], T],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        began = submitted = perf_counter()
+        result = "failed"
+
+        def timed() -> T:
+            nonlocal began
+            began = perf_counter()
+            return run(function, *arguments, **named)
+
+        self._busy += 1
         try:
             async with asyncio.timeout(self._timeout):
-                return await asyncio.wrap_future(future)
+                answer = await asyncio.wrap_future(self._submit(timed))
+            result = "ok"
+            return answer
         except TimeoutError as error:
             raise Unavailable from error
         except DBAPIError as error:
             if fault_of(error) in {Fault.LOST, Fault.AGAIN, Fault.HELD}:
                 raise Unavailable from error
             raise
+        finally:
+            self._busy -= 1
+            self._took(function.__name__.strip("_"), result, began - submitted, perf_counter() - began)
+
+    def _took(self, statement: str, result: str, waited_s: float, ran_s: float) -> None:
+        self._measures.read_waits.note(waited_s)
+        self._measures.reads.note(ran_s, statement, result)
+        if waited_s + ran_s > self._measures.slow_s:
+            queue_ms, run_ms = round(waited_s * 1000), round(ran_s * 1000)
+            log.warning("slow_read", statement=statement, result=result, queue_ms=queue_ms, run_ms=run_ms)
 
     def _read(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
         with self._engine.connect() as connection:

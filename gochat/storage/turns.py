@@ -134,6 +134,11 @@ class Turns:
                     self._leave(expired[-1])
         return expired
 
+    def oldest_s(self, now: float) -> float:
+        """How long the one has waited that has waited longest; 0 if nobody waits."""
+        with self._lock:
+            return max((now - waiting[0].at for waiting in self._rounds if waiting), default=0.0)
+
     def _turn(self) -> None:
         """The next round begins."""
         self._rounds.popleft()

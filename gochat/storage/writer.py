@@ -6,18 +6,20 @@ that nobody waits for an answer for long.
 """
 
 import asyncio
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine
 
 from gochat.core.command import A, AnyCommand, Command
+from gochat.core.delta import Committed
 from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, Unavailable
 from gochat.core.limits import Limits
+from gochat.core.measures import Measures
 from gochat.core.ports.writing import Publisher
 from gochat.storage.aside import Aside
 from gochat.storage.batch import Held, Outcome
@@ -26,7 +28,7 @@ from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
 from gochat.storage.turns import RETRY_MS, WAIT_SECONDS, Entry, Turns, entry_of
 
-log = logging.getLogger(__name__)
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 TEND_SECONDS = 1.0
 """A connection is closed by the server after 3 s of silence."""
@@ -39,6 +41,8 @@ LOOK_SECONDS = 0.5
 """How often the event loop looks for those who have waited for too long."""
 EACH_MAX = 128
 """Commands of one user that may wait, over all their sockets."""
+TOLD = 5
+"""Conversations that the line of a slow batch names."""
 
 
 class ConversationWriter:
@@ -63,9 +67,11 @@ class ConversationWriter:
         each_max: int = EACH_MAX,
         batch_rows: int = 256,
         batch_bytes: int = 1 << 20,
+        measures: Measures | None = None,
     ) -> None:
         self._publisher = publisher
-        self._committer = Committer(engine, limits, guard)
+        self._measures = measures or Measures()
+        self._committer = Committer(engine, limits, guard, self._measures)
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._queue = Turns(queue_max, each_max)
@@ -100,6 +106,16 @@ class ConversationWriter:
             self._work.set()
         return future
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be taken into a batch."""
+        return len(self._queue)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest of them has waited."""
+        return self._queue.oldest_s(time.monotonic())
+
     async def stop(self, patience: float = 10.0) -> None:
         """Refuse what comes, and finish what was accepted; no database is waited for after `patience` s."""
         self._stopping = True
@@ -126,14 +142,35 @@ class ConversationWriter:
         """Publish, then answer."""
         assert self._loop is not None
         if outcome.committed is not None:
+            began = time.monotonic()
             try:
                 self._publisher.publish(outcome.committed)
             except Exception:
                 log.exception("A committed batch could not be published.")
+            deliver_s = time.monotonic() - began
+            self._measures.publishes.note(deliver_s)
+            if answered and began + deliver_s - answered[0][0].at > self._measures.slow_s:
+                self._tell_slow(answered, outcome.committed, deliver_s)
         for entry, answer in answered:
             _resolve(entry.future, answer)
         # Once those who were answered have run.
         self._loop.call_soon(self._delivered.set)
+
+    def _tell_slow(
+        self, answered: Sequence[tuple[Entry, object]], committed: Committed, deliver_s: float
+    ) -> None:
+        """One line for the batch, with its parts, and ids by which the lines of slow events are found."""
+        times = self._committer.last
+        log.warning(
+            "slow_batch",
+            ms=round((times.committed + deliver_s - answered[0][0].at) * 1000),
+            queue_ms=round((times.began - answered[0][0].at) * 1000),
+            run_ms=round((times.decided - times.began) * 1000),
+            commit_ms=round((times.committed - times.decided) * 1000),
+            deliver_ms=round(deliver_s * 1000),
+            commands=len(answered),
+            conversations=[change.delta.conversation_id for change in committed.changes[:TOLD]],
+        )
 
     # ---- in the thread
 
@@ -174,7 +211,7 @@ class ConversationWriter:
     def _commit(self, entries: Sequence[Entry], *, wait: bool) -> None:
         self._taken = entries
         began = time.monotonic()
-
+        self._measures.waits.note(began - entries[0].at)
         commands = [entry.command for entry in entries]
         try:
             self._committer.commit(commands, lambda outcome: self._answer(entries, outcome), wait=wait)

@@ -137,7 +137,7 @@ async def writing(url: str, limits: Limits = LIMITS, **options: int) -> AsyncIte
     options.setdefault("each_max", options.get("queue_max", MANY))
     engine = write_engine(url)
     recorder = Recorder()
-    writer = ConversationWriter(engine, recorder, limits, EpochGuard(), **options)
+    writer = ConversationWriter(engine, recorder, limits, EpochGuard(), **options)  # type: ignore[arg-type]
     writer.start()
     try:
         yield Writing(writer, recorder)

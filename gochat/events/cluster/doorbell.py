@@ -8,6 +8,7 @@ sockets. What has no valid MAC is dropped and counted.
 import asyncio
 import hmac
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from gochat.core.measures import Measures
 from gochat.events.cluster.pipeline import Publisher
 from gochat.events.cluster.seam import EVERYBODY, T, Topic
 from gochat.events.cluster.subscriptions import Subscriptions
@@ -44,7 +46,10 @@ class RedisDoorbell:
         keys: of the MAC: the first one signs, all of them verify.
     """
 
-    def __init__(self, url: str, prefix: str, keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, url: str, prefix: str, keys: Sequence[bytes], measures: Measures | None = None
+    ) -> None:
+        self._lag = (measures or Measures()).lag
         pool = ConnectionPool.from_url(
             url,
             protocol=2,
@@ -91,6 +96,16 @@ class RedisDoorbell:
         except Exception as error:
             return type(error).__name__
         return "ok"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether all that was asked for is heard."""
+        return self._subscriptions.is_up
+
+    @property
+    def channels(self) -> int:
+        """How many channels are heard, or asked for."""
+        return len(self._subscriptions)
 
     @property
     def dropped(self) -> int:
@@ -153,6 +168,8 @@ class RedisDoorbell:
             return
         line, _, payload = text[_ID_BYTES:].partition(b"\n")
         name, header = orjson.loads(line)
+        if "at" in header:
+            self._lag.note(max(0.0, time.time() - header["at"]))
         if name not in self._topics:  # of another release
             return
         topic, told = self._topics[name]

@@ -105,6 +105,11 @@ class FarSocket:
         """Send frames."""
         self.write(frames)
 
+    @property
+    def backlog(self) -> int:
+        """What waits, waits where the websocket is."""
+        return 0
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Have it closed."""
         self._forget()

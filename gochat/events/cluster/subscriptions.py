@@ -66,6 +66,11 @@ class Subscriptions:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the connection is up."""
+        return self._up
+
     def reset(self) -> None:
         """Give the connection up for another one: this one seems to be deaf."""
         self._deaf.set()

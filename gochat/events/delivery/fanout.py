@@ -15,6 +15,7 @@ from gochat.contract.encode import delta_out, me_delta_out
 from gochat.contract.ids import id_out
 from gochat.core.delta import Change, Committed, Delta, MeChange, Why
 from gochat.core.errors import ChatError, NotFound, SessionRevoked
+from gochat.core.measures import Measures
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
@@ -49,6 +50,7 @@ class Fanout:
         changes: ChangeLog,
         doorbell: Doorbell,
         profile_changed: Callable[[UserId], None],
+        measures: Measures | None = None,
     ) -> None:
         self._sockets = sockets
         self._roster = roster
@@ -56,8 +58,8 @@ class Fanout:
         self._changes = changes
         self._doorbell = doorbell
         self._profile_changed = profile_changed
-        self._conversations = Gates("conversation", self._hand_on, self._read_conversation)
-        self._own = Gates("user", self._hand_on_own, self._read_own)
+        self._conversations = Gates("conversation", self._hand_on, self._read_conversation, measures)
+        self._own = Gates("user", self._hand_on_own, self._read_own, measures)
         self._visibility = Visibility(sockets)
         self._telling = asyncio.Semaphore(TELLING)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -325,7 +327,7 @@ class Fanout:
                 await asyncio.sleep(RETRY_S)
             except Exception:
                 log.exception("telling_failed", conversation=cid)
-                self._sockets.evict(connection.sid)  # it comes back, and asks
+                self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
                 return None
         return None
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from gochat.core.errors import ChatError, NotFound
+from gochat.core.measures import Measures
 from gochat.events.delivery.gate import Entry, Gate
 
 log = structlog.get_logger(__name__)
@@ -35,13 +36,18 @@ class Gates(Generic[K, E]):
     """
 
     def __init__(
-        self, kind: str, hand_on: Callable[[E], None], read: Callable[[K, int], Awaitable[E]]
+        self,
+        kind: str,
+        hand_on: Callable[[E], None],
+        read: Callable[[K, int], Awaitable[E]],
+        measures: Measures | None = None,
     ) -> None:
         self._kind = kind
         self._hand_on = hand_on
         self._read = read
         self._gates: dict[K, Gate[E]] = {}
         self._repairs: dict[K, asyncio.Task[None]] = {}
+        self._measures = measures or Measures()
         self._reading = asyncio.Semaphore(MAX_REPAIRS)
 
     def __contains__(self, key: K) -> bool:
@@ -76,19 +82,25 @@ class Gates(Generic[K, E]):
         gate = self._gates[key]
         for passed in gate.offer(entry):
             self._hand_on(passed)
-        self._mend(key, gate)
+        self._mend(key, gate, "gap")
 
     def learn(self, key: K, revision: int) -> None:
         """A log goes at least that far; one that is not heard is ignored."""
         gate = self._gates.get(key)
         if gate is not None:
             gate.learn(revision)
-            self._mend(key, gate)
+            self._mend(key, gate, "learned")
 
-    def _mend(self, key: K, gate: Gate[E]) -> None:
+    def _mend(self, key: K, gate: Gate[E], cause: str) -> None:
+        """Repair what is missing.
+
+        Args:
+            cause: `gap`: an entry came before one that has not; `learned`: the log, or a socket that came,
+                told of more than was heard.
+        """
         running = self._repairs.get(key)
         if gate.missing and (running is None or running.done()) and self._gates.get(key) is gate:
-            task = asyncio.create_task(self._repair(key, gate))
+            task = asyncio.create_task(self._repair(key, gate, cause))
             self._repairs[key] = task
             task.add_done_callback(lambda done: self._repaired(key, done))
 
@@ -96,7 +108,7 @@ class Gates(Generic[K, E]):
         if self._repairs.get(key) is done:
             del self._repairs[key]
 
-    async def _repair(self, key: K, gate: Gate[E]) -> None:
+    async def _repair(self, key: K, gate: Gate[E], cause: str) -> None:
         """Wait a moment for what is missing; then read it and hand it on, part by part."""
         delay = PATIENCE_S
         while True:
@@ -111,14 +123,17 @@ class Gates(Generic[K, E]):
                 self.close(key)
                 return
             except ChatError as error:
+                self._measures.repairs.add(self._kind, cause, "failed")
                 log.warning("repair_failed", kind=self._kind, key=key, code=error.code)
                 delay = RETRY_S
                 continue
             except Exception:
+                self._measures.repairs.add(self._kind, cause, "failed")
                 log.exception("repair_failed", kind=self._kind, key=key)
                 delay = RETRY_S
                 continue
             for passed in gate.offer(entry):
                 self._hand_on(passed)
-            log.info("repaired", kind=self._kind, key=key, since=since, revision=gate.revision)
+            self._measures.repairs.add(self._kind, cause, "repaired" if gate.revision > since else "nothing")
+            log.info("repaired", cause=cause, kind=self._kind, key=key, since=since, revision=gate.revision)
             delay = 0 if gate.revision > since else RETRY_S

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from gochat.core.errors import ChatError
+from gochat.core.measures import Measures
 from gochat.core.ports.reading import ChangeLog
 from gochat.core.queries import Batch, Heads
 from gochat.events.delivery.fanout import Fanout
@@ -36,7 +37,14 @@ class Poll:
         history_lost: called when the database tells another history than before.
     """
 
-    def __init__(self, changes: ChangeLog, fanout: Fanout, history_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        changes: ChangeLog,
+        fanout: Fanout,
+        history_lost: Callable[[], None],
+        measures: Measures | None = None,
+    ) -> None:
+        self._polls = (measures or Measures()).polls
         self._changes = changes
         self._fanout = fanout
         self._history_lost = history_lost
@@ -66,14 +74,17 @@ class Poll:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
+            began, result = time.perf_counter(), "failed"
             try:
                 await self._read()
+                result = "ok"
             except ChatError as error:
                 self._unsure = True
                 log.warning("poll_failed", code=error.code)
             except Exception:
                 self._unsure = True
                 log.exception("poll_failed")
+            self._polls.note(time.perf_counter() - began, result)
             try:
                 async with asyncio.timeout(EVERY_S * random.uniform(0.9, 1.1)):  # noqa: S311
                     await self._wake.wait()

@@ -1,5 +1,6 @@
 """What processes tell each other of users and conversations: every topic, with what it carries."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +35,7 @@ def _delta_out(notice: Notice) -> tuple[Mapping[str, Any], bytes]:
         "joined": notice.joined,
         "left": notice.left,
         "own": notice.own,
+        "at": time.time(),  # for the measure of the lag
     }
     payload = notice.payload or b""
     return header, payload if len(payload) <= MAX_PAYLOAD else b""

@@ -74,6 +74,11 @@ class AsgiWebSocket:
         """Send frames."""
         self.write(frames)
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._backlog
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Close, with `flush` after what is queued; give up when that takes too long."""
         if self._close is None:

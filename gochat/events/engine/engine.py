@@ -25,6 +25,9 @@ from .upgrade import Surplus, Upgrade
 
 logger = logging.getLogger(__name__)
 
+MAX_REASONS = 100
+"""Rows of `Engine.closes`."""
+
 Accept = Callable[[Session, Request], Application]
 
 
@@ -40,6 +43,10 @@ class Engine:
         self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005), self._wind)
         self.output = Output(io_uring=options.io_uring)
         self.draining = False
+        self.opens: dict[str, int] = {}
+        """How many sessions were opened, by the transport that they began on."""
+        self.closes: dict[tuple[str, str], int] = {}
+        """How many ended, by the reason and the transport that they ended on."""
         self.relay: Relay | None = None
         """Reaches the sessions of other processes, where requests come without sticky sessions."""
         self.now: Callable[[], float] = time.monotonic
@@ -61,7 +68,9 @@ class Engine:
         self._count(request.client)
         session = Session(self, self.generate_id(), request.client)
         self.sessions[session.sid] = session
-        session.start(make(session), self._accept(session, request))
+        transport = make(session)
+        self.opens[transport.name] = self.opens.get(transport.name, 0) + 1
+        session.start(transport, self._accept(session, request))
         options = self.options
         return open_packet(
             session.sid, upgrades, options.ping_interval, options.ping_timeout, options.max_message
@@ -122,6 +131,13 @@ class Engine:
             self._addresses[session.client] = left
         else:
             del self._addresses[session.client]
+
+    def count_close(self, reason: str, transport: str) -> None:
+        """Count the end of a session. Reasons are texts of ours; what would make them too many is `other`."""
+        key = (reason, transport)
+        if key not in self.closes and len(self.closes) >= MAX_REASONS:
+            key = ("other", transport)
+        self.closes[key] = self.closes.get(key, 0) + 1
 
     def _count(self, address: str) -> None:
         held = self._addresses.get(address, 0)

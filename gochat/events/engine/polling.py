@@ -43,6 +43,11 @@ class Polling:
         """Send frames."""
         self.write(frames)
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._backlog
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """End the polls: the pending one hears a CLOSE packet, or with `flush` the next one does.
 

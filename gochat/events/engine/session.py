@@ -226,6 +226,7 @@ class Session:
             return
         self.set_writer(drop)
         self.open = False
+        self.engine.count_close(reason, self.transport.name)
         self.engine.wheel.cancel(self)
         upgrade, self.upgrade = self.upgrade, None
         if upgrade is not None:

@@ -31,6 +31,10 @@ class Transport(Protocol):
         Returns False if the session has to stay known for a last poll.
         """
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+
     def release(self) -> None:
         """Let a pending poll go; a websocket has none."""
 

@@ -128,6 +128,11 @@ class WebSocket:
         """Take again what could not be sent."""
         self._waiting.insert(0, data)
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.
 

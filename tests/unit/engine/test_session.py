@@ -17,6 +17,7 @@ class Silent:
     """A transport, and the application on it: they note what they are told."""
 
     name = "websocket"
+    backlog = 0
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

@@ -55,10 +55,11 @@ class Sockets:
     def drain(self, sid: str) -> None:
         raise AssertionError("nobody drains here")
 
-    def evict(self, sid: str) -> None:
+    def evict(self, sid: str, why: str) -> None:
         raise AssertionError(sid)
 
-    dismiss = evict
+    def dismiss(self, sid: str) -> None:
+        raise AssertionError(sid)
 
 
 class Database:

@@ -1,0 +1,119 @@
+"""Logins as their operator hears of them: one line and one count for each that begins, fails, goes on or
+ends.
+
+No name, number or token is told: whose login it was says the id.
+"""
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from gochat.core.errors import ChatError, RateLimited
+from gochat.core.measures import Measures
+from gochat.core.model import Device, Session, SessionId
+from gochat.core.ports.logins import Identity, LoggedIn, Logins, Sessions
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class ToldLogins:
+    """`core.ports.logins.Logins` over another one."""
+
+    def __init__(self, logins: Logins, measures: Measures) -> None:
+        self._logins = logins
+        self._told = _Told(measures)
+
+    async def register(
+        self,
+        *,
+        username: str,
+        password: str,
+        display_name: str | None,
+        phone: str | None,
+        device: Device,
+        address: str | None,
+    ) -> LoggedIn:
+        """See the port."""
+        with self._told.around("register", address=address):
+            logged_in = await self._logins.register(
+                username=username,
+                password=password,
+                display_name=display_name,
+                phone=phone,
+                device=device,
+                address=address,
+            )
+        log.info("registered", **_whose(logged_in), address=address)
+        return logged_in
+
+    async def login(
+        self, *, username: str | None, phone: str | None, password: str, device: Device, address: str | None
+    ) -> LoggedIn:
+        """See the port."""
+        with self._told.around("login", address=address):
+            logged_in = await self._logins.login(
+                username=username, phone=phone, password=password, device=device, address=address
+            )
+        log.info("logged_in", **_whose(logged_in), address=address)
+        return logged_in
+
+
+class ToldSessions:
+    """`core.ports.logins.Sessions` over another one."""
+
+    def __init__(self, sessions: Sessions, measures: Measures) -> None:
+        self._sessions = sessions
+        self._told = _Told(measures)
+
+    async def refresh(self, refresh_token: str) -> LoggedIn:
+        """See the port."""
+        with self._told.around("refresh"):
+            return await self._sessions.refresh(refresh_token)
+
+    async def current(self, identity: Identity) -> Session:
+        """See the port."""
+        return await self._sessions.current(identity)
+
+    async def alive(self, identity: Identity) -> tuple[Session, ...]:
+        """See the port."""
+        return await self._sessions.alive(identity)
+
+    async def describe(self, identity: Identity, changes: Mapping[str, Any]) -> Session:
+        """See the port."""
+        return await self._sessions.describe(identity, changes)
+
+    async def end(self, identity: Identity, session_id: SessionId) -> None:
+        """See the port."""
+        with self._told.around("logout", user=identity.user_id):
+            await self._sessions.end(identity, session_id)
+        log.info("logged_out", user=identity.user_id, session=session_id)
+
+    async def end_others(self, identity: Identity) -> None:
+        """See the port."""
+        with self._told.around("logout", user=identity.user_id):
+            await self._sessions.end_others(identity)
+        log.info("logged_out", user=identity.user_id, but=identity.session_id)
+
+
+class _Told:
+    def __init__(self, measures: Measures) -> None:
+        self._measures = measures
+
+    @contextmanager
+    def around(self, act: str, **known: object) -> Any:
+        """Count an act, and tell of one that fails."""
+        try:
+            yield
+        except ChatError as error:
+            self._measures.logins.add(act, error.code)
+            if isinstance(error, RateLimited):
+                self._measures.limits.add(act)
+            log.info(f"{act}_failed", code=error.code, **known)
+            raise
+        self._measures.logins.add(act, "ok")
+
+
+def _whose(logged_in: LoggedIn) -> dict[str, object]:
+    return {"user": logged_in.user.id, "session": logged_in.session.id}

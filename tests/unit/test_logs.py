@@ -1,0 +1,59 @@
+"""The log: bounded, with ids as phones have them."""
+
+import json
+import subprocess
+import sys
+
+from gochat.contract.ids import id_out
+from gochat.logs import Bound
+
+
+def lines(code: str) -> list[dict[str, object]]:
+    """What a process of its own logs that runs this: the log is one for a whole process."""
+    begin = "import logging, structlog; from gochat.logs import configure; configure('info', 'json')"
+    command = [sys.executable, "-c", f"{begin}\n{code}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_a_storm_is_bounded_and_counted() -> None:
+    now = 1.0
+    bound = Bound(per_second=2, clock=lambda: now)
+    assert [bound.left_out("connected") for _ in range(5)] == [0, 0, None, None, None]
+    assert bound.left_out("logged_in") == 0
+    now = 2.0
+    assert bound.left_out("connected") == 3
+    assert bound.left_out("connected") == 0
+
+
+def test_what_is_counted_does_not_grow_for_ever() -> None:
+    bound = Bound(clock=lambda: 1.0)
+    for n in range(5_000):
+        bound.left_out(f"event {n}")
+    assert len(bound._seen) <= 1_000
+
+
+MANY = """
+for n in range(50):
+    structlog.get_logger("a").error("broken")
+    logging.getLogger("b").error("broken too")
+    structlog.get_logger("a").info("usual")
+    logging.getLogger("b").info("session %s closed", n)
+"""
+
+
+def test_errors_all_pass() -> None:
+    told = [str(line["event"]) for line in lines(MANY)]
+    assert told.count("broken") == told.count("broken too") == 50
+    # The second may turn meanwhile.
+    assert 20 <= told.count("usual") < 50
+    assert 20 <= sum(it.startswith("session") for it in told) < 50
+
+
+def test_ids_are_those_that_phones_have() -> None:
+    told = "'slow', user=255, conversation=None, conversations=[1, 2], session=3"
+    (line,) = lines(f"structlog.get_logger('a').info({told})")
+    assert line["user"] == id_out(255)
+    assert line["conversations"] == [id_out(1), id_out(2)]
+    assert line["session"] == id_out(3)
+    assert line["conversation"] is None
