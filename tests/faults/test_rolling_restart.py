@@ -69,7 +69,7 @@ async def test_a_rolling_restart_loses_nothing(place: Place) -> None:
                 else:
                     assert ack["error"]["retryable"], ack
 
-    async with balancer([server.port for server in place.servers]) as port:
+    with balancer([server.port for server in place.servers]) as port:
         accounts = [place.ann, place.ben] * (PHONES // 2)
         phones = [App(f"{account.name} {n}", account) for n, account in enumerate(accounts)]
         for phone, account in zip(phones, accounts, strict=True):

@@ -1,72 +1,94 @@
-"""A TCP balancer as hosts without sticky sessions have it: each connection goes to the next server."""
+"""A TCP balancer as hosts without sticky sessions have it: each connection goes to the next server.
 
-import asyncio
+It has threads and sockets of its own, none of the test's event loop, and has closed and joined them all when
+the context ends.
+"""
+
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 CHUNK = 65_536
-TURNS_TO_ACCEPT = 5
-"""Turns of the loop after which a connection that was accepted last is known, and more than that."""
 
 
-@asynccontextmanager
-async def balancer(ports: Sequence[int]) -> AsyncIterator[int]:
+class _Balancer(ThreadingTCPServer):
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.turn = itertools.cycle(ports)
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._ended = False
+
+    def opened(self, ends: Sequence[socket.socket]) -> None:
+        """Keep what is open, or close it at once if all is over."""
+        with self._lock:
+            self._open.update(ends)
+            if self._ended:
+                _shut(ends)
+
+    def closed(self, ends: Sequence[socket.socket]) -> None:
+        """Forget what is closed."""
+        with self._lock:
+            self._open.difference_update(ends)
+
+    def end(self) -> None:
+        """Close whatever is open; wait for all threads."""
+        self.shutdown()
+        with self._lock:
+            self._ended = True
+            _shut(self._open)
+        self.server_close()
+
+
+class _Connection(BaseRequestHandler):
+    server: _Balancer
+
+    def handle(self) -> None:
+        """Carry bytes both ways until either end closes."""
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", next(self.server.turn))) as far,
+        ):
+            ends = (self.request, far)
+            self.server.opened(ends)
+            back = threading.Thread(target=_pump, args=(far, self.request))
+            back.start()
+            _pump(self.request, far)
+            back.join()
+            self.server.closed(ends)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(CHUNK):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        _shut((source, target))
+
+
+def _shut(ends: Sequence[socket.socket] | set[socket.socket]) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def balancer(ports: Sequence[int]) -> Iterator[int]:
     """Balance over ports of 127.0.0.1; yields its own port."""
-    turn = itertools.cycle(ports)
-    connections: set[asyncio.Task[None]] = set()
-    writers: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await _connect(reader, writer, next(turn))
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        task = asyncio.create_task(serve(reader, writer))
-        connections.add(task)
-        task.add_done_callback(connections.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = _Balancer(ports)
+    accepting = threading.Thread(target=server.serve_forever, args=(0.05,))
+    accepting.start()
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield server.server_address[1]
     finally:
-        server.close()
-        for _ in range(TURNS_TO_ACCEPT):
-            await asyncio.sleep(0)
-        for task in tuple(connections):
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-        for writer in writers:
-            await _abort(writer)
-
-
-async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    theirs, ours = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        done = {asyncio.create_task(_pump(reader, ours)), asyncio.create_task(_pump(theirs, writer))}
-        await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.cancel()
-        await asyncio.gather(*done, return_exceptions=True)
-    finally:
-        await _abort(ours)
-
-
-async def _abort(writer: asyncio.StreamWriter) -> None:
-    """Close it whatever it still has to send, and see it closed."""
-    writer.transport.abort()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(CHUNK):
-            writer.write(data)
-            await writer.drain()
+        server.end()
+        accepting.join()

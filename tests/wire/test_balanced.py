@@ -77,29 +77,28 @@ async def report(node: NodeClient) -> Any:
 
 
 async def test_every_transport_works(place: Place, tmp_path: Path) -> None:
-    async with balancer(place.ports) as port:
-        with NodeClient("phones.js", log=tmp_path / "node.log") as node:
-            await connect(node, place, port)
-            for account in place.accounts:
-                node.send({"emit": {"phone": account.name, "event": "sync", "payload": {}}})
-                assert (await receive(node))["ack"]["ok"]
-            node.send({"send": [
-                {"phone": account.name, "conversations": [place.conversation], "count": MESSAGES, "window": 4}
-                for account in place.accounts
-            ]})  # fmt: skip
-            answer = await receive(node)
-            assert "acks" in answer, answer
-            total = MESSAGES * len(place.accounts)
-            async with asyncio.timeout(30):
-                while True:
-                    told = await report(node)
-                    if all(len(seqs(told, it.name)) >= total for it in place.accounts):
-                        break
-                    await asyncio.sleep(0.1)
-            for account in place.accounts:
-                assert seqs(told, account.name) == list(range(1, total + 1))
-            used = [told["transports"][account.name] for account in place.accounts]
-            assert used == ["websocket", "websocket", "polling"] * 2
+    with balancer(place.ports) as port, NodeClient("phones.js", log=tmp_path / "node.log") as node:
+        await connect(node, place, port)
+        for account in place.accounts:
+            node.send({"emit": {"phone": account.name, "event": "sync", "payload": {}}})
+            assert (await receive(node))["ack"]["ok"]
+        node.send({"send": [
+            {"phone": account.name, "conversations": [place.conversation], "count": MESSAGES, "window": 4}
+            for account in place.accounts
+        ]})  # fmt: skip
+        answer = await receive(node)
+        assert "acks" in answer, answer
+        total = MESSAGES * len(place.accounts)
+        async with asyncio.timeout(30):
+            while True:
+                told = await report(node)
+                if all(len(seqs(told, it.name)) >= total for it in place.accounts):
+                    break
+                await asyncio.sleep(0.1)
+        for account in place.accounts:
+            assert seqs(told, account.name) == list(range(1, total + 1))
+        used = [told["transports"][account.name] for account in place.accounts]
+        assert used == ["websocket", "websocket", "polling"] * 2
 
 
 def seqs(told: Any, name: str) -> list[int]:
@@ -108,18 +107,17 @@ def seqs(told: Any, name: str) -> list[int]:
 
 async def test_who_lost_his_process_comes_back(place: Place, tmp_path: Path) -> None:
     """Its sessions are unknown from then on, as the protocol says it, and the libraries connect again."""
-    async with balancer(place.ports[1:]) as port:
-        with NodeClient("phones.js", log=tmp_path / "node.log") as node:
-            await connect(node, place, port)
-            place.servers[1].kill()
-            place.servers[1].start()
-            for account in place.accounts:
-                async with asyncio.timeout(60):
-                    while True:
-                        node.send({"try": {"phone": account.name, "event": "sync", "payload": {}}})
-                        answer = await receive(node)
-                        if answer["ack"] and answer["ack"]["ok"]:
-                            break
+    with balancer(place.ports[1:]) as port, NodeClient("phones.js", log=tmp_path / "node.log") as node:
+        await connect(node, place, port)
+        place.servers[1].kill()
+        place.servers[1].start()
+        for account in place.accounts:
+            async with asyncio.timeout(60):
+                while True:
+                    node.send({"try": {"phone": account.name, "event": "sync", "payload": {}}})
+                    answer = await receive(node)
+                    if answer["ack"] and answer["ack"]["ok"]:
+                        break
 
 
 def test_a_session_of_no_process_is_unknown(place: Place) -> None:
