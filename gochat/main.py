@@ -187,7 +187,7 @@ class Chat:
             tries,
             _now,
         )
-        self._health = Readiness(DatabaseHealth(self._healing), self._peers)
+        self._health = Readiness(DatabaseHealth(self._healing, lambda: self._writer.trouble), self._peers)
         rest = create_rest_app(
             Deps(
                 writer=self._writer,

@@ -37,7 +37,7 @@ def _look_at_database(settings: Settings) -> None:
         variable = "SQLITE_PATH" if settings.mysql_url is None else "MYSQL_URL"
         if (why := refusal(error)) is not None:
             raise ConfigError(f"{variable}: {why}") from None
-        if fault_of(error) is not Fault.LOST:
+        if fault_of(error) not in {Fault.LOST, Fault.UNABLE}:
             raise
         log.warning("database_away", setting=variable, error=summary(error), then="waits for it")
     finally:

@@ -98,13 +98,13 @@ class Passwords:
 
     async def _run(self, job: Callable[[], T]) -> T:
         if self._free <= 0:
-            raise Overloaded(retry_after_ms=1_000)
+            raise Overloaded
         self._free -= 1
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await asyncio.get_running_loop().run_in_executor(self._pool, job)
         except TimeoutError:
-            raise Overloaded(retry_after_ms=1_000) from None
+            raise Overloaded from None
         finally:
             self._free += 1
 

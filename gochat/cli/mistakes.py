@@ -34,7 +34,7 @@ def told(error: Exception) -> Mistake | None:
             refused = faults.refusal(error)
             if refused is not None:
                 return Mistake(EX_CONFIG, f"MYSQL_URL or SQLITE_PATH: {refused}")
-            if faults.fault_of(error) is faults.Fault.LOST:
+            if faults.fault_of(error) in {faults.Fault.LOST, faults.Fault.UNABLE}:
                 return Mistake(EX_UNAVAILABLE, f"the database does not answer ({faults.summary(error)})")
             return None
         case _:

@@ -29,6 +29,7 @@ def doctor() -> None:
     from sqlalchemy.exc import DBAPIError
 
     from gochat.storage.doctor import examine
+    from gochat.storage.faults import summary
 
     well = True
     settings = read()
@@ -40,7 +41,7 @@ def doctor() -> None:
                 f"ok      {finding.what}" if finding.well else f"NOT OK  {finding.what}: {finding.advice}"
             )
     except DBAPIError as error:
-        typer.echo(f"NOT OK  the database does not answer: {type(error.orig).__name__}")
+        typer.echo(f"NOT OK  the database does not answer: {summary(error)}")
         well = False
     if not well:
         sys.exit(1)

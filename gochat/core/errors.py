@@ -37,12 +37,13 @@ class ChatError(Exception):
         message: for the developer of the app, in English; never an inside of the server.
         field: dotted path of the part of the request that is at fault.
         details: machine-readable additions, of JSON types.
-        retry_after_ms: when to come back, for the retryable ones.
+        retry_after_ms: when to come back, for the retryable ones; without it as the class has it.
     """
 
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
     text: ClassVar[str]
+    usual_retry_after_ms: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class ChatError(Exception):
         self.message = message or self.text
         self.field = field
         self.details = details
-        self.retry_after_ms = retry_after_ms
+        self.retry_after_ms = self.usual_retry_after_ms if retry_after_ms is None else retry_after_ms
 
 
 class InvalidPayload(ChatError):
@@ -182,6 +183,7 @@ class Overloaded(ChatError):
 
     code = "overloaded"
     retryable = True
+    usual_retry_after_ms = 1_000
     text = "The server is busy."
 
 
@@ -190,6 +192,7 @@ class Unavailable(ChatError):
 
     code = "unavailable"
     retryable = True
+    usual_retry_after_ms = 1_000
     text = "The service is not available."
 
 

@@ -68,7 +68,7 @@ class Connection:
         try:
             await asyncio.wait_for(self._awaited.wait(), READY_TIMEOUT_S)
         except TimeoutError:
-            raise Unavailable(retry_after_ms=1_000) from None
+            raise Unavailable from None
 
     def become_ready(self) -> None:
         """Let those go on that wait for it."""

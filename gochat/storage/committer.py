@@ -22,6 +22,7 @@ from gochat.core.command import AnyCommand
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
 from gochat.core.measures import Measures
+from gochat.seldom import Seldom
 from gochat.storage.batch import Outcome, run
 from gochat.storage.dialects import MySQL, SQLite
 from gochat.storage.epoch import EpochGuard
@@ -82,6 +83,11 @@ class Committer:
         """The same of the connection before, if the server may still have that one."""
         self._undecided: tuple[Outcome, Callable[[Outcome], None]] | None = None
         self._away_since: float | None = None
+        self._unable = False
+        """Whether it answers, but was unable to write."""
+        self._seldom = Seldom()
+        self.trouble: str | None = None
+        """Why nothing can be written at present; None: it can. Read by any thread."""
         self.hurry_at = float("inf")
         """From then on, by `time.monotonic`, no database is waited for. Set by any thread."""
 
@@ -113,24 +119,41 @@ class Committer:
                 self._measures.batch_failures.add(fault.name.lower())
                 if self._undecided is not None and self._persist(self._settle):
                     return
+                if fault is Fault.UNABLE:
+                    self._unable = True
+                    self._suffer(error)
+                    raise Unavailable from error
                 failures += 1
                 if failures >= _runs(fault, len(commands)):
                     raise NotStoredError(fault) from error
                 _pause(failures)
             else:
+                self._recover()
                 return
 
     def tend(self) -> None:
         """Keep the connection alive and settle what is undecided, if that can be done at once."""
-        try:
-            if self._undecided is not None:
-                self._settle()
-            if self._sql.dialect.take_name is not None:
-                transaction = self._begin()
-                transaction.rows(self._sql.clock)
-                transaction.rollback()
-        except Exception as error:
-            self._clean_up(error)
+        for is_last in (False, True):
+            try:
+                self._look_after()
+            except Exception as error:
+                # That a connection was lost says nothing of the database: a new one may do.
+                if self._clean_up(error) is not Fault.LOST or is_last:
+                    self._suffer(error)
+                    return
+            else:
+                self._recover()
+                return
+
+    def _look_after(self) -> None:
+        if self._undecided is not None:
+            self._settle()
+        elif self._unable:
+            self._fence()
+        elif self._sql.dialect.take_name is not None:
+            transaction = self._begin()
+            transaction.rows(self._sql.clock)
+            transaction.rollback()
 
     @property
     def away(self) -> bool:
@@ -168,23 +191,28 @@ class Committer:
     def _settle(self) -> bool:
         """Decide the undecided batch, once for all, and answer it if it is committed; whether it is."""
         assert self._undecided is not None
+        found = self._fence()
+        (outcome, answer), self._undecided = self._undecided, None
+        log.info("An undecided batch is %s.", "committed" if found else "not committed")
+        if found:
+            answer(outcome)
+        return found
+
+    def _fence(self) -> bool:
+        """Take the next number, if a batch of this process has not; whether one has."""
         number = self._n + 1
         transaction = self._begin()
         now = transaction.rows(self._sql.clock)[0][0]
         transaction.write((self._sql.fence, [(self._process_id, number, FENCE, now)]))
         ((changes,),) = transaction.rows(self._sql.find_batch, self._process_id, number)
-        found = bool(changes != FENCE)
         transaction.commit()
-        (outcome, answer), self._undecided = self._undecided, None
-        log.info("An undecided batch is %s.", "committed" if found else "not committed")
         self._took(number)
-        if found:
-            answer(outcome)
-        return found
+        return bool(changes != FENCE)
 
     def _took(self, number: int) -> None:
         """A number is taken for ever, by a batch or by a fence."""
         self._n = number
+        self._unable = False
         self._guard.committed(self._process_id, number)
 
     def _begin(self) -> Transaction:
@@ -252,17 +280,29 @@ class Committer:
                 self._clean_up(error)
                 failures += 1
                 now = time.monotonic()
-                if self._away_since is None:
-                    self._away_since = now
-                    log.warning("The database is away: %s.", summary(error))
-                if now >= min(self._away_since + PATIENCE_SECONDS, self.hurry_at):
-                    raise Unavailable(retry_after_ms=1000) from error
+                since = self._suffer(error)
+                if now >= min(since + PATIENCE_SECONDS, self.hurry_at):
+                    raise Unavailable from error
                 _pause(failures)
             else:
-                if self._away_since is not None:
-                    self._away_since = None
-                    log.info("The database is back.")
+                self._recover()
                 return result
+
+    def _suffer(self, error: Exception) -> float:
+        """Note that the database does not do what it should, and tell it now and then; since when."""
+        self.trouble = summary(error)
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+        if self._seldom.lets(self.trouble):
+            log.warning("The database is away: %s.", self.trouble)
+        return self._away_since
+
+    def _recover(self) -> None:
+        """It does; but if it was unable to write, only a commit shows that."""
+        if self._away_since is not None and not self._unable:
+            self._away_since = self.trouble = None
+            self._seldom = Seldom()
+            log.info("The database is back.")
 
     def _clean_up(self, error: Exception) -> Fault:
         """Get rid of the transaction, with its connection if need be."""

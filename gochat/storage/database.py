@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from gochat.core.errors import Overloaded, Unavailable
 from gochat.core.measures import Measures
+from gochat.seldom import Seldom
 from gochat.storage.engines import read_engine, transaction
-from gochat.storage.faults import Fault, fault_of
+from gochat.storage.faults import DATABASE_ERRORS, Fault, fault_of, summary
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class Database:
         """How many calls can run at once."""
         self._measures = measures or Measures()
         self._busy = 0
+        self._seldom = Seldom()
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -85,7 +87,7 @@ class Database:
 
     def _submit(self, run: Callable[[], T]) -> Future[T]:
         if not self._room.acquire(blocking=False):
-            raise Overloaded(retry_after_ms=1_000)
+            raise Overloaded
         try:
             future = self._threads.submit(run)
         except RuntimeError as error:
@@ -116,9 +118,11 @@ class Database:
             result = "ok"
             return answer
         except TimeoutError as error:
+            self._tell("no answer in time")
             raise Unavailable from error
-        except DBAPIError as error:
-            if fault_of(error) in {Fault.LOST, Fault.AGAIN, Fault.HELD}:
+        except DATABASE_ERRORS as error:
+            if fault_of(error) in {Fault.LOST, Fault.AGAIN, Fault.HELD, Fault.UNABLE}:
+                self._tell(summary(error))
                 raise Unavailable from error
             raise
         finally:
@@ -131,6 +135,10 @@ class Database:
         if waited_s + ran_s > self._measures.slow_s:
             queue_ms, run_ms = round(waited_s * 1000), round(ran_s * 1000)
             log.warning("slow_read", statement=statement, result=result, queue_ms=queue_ms, run_ms=run_ms)
+
+    def _tell(self, why: str) -> None:
+        if self._seldom.lets(why):
+            log.warning("database_refused", error=why)
 
     def _read(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
         with self._engine.connect() as connection:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from gochat.storage import migrate
 from gochat.storage.engines import write_engine
+from gochat.storage.faults import DATABASE_ERRORS, summary
 from gochat.storage.fetch import fetch
+from gochat.storage.probe import probe
 
 MIN_PACKET = 16 << 20
 """Bytes of `max_allowed_packet`: a batch, escaped, with room."""
@@ -28,15 +30,28 @@ def examine(url: str) -> Iterator[Finding]:
     Raises:
         sqlalchemy.exc.DBAPIError: it does not answer.
     """
-    with write_engine(url).connect() as connection:
+    engine = write_engine(url)
+    with engine.connect() as connection:
         standing = migrate.standing(connection)
         yield Finding(
             f"the schema is at {standing.version or 'nothing'}", standing.fits, "run `gochat migrate`"
         )
+        if standing.fits:
+            yield _probe(engine)
         if connection.dialect.name == "sqlite":
             yield Finding("SQLite in WAL mode with synchronous=FULL: for one process", True)
         else:
             yield from _mysql(connection)
+
+
+def _probe(engine: Engine) -> Finding:
+    try:
+        with engine.connect() as connection:
+            probe(connection)
+    except DATABASE_ERRORS as error:
+        advice = f"{summary(error)}: look at the user's rights, and that the server is a supported one"
+        return Finding("the statements of the writer", False, advice)
+    return Finding("the statements of the writer work", True)
 
 
 def _mysql(connection: Connection) -> Iterator[Finding]:

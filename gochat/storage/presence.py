@@ -134,7 +134,7 @@ class RedisPresences:
                         pipeline.execute_command(*command)
                     answers += await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise Unavailable(retry_after_ms=1_000) from error
+            raise Unavailable from error
         return answers
 
     def _on(self, user_id: UserId) -> str:

@@ -116,6 +116,11 @@ class ConversationWriter:
         """How long the oldest of them has waited."""
         return self._queue.oldest_s(time.monotonic())
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be stored at present; None: it can."""
+        return self._committer.trouble
+
     async def stop(self, patience: float = 10.0) -> None:
         """Refuse what comes, and finish what was accepted; no database is waited for after `patience` s."""
         self._stopping = True

@@ -244,6 +244,7 @@ LOOKED_UP: dict[str, Callable[[int], list[object]]] = {
 def test_the_writer_looks_up_by_an_index(filled: str, name: str) -> None:
     keys = [LOOKED_UP[name](n) for n in range(1, MANY + 1)]
     statement = getattr(sql_statements(MySQL()), name) % f"_utf8mb4 X'{orjson.dumps(keys).hex()}'"
+    statement = statement[statement.index("SELECT") :]  # after what bounds its time
     engine = write_engine(filled)
     with engine.connect() as connection:
         assert look_mysql(connection, statement, ()) == []

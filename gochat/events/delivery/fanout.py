@@ -26,6 +26,7 @@ from gochat.events.delivery.gates import RETRY_S, Gates
 from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
 from gochat.events.delivery.visibility import Telling, Visibility
 from gochat.events.sockets import Sockets, conversation_room, presence_room, screen_room, user_room
+from gochat.seldom import Seldom
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class Fanout:
         self._own = Gates("user", self._hand_on_own, self._read_own, measures)
         self._visibility = Visibility(sockets)
         self._telling = asyncio.Semaphore(TELLING)
+        self._seldom = Seldom()
         self._tasks: set[asyncio.Task[None]] = set()
         doorbell.hear(DELTA, self._receive)
         doorbell.hear(ME, self._receive_own)
@@ -207,7 +209,8 @@ class Fanout:
         try:
             revisions = await self._changes.revisions(conversations)
         except ChatError as error:
-            log.warning("catch_up_failed", code=error.code)
+            if self._seldom.lets(f"catch up {error.code}"):
+                log.warning("catch_up_failed", code=error.code)
             return
         for cid, revision in revisions.items():
             self._conversations.learn(cid, revision)
@@ -323,7 +326,8 @@ class Fanout:
             except NotFound:
                 return None
             except ChatError as error:
-                log.warning("telling_failed", conversation=cid, code=error.code)
+                if self._seldom.lets(f"tell {error.code}"):
+                    log.warning("telling_failed", conversation=cid, code=error.code)
                 await asyncio.sleep(RETRY_S)
             except Exception:
                 log.exception("telling_failed", conversation=cid)

@@ -12,6 +12,7 @@ import structlog
 from gochat.core.errors import ChatError, NotFound
 from gochat.core.measures import Measures
 from gochat.events.delivery.gate import Entry, Gate
+from gochat.seldom import Seldom
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class Gates(Generic[K, E]):
         self._repairs: dict[K, asyncio.Task[None]] = {}
         self._measures = measures or Measures()
         self._reading = asyncio.Semaphore(MAX_REPAIRS)
+        self._seldom = Seldom()
 
     def __contains__(self, key: K) -> bool:
         return key in self._gates
@@ -124,7 +126,8 @@ class Gates(Generic[K, E]):
                 return
             except ChatError as error:
                 self._measures.repairs.add(self._kind, cause, "failed")
-                log.warning("repair_failed", kind=self._kind, key=key, code=error.code)
+                if self._seldom.lets(error.code):
+                    log.warning("repair_failed", kind=self._kind, key=key, code=error.code)
                 delay = RETRY_S
                 continue
             except Exception:

@@ -16,6 +16,7 @@ from gochat.core.measures import Measures
 from gochat.core.ports.reading import ChangeLog
 from gochat.core.queries import Batch, Heads
 from gochat.events.delivery.fanout import Fanout
+from gochat.seldom import Seldom
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Poll:
         """Whether the database may have less than before: it was away."""
         self._missed = True
         """Whether something may have been committed that the log does not tell any more."""
+        self._seldom = Seldom()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -80,7 +82,8 @@ class Poll:
                 result = "ok"
             except ChatError as error:
                 self._unsure = True
-                log.warning("poll_failed", code=error.code)
+                if self._seldom.lets(error.code):
+                    log.warning("poll_failed", code=error.code)
             except Exception:
                 self._unsure = True
                 log.exception("poll_failed")

@@ -22,6 +22,7 @@ from gochat.events.cluster.seam import Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.topics import PRESENCE
 from gochat.events.sockets import Sockets, presence_room
+from gochat.seldom import Seldom
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class PresenceWatch:
         """How often users were heard to decide something about themselves."""
         self._doubtful: set[UserId] = set()
         """Of these users, those who are here or watched: they may have hidden, or have blocked someone."""
+        self._seldom = Seldom()
         self._announce = True
         """Whether everything has to be said once more: something of it was not heard."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -252,7 +254,8 @@ class PresenceWatch:
             await work()
         except ChatError as error:
             self._announce = True
-            log.warning("presence_failed", code=error.code)
+            if self._seldom.lets(error.code):
+                log.warning("presence_failed", code=error.code)
             return False
         return True
 

@@ -1,5 +1,8 @@
 """What an error of the database means."""
 
+import errno
+import sqlite3
+
 import orjson
 import pymysql
 import pytest
@@ -30,6 +33,12 @@ def _wrapped(error: pymysql.Error) -> DBAPIError:
         (pymysql.InterfaceError(0, ""), Fault.LOST),
         (pymysql.DataError(1406, "secret"), Fault.DATA),
         (pymysql.DataError(1366, "secret"), Fault.DATA),
+        (pymysql.OperationalError(1040, "secret"), Fault.UNABLE),
+        (pymysql.OperationalError(1021, "secret"), Fault.UNABLE),
+        (pymysql.OperationalError(1114, "secret"), Fault.UNABLE),
+        (pymysql.OperationalError(1203, "secret"), Fault.UNABLE),
+        (pymysql.OperationalError(1226, "secret"), Fault.UNABLE),
+        (pymysql.OperationalError(1045, "secret"), Fault.UNABLE),
         (pymysql.ProgrammingError(1064, "secret"), Fault.UNKNOWN),
         (pymysql.InternalError("secret"), Fault.UNKNOWN),
     ],
@@ -61,3 +70,25 @@ def test_texts_that_no_statement_holds() -> None:
     with pytest.raises(UnicodeEncodeError) as no_text:
         "\ud800".encode()
     assert fault_of(no_text.value) is Fault.DATA
+
+
+@pytest.mark.parametrize("number", [8, 10, 13, 14])
+def test_a_file_that_can_not_be_used(number: int) -> None:
+    error = sqlite3.OperationalError("secret")
+    error.sqlite_errorcode = number | 1 << 8  # an extended code tells more
+    assert fault_of(error) is Fault.UNABLE
+    assert summary(error).startswith(f"OperationalError {number} (")
+
+
+def test_the_two_databases_numbers_are_not_mixed_up() -> None:
+    busy = sqlite3.OperationalError("secret")
+    busy.sqlite_errorcode = 5
+    assert fault_of(busy) is Fault.AGAIN
+    assert fault_of(pymysql.OperationalError(5, "secret")) is Fault.UNABLE
+
+
+def test_a_process_without_descriptors_is_named() -> None:
+    error = pymysql.OperationalError(2003, "secret")
+    error.original_exception = OSError(errno.EMFILE, "secret")
+    assert fault_of(error) is Fault.LOST
+    assert summary(error) == "OperationalError 2003 (EMFILE)"
