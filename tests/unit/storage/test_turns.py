@@ -1,5 +1,7 @@
 """Whose command is taken next, and who is refused."""
 
+import importlib
+import pkgutil
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gochat import core
 from gochat.core.command import AnyCommand, Command
 from gochat.core.errors import Overloaded
 from gochat.core.model import UserId
@@ -151,6 +154,8 @@ def commands(of: type[Any] = Command) -> Iterator[type[Any]]:
 
 
 def test_every_command_takes_somebodys_turn() -> None:
+    for module in pkgutil.iter_modules(core.__path__, "gochat.core."):
+        importlib.import_module(module.name)
     kinds = list(commands())
     assert len(kinds) > 10
     for kind in kinds:
