@@ -24,6 +24,7 @@ class _Line:
     waiting: deque[Entry] = field(default_factory=deque)
     due: float = 0.0
     pause: float = 0.0
+    """Before the try that is due; none before the first, which may wait for the lock."""
 
 
 class Aside:
@@ -33,27 +34,29 @@ class Aside:
         self._lines: dict[Hashable, _Line] = {}
 
     def __bool__(self) -> bool:
-        """Whether anybody waits."""
-        return any(line.waiting for line in self._lines.values())
+        """Whether there is a line; there may be nobody in it."""
+        return bool(self._lines)
 
     def entries(self) -> list[Entry]:
         """All of them. Any thread may ask."""
         return [entry for line in tuple(self._lines.values()) for entry in tuple(line.waiting)]
 
-    def put(self, held: Sequence[Entry], now: float, took: float) -> None:
-        """Set commands aside that were tried in vain, again or for the first time.
+    def put(self, held: Sequence[Entry], now: float, *, again: bool, took: float = 0.0) -> None:
+        """Set commands aside: those that need rows which somebody holds.
 
         Args:
             now: by `time.monotonic`.
+            again: they were taken from here, and tried.
             took: seconds that others had to wait for it.
         """
-        lines: dict[Hashable, _Line] = {}
-        for entry in reversed(held):
-            key = _line_of(entry.command)
-            lines[key] = self._lines.setdefault(key, _Line())
-            lines[key].waiting.appendleft(entry)
-        for line in lines.values():
-            line.pause = min(2 * line.pause, LONGEST_SECONDS) or FIRST_SECONDS
+        together: dict[Hashable, list[Entry]] = {}
+        for entry in held:
+            together.setdefault(_line_of(entry.command), []).append(entry)
+        for key, entries in together.items():
+            line = self._lines.setdefault(key, _Line())
+            line.waiting.extendleft(reversed(entries))
+            if again:
+                line.pause = min(2 * line.pause, LONGEST_SECONDS) or FIRST_SECONDS
             line.due = now + max(line.pause, took / SHARE)
 
     def join(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -64,8 +67,13 @@ class Aside:
             (rest if line is None else line.waiting).append(entry)
         return rest
 
-    def take(self, now: float, rows: int) -> list[Entry]:
-        """What is to be tried now, of one conversation; without those who were answered meanwhile."""
+    def take(self, now: float, rows: int, size: int) -> tuple[list[Entry], bool]:
+        """What is to be tried now, and whether the try may wait for locks: as the first of each line does.
+
+        Of so many rows and bytes, or one larger one; without those who were answered meanwhile.
+        """
+        taken: list[Entry] = []
+        wait = False
         for key, line in tuple(self._lines.items()):
             while line.waiting and line.waiting[0].future.done():
                 line.waiting.popleft()
@@ -73,9 +81,18 @@ class Aside:
                 continue
             if not line.waiting:
                 del self._lines[key]
-            else:
-                return [line.waiting.popleft() for _ in range(min(rows, len(line.waiting)))]
-        return []
+                continue
+            if not taken:
+                wait = not line.pause
+            elif wait is not (not line.pause) or line.waiting[0].reserves is not taken[0].reserves:
+                continue
+            while line.waiting:
+                rows -= line.waiting[0].rows
+                size -= line.waiting[0].size
+                if taken and (rows < 0 or size < 0):
+                    return taken, wait
+                taken.append(line.waiting.popleft())
+        return taken, wait
 
     def wait(self, now: float) -> float:
         """Seconds until there is something to be tried; without end if there is nothing."""

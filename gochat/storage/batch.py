@@ -32,6 +32,8 @@ class Outcome:
     """One for each command, in their order: what it is answered with, or the ChatError that refuses it."""
     committed: Committed | None
     """None: it changed nothing."""
+    held: bool = False
+    """Whether there is a HELD among the answers."""
 
 
 def run(
@@ -41,7 +43,7 @@ def run(
     process_id: int,
     n: int,
     *,
-    wait: bool = True,
+    wait: bool = False,
 ) -> Outcome:
     """Decide the commands and write what they change, with the row that proves it: batch `n` of a process.
 
@@ -67,6 +69,7 @@ def run(
     return Outcome(
         tuple(answers),
         Committed(tuple(state.changes(limits)), tuple(_me_changes(state, totals))) if changed else None,
+        loaded.held is not None,
     )
 
 

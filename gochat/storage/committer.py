@@ -92,13 +92,13 @@ class Committer:
         """From then on, by `time.monotonic`, no database is waited for. Set by any thread."""
 
     def commit(
-        self, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None], *, wait: bool = True
+        self, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None], *, wait: bool = False
     ) -> None:
         """Decide, write and commit a batch.
 
         `answer` is called once if it is committed, and never if it is not: before this returns, or, after
-        Unavailable, before the next batch is begun. If rows are locked by somebody else it waits for a
-        moment, unless `wait` is False; then it goes on with those commands that need none of them.
+        Unavailable, before the next batch is begun. What needs rows that somebody else has locked is not
+        decided, but HELD; with `wait` only if they stay so for longer than a commit takes.
 
         Raises:
             Unavailable: the database stays away; the batch may be committed or not.

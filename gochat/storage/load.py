@@ -90,7 +90,7 @@ class Loaded:
         )
 
 
-def load(transaction: Transaction, commands: Sequence[AnyCommand], *, wait: bool = True) -> Loaded:
+def load(transaction: Transaction, commands: Sequence[AnyCommand], *, wait: bool = False) -> Loaded:
     """Lock and read what the commands need: all of them reserve conversations, or none does.
 
     `wait`: for a moment, for rows that somebody else has locked; else they are `held`.

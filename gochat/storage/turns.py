@@ -40,12 +40,9 @@ class Entry:
     size: int
     rows: int
     """How many rows of a batch it counts for."""
+    reserves: bool
+    """Whether it comes in a batch of those that reserve a unique key."""
     round: int = 0
-
-    @property
-    def reserves(self) -> bool:
-        """Whether it comes in a batch of those that reserve a unique key."""
-        return isinstance(self.command, Reserving)
 
 
 def whose_turn(command: AnyCommand) -> int:
@@ -55,8 +52,11 @@ def whose_turn(command: AnyCommand) -> int:
 
 def entry_of(command: AnyCommand, future: asyncio.Future[Any]) -> Entry:
     """A command that comes in now."""
+    if type(command) is SendMessage:  # most are
+        return Entry(command, future, time.monotonic(), command.sender_id, command.size, 1, False)
     rows = len(command.positions) if isinstance(command, AdvanceReceipts) else 1
-    return Entry(command, future, time.monotonic(), whose_turn(command), command.size, rows)
+    reserves = isinstance(command, Reserving)
+    return Entry(command, future, time.monotonic(), whose_turn(command), command.size, rows, reserves)
 
 
 class Turns:
@@ -94,14 +94,14 @@ class Turns:
             Overloaded: too many wait, or too many of this user's, or they wait for too long.
         """
         with self._lock:
-            round_ = max(self._last.get(entry.whose, 0), self._round) + 1
-            ahead = round_ - self._round
+            before = self._last.get(entry.whose, self._round)
+            ahead = before + 1 - self._round
             if not self._count:
                 self._turned_at = entry.at
             late = entry.at - self._turned_at > WAIT_SECONDS and not patient
             if late or self._count >= self._most or ahead > self._most_each:
                 raise Overloaded(retry_after_ms=RETRY_MS)
-            entry.round = self._last[entry.whose] = round_
+            entry.round = self._last[entry.whose] = before + 1
             if ahead == len(self._rounds):
                 self._rounds.append(deque())
             self._rounds[ahead].append(entry)

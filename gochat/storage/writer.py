@@ -184,13 +184,15 @@ class ConversationWriter:
             self._work.clear()
             if len(self._queue) < self._last:
                 self._delivered.wait(DELIVERY_SECONDS)
-            if tried := self._aside.take(time.monotonic(), self._batch_rows):
-                self._commit(tried, wait=False)
+            if self._aside:
+                tried, wait = self._aside.take(time.monotonic(), self._batch_rows, self._batch_bytes)
+                if tried:
+                    self._commit(tried, wait=wait, again=True)
             entries = self._take()
             self._last = len(entries)
             if entries:
-                self._commit(entries, wait=True)
-            elif self._stopping and not self._aside:
+                self._commit(entries)
+            elif self._stopping and not self._aside.entries():
                 break
             else:
                 self._rest()
@@ -213,13 +215,16 @@ class ConversationWriter:
             entries = self._aside.join(entries)
         return entries
 
-    def _commit(self, entries: Sequence[Entry], *, wait: bool) -> None:
+    def _commit(self, entries: Sequence[Entry], *, wait: bool = False, again: bool = False) -> None:
+        """Commit a batch. `wait`: for locks. `again`: it was set aside before."""
         self._taken = entries
         began = time.monotonic()
         self._measures.waits.note(began - entries[0].at)
         commands = [entry.command for entry in entries]
         try:
-            self._committer.commit(commands, lambda outcome: self._answer(entries, outcome), wait=wait)
+            self._committer.commit(
+                commands, lambda outcome: self._answer(entries, outcome, again=again), wait=wait
+            )
         except Unavailable:
             self._refuse([*entries, *self._singly, *self._queue.expire(float("inf"))], _unavailable)
             self._singly.clear()
@@ -227,7 +232,8 @@ class ConversationWriter:
             if len(entries) > 1:
                 self._singly.extendleft(reversed(entries))
             elif error.fault is Fault.HELD:
-                self._set_aside(entries, time.monotonic() - began)
+                now = time.monotonic()
+                self._aside.put(entries, now, again=True, took=now - began)
             else:
                 _log_refusal(entries[0].command, error)
                 fault = error.fault
@@ -237,17 +243,15 @@ class ConversationWriter:
             self._refuse(entries, Internal)
         self._taken = ()
 
-    def _answer(self, entries: Sequence[Entry], outcome: Outcome) -> None:
+    def _answer(self, entries: Sequence[Entry], outcome: Outcome, *, again: bool = False) -> None:
         assert self._loop is not None
         answered = list(zip(entries, outcome.answers, strict=True))
-        if Held.HELD in outcome.answers:
-            self._set_aside([entry for entry, answer in answered if answer is Held.HELD])
+        if outcome.held:
+            held = [entry for entry, answer in answered if answer is Held.HELD]
+            self._aside.put(held, time.monotonic(), again=again)
             answered = [(entry, answer) for entry, answer in answered if answer is not Held.HELD]
         self._delivered.clear()
         self._loop.call_soon_threadsafe(self._deliver, answered, outcome)
-
-    def _set_aside(self, entries: Sequence[Entry], took: float = 0.0) -> None:
-        self._aside.put(entries, time.monotonic(), took)
 
     def _refuse(self, entries: Sequence[Entry], refusal: Callable[[], ChatError]) -> None:
         assert self._loop is not None
