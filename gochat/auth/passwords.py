@@ -6,13 +6,14 @@ former, cheaper parameters saves, and all of it for a name that nobody has, is w
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import Parameters, PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from gochat.auth.choice import check_password
 from gochat.core.errors import Overloaded
 
 T = TypeVar("T")
@@ -53,6 +54,21 @@ class Passwords:
         """
         text = _normal(password)
         return await self._run(lambda: self._hasher.hash(text))
+
+    async def choose(self, password: str, names: Iterable[str]) -> str:
+        """Hash a new password of a user who is called so.
+
+        Raises:
+            InvalidPayload: others would try it; see `auth.choice`.
+            Overloaded: too many wait, or it took too long.
+        """
+        text, called = _normal(password), tuple(names)
+
+        def chosen() -> str:
+            check_password(password, called)
+            return self._hasher.hash(text)
+
+        return await self._run(chosen)
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether that is the password. With no hash (no such user): no, and it takes as long.

@@ -46,7 +46,7 @@ class TokenSessions:
         session = Session(new_id(), user.id, device, created_at=now, last_seen_at=now)
         jti = self._tokens.first_jti()
         ended = await self._store.begin(Beginning(session, _hash(jti), self._refresh_end(), password_hash))
-        self._tell(user.id, ended)
+        self.tell(user.id, ended)
         return self._logged_in(user, session, jti)
 
     async def is_known(self, user_id: UserId, device: Device) -> bool:
@@ -97,20 +97,21 @@ class TokenSessions:
         if session is None or session.user_id != identity.user_id:
             raise NotFound("There is no such session.")
         await self._store.revoke(session_id, self._clock())
-        self._tell(identity.user_id, (session_id,))
+        self.tell(identity.user_id, (session_id,))
 
     async def end_others(self, identity: Identity) -> None:
         """End all but this one."""
         ended = await self._store.revoke_all(identity.user_id, self._clock(), identity.session_id)
-        self._tell(identity.user_id, ended)
+        self.tell(identity.user_id, ended)
 
     async def _tell_revoked(self, session_id: SessionId) -> None:
         """The sockets of a session that a stolen token ended."""
         session = await self._store.session(session_id)
         if session is not None:
-            self._tell(session.user_id, (session_id,))
+            self.tell(session.user_id, (session_id,))
 
-    def _tell(self, user_id: UserId, ended: Iterable[SessionId]) -> None:
+    def tell(self, user_id: UserId, ended: Iterable[SessionId]) -> None:
+        """Dismiss the sockets of logins that were ended."""
         for session_id in ended:
             self._publisher.revoked(user_id, session_id, SessionRevoked.code)
 

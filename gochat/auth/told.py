@@ -59,6 +59,18 @@ class ToldLogins:
         log.info("logged_in", **_whose(logged_in), address=address)
         return logged_in
 
+    async def change_password(self, identity: Identity, old: str, new: str, address: str | None) -> None:
+        """See the port."""
+        with self._told.around("password", address=address):
+            await self._logins.change_password(identity, old, new, address)
+        log.info("password_changed", user=identity.user_id, session=identity.session_id, address=address)
+
+    async def reset(self, code: str, new: str, address: str | None) -> None:
+        """See the port."""
+        with self._told.around("reset", address=address):
+            await self._logins.reset(code, new, address)
+        log.info("password_reset", address=address)
+
 
 class ToldSessions:
     """`core.ports.logins.Sessions` over another one."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gochat import __version__
-from gochat.cli import schema, serve, settings
+from gochat.cli import schema, serve, settings, users
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,7 @@ app.command()(schema.migrate)
 app.command()(schema.doctor)
 app.command()(schema.contract)
 app.command()(settings.config)
+app.add_typer(users.app, name="user")
 
 
 def _tell_version(asked: bool) -> None:

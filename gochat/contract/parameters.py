@@ -54,7 +54,7 @@ class Users(Query):
     """`GET users`: up to 100 ids, separated by commas; or how a username begins, in any case."""
 
     ids: Annotated[list[Id], BeforeValidator(_split), Field(min_length=1, max_length=100)] | None = None
-    prefix: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.]+$")] | None = None
+    prefix: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 class EndSessions(Query):

@@ -234,11 +234,11 @@ class UpdateSession(Request):
 
 
 Password: TypeAlias = Annotated[str, Field(min_length=8, max_length=256)]
-Username: TypeAlias = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.]+$")]
+Username: TypeAlias = Annotated[str, Field(min_length=3, max_length=64, pattern=r"^\S+$")]
 
 
 class Register(Request):
-    """`POST auth/register`. Usernames are compared in lower case; `phone` starts with `+`."""
+    """`POST auth/register`. Usernames are normalised by NFKC and case folding; `phone` starts with `+`."""
 
     username: Username
     password: Password
@@ -268,6 +268,20 @@ class Login(Request):
     phone: Annotated[str, Field(max_length=32)] | None = None
     password: Annotated[str, Field(max_length=256)]
     device: DeviceIn | None = None
+
+
+class ChangePassword(Request):
+    """`POST auth/password`."""
+
+    old: Annotated[str, Field(max_length=256)]
+    new: Password
+
+
+class Reset(Request):
+    """`POST auth/reset`: with a code from whoever runs the server."""
+
+    code: Annotated[str, Field(min_length=1, max_length=64)]
+    new: Password
 
 
 class RefreshTokens(Request):

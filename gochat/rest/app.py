@@ -34,12 +34,14 @@ OPEN_HANDLERS: Mapping[str, OpenHandler] = {
     "register": auth.register,
     "login": auth.login,
     "refresh": auth.refresh,
+    "reset_password": auth.reset_password,
     "health": health.health,
     "live": health.live,
     "ready": health.ready,
 }
 USER_HANDLERS: Mapping[str, UserHandler] = {
     "logout": auth.logout,
+    "change_password": auth.change_password,
     "sessions": auth.sessions,
     "update_session": auth.update_session,
     "end_session": auth.end_session,
@@ -115,8 +117,7 @@ def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRo
 
 async def _open_answer(deps: Deps, route: Route, request: Request) -> Answer:
     parsed = await _parse(route, request)
-    address = None if request.client is None else request.client.host
-    return await OPEN_HANDLERS[route.name](deps, OpenCall(parsed, address))
+    return await OPEN_HANDLERS[route.name](deps, OpenCall(parsed, _address(request)))
 
 
 async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
@@ -125,7 +126,7 @@ async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
     deps.rates.take(route.rate, Key.USER, identity.user_id)
     parsed = await _parse(route, request)
     ids = {name: id_in(request.path_params[name]) for name in route.parameters}
-    return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, ids))
+    return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, ids, _address(request)))
 
 
 async def _parse(route: Route, request: Request) -> requests.Request:
@@ -137,6 +138,10 @@ async def _parse(route: Route, request: Request) -> requests.Request:
         given[name] = value
     query = requests.parse(route.query or parameters.Query, given)
     return query if route.body is None else requests.parse(route.body, await read_json(request))
+
+
+def _address(request: Request) -> str | None:
+    return None if request.client is None else request.client.host
 
 
 def _bearer(request: Request) -> str | None:

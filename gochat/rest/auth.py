@@ -48,6 +48,19 @@ async def logout(deps: Deps, call: UserCall[requests.Request]) -> shapes.Empty:
     return {}
 
 
+async def change_password(deps: Deps, call: UserCall[requests.ChangePassword]) -> shapes.Empty:
+    """`POST auth/password`."""
+    request = call.request
+    await deps.logins.change_password(call.identity, request.old, request.new, call.address)
+    return {}
+
+
+async def reset_password(deps: Deps, call: OpenCall[requests.Reset]) -> shapes.Empty:
+    """`POST auth/reset`."""
+    await deps.logins.reset(call.request.code, call.request.new, call.address)
+    return {}
+
+
 async def sessions(deps: Deps, call: UserCall[requests.Request]) -> shapes.SessionList:
     """`GET auth/sessions`."""
     return await _sessions_out(deps, call.identity)

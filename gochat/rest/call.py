@@ -16,7 +16,7 @@ Answer: TypeAlias = Mapping[str, object] | Response
 
 @dataclass(frozen=True, slots=True)
 class OpenCall(Generic[R]):
-    """A call of a route that needs no token. `address` is the client's, as uvicorn knows it."""
+    """A call of a route that needs no token. `address` is the client's; see `gochat.address`."""
 
     request: R
     address: str | None
@@ -24,11 +24,12 @@ class OpenCall(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class UserCall(Generic[R]):
-    """A call by a user. `ids` are those of the path, by name."""
+    """A call by a user. `ids` are those of the path, by name; `address` is the client's."""
 
     request: R
     identity: Identity
     ids: Mapping[str, int]
+    address: str | None
 
     @property
     def user_id(self) -> UserId:

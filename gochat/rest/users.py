@@ -3,6 +3,7 @@
 from gochat.contract import parameters, shapes
 from gochat.contract.encode import user_out
 from gochat.core.errors import InvalidPayload
+from gochat.core.names import folded
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
@@ -13,7 +14,7 @@ async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList
     if (ids is None) == (prefix is None):
         raise InvalidPayload("One of ids and prefix has to be given.", field="ids")
     if prefix is not None:
-        found = await deps.accounts.search(prefix.lower())
+        found = await deps.accounts.search(folded(prefix))
     else:
         found = await deps.accounts.users(dict.fromkeys(ids or ()))
     return {"users": [user_out(user) for user in found]}

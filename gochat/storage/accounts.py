@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from gochat.core.errors import PhoneTaken, UsernameTaken
-from gochat.core.model import Millis, Profile, User, UserId
+from gochat.core.errors import InvalidCredentials, PhoneTaken, UsernameTaken
+from gochat.core.model import Millis, Profile, SessionId, User, UserId
 from gochat.core.ports.accounts import Account
 from gochat.storage import rows
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
+from gochat.storage.sessions import revoke_all
 
 _USER = rows.columns(rows.USERS, "u")
 _BESIDE = len(rows.USERS.columns)
@@ -22,6 +23,7 @@ VALUES ({marks(rows.USERS.columns)}, ?, ?, 0, ?)
 """
 _ACCOUNT = f"SELECT {_USER}, u.password_hash, u.phone FROM users u"
 _BY_USERNAME = f"{_ACCOUNT} WHERE u.username = ?"
+_BY_ID = f"{_ACCOUNT} WHERE u.id = ?"
 _BY_PHONE = f"{_ACCOUNT} WHERE u.phone = ?"
 _USERS = f"SELECT {_USER} FROM users u WHERE u.id IN ({{}})"
 _SET_HASH = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
@@ -32,7 +34,7 @@ _BLOCKED = f"""
 _BEGINNING = f"""
 SELECT {_USER} FROM users u WHERE u.username >= ? AND u.username < ? ORDER BY u.username LIMIT 20
 """
-_AFTER_ALL = "\x7f"
+_AFTER_ALL = "\U0010ffff"
 """Sorts after every character of a username."""
 
 
@@ -53,6 +55,24 @@ class StoredAccounts:
     async def by_phone(self, phone: str) -> Account | None:
         """By E.164 number."""
         return await self._database.read(_account, _BY_PHONE, phone)
+
+    async def by_id(self, user_id: UserId) -> Account | None:
+        """By id."""
+        return await self._database.read(_account, _BY_ID, user_id)
+
+    async def change_password(
+        self, user_id: UserId, old: str, new: str, now: Millis, keep: SessionId | None
+    ) -> tuple[SessionId, ...]:
+        """Replace the hash of a password, and end logins."""
+        return await self._database.write(_change_password, user_id, old, new, now, keep)
+
+    async def store_reset(self, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
+        """Keep a code."""
+        await self._database.write(_store_reset, user_id, code_hash, expires_at)
+
+    async def resetting(self, code_hash: bytes, now: Millis) -> Account | None:
+        """Whose code it is."""
+        return await self._database.read(_resetting, code_hash, now)
 
     async def set_password(self, user_id: UserId, old: str, new: str) -> bool:
         """Replace the hash of a password."""
@@ -87,12 +107,37 @@ def _create(connection: Connection, account: Account, now: Millis) -> None:
         raise
 
 
-def _account(connection: Connection, statement: str, value: str) -> Account | None:
-    """MySQL finds "anna" for "anna ", and scans the table for what its column of ASCII can't hold."""
-    if not value.isascii() or value.endswith(" "):
+def _account(connection: Connection, statement: str, value: str | int) -> Account | None:
+    """MySQL finds "anna" for "anna ", and scans the table for a phone number that is not of ASCII."""
+    if isinstance(value, str) and (value.endswith(" ") or (statement is _BY_PHONE and not value.isascii())):
         return None
     found = fetch(connection, statement, value)
     return Account(rows.USERS.read(found[0]), *found[0][_BESIDE:]) if found else None
+
+
+def _change_password(
+    connection: Connection, user_id: UserId, old: str, new: str, now: Millis, keep: SessionId | None
+) -> tuple[SessionId, ...]:
+    ended = revoke_all(connection, user_id, now, keep)
+    if not _set_password(connection, user_id, old, new):
+        raise InvalidCredentials
+    run(connection, "DELETE FROM reset_codes WHERE user_id = ?", user_id)
+    return ended
+
+
+def _store_reset(connection: Connection, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
+    run(connection, "DELETE FROM reset_codes WHERE user_id = ?", user_id)
+    run(connection, "INSERT INTO reset_codes VALUES (?, ?, ?)", user_id, code_hash, expires_at)
+
+
+def _resetting(connection: Connection, code_hash: bytes, now: Millis) -> Account | None:
+    found = fetch(
+        connection,
+        "SELECT user_id FROM reset_codes WHERE code_hash = ? AND expires_at > ?",
+        code_hash,
+        now,
+    )
+    return _account(connection, _BY_ID, found[0][0]) if found else None
 
 
 def _set_password(connection: Connection, user_id: UserId, old: str, new: str) -> bool:

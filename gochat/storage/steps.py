@@ -95,6 +95,16 @@ def set_default(table: str, column: str, type_: sa.types.TypeEngine[Any], defaul
         batch.alter_column(column, existing_type=type_, existing_nullable=False, server_default=default)
 
 
+def take_any_text(table: str, column: str, length: int) -> None:
+    """Let a column (never null) hold any characters that so far held ASCII. SQLite does already.
+
+    Downwards there is no way: names that are there would not fit.
+    """
+    if op.get_bind().dialect.name != "sqlite":
+        kind = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+        op.alter_column(table, column, type_=kind, existing_nullable=False)
+
+
 def run(statement: str) -> None:
     """Run a statement that does no harm when it is run again, such as an UPDATE of rows not filled yet."""
     op.get_bind().exec_driver_sql(statement)

@@ -122,7 +122,7 @@ class UserRow(Row):
     )
 
     id: int = _key()
-    username: str = _ascii(32)
+    username: str = _words(32)
     phone: str | None = _ascii(20, nullable=True)
     password_hash: str = _ascii(200)
     display_name: str = _words(100)
@@ -133,6 +133,17 @@ class UserRow(Row):
     presence_hidden: int = _small(server_default="0")
     who_can_add: str = _ascii(8, server_default="everyone")
     created_at: int = _big()
+
+
+class ResetCodeRow(Row):
+    """A code that an operator gave a user, to set the password anew: once."""
+
+    __tablename__ = "reset_codes"
+    __table_args__ = (Index("ix_reset_codes_hash", "code_hash"), _UTF8)
+
+    user_id: int = _key()
+    code_hash: bytes = _bytes(32)
+    expires_at: int = _big()
 
 
 class BlockRow(Row):

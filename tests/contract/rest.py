@@ -1,8 +1,12 @@
 """A REST client in the same process as the app. Every answer that it gets is held against the contract."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -92,6 +96,16 @@ async def register(rest: Rest, username: str, **fields: object) -> RestUser:
     """Make an account."""
     body = await rest.ok("POST", "/auth/register", {"username": username, "password": PASSWORD, **fields})
     return RestUser(rest.as_(body["access_token"]), body["user"]["id"], body)
+
+
+def operator(database_url: str, *command: str) -> str:
+    """What `gochat` prints, called by whoever runs the server on that database."""
+    scheme, _, path = database_url.partition(":///")
+    name, value = ("SQLITE_PATH", path) if scheme == "sqlite" else ("MYSQL_URL", database_url)
+    settings = {name: value, "JWT_SECRET": SECRET, "PATH": os.environ["PATH"]}
+    call = [str(Path(sys.executable).parent / "gochat"), *command]
+    done = subprocess.run(call, env=settings, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """Register, login, refresh, logout and me, over each database."""
 
+import subprocess
 from typing import Any
 
 import jwt
 import pytest
 
 from gochat.contract.ids import id_out
-from tests.contract.rest import PASSWORD, SECRET, Rest, register
+from tests.contract.rest import PASSWORD, SECRET, Rest, operator, register
 from tests.contract.stored import stored
 
 PHONE = "+493012345678"
@@ -33,6 +34,46 @@ async def test_login_by_username_and_by_phone(rest: Rest) -> None:
         assert tokens["user"]["id"] == ann.id
         assert tokens["session"]["id"] != ann.tokens["session"]["id"]
         await rest.as_(tokens["access_token"]).ok("GET", "/me")
+
+
+async def test_names_of_any_script_are_one_spelling(rest: Rest) -> None:
+    user = await register(rest, "Ва\u0441я_5")
+    assert user.tokens["user"]["username"] == "вася_5"
+    taken = await rest.post("/auth/register", {"username": "ВАСЯ_5", "password": PASSWORD})
+    assert (taken.status, taken.code) == (409, "username_taken")
+    for spelling in ("вася_5", " Вася_\uff15 "):
+        await rest.ok("POST", "/auth/login", {"username": spelling, "password": PASSWORD})
+    await register(rest, "вася_6")
+    for prefix, count in (("Вас", 2), ("вася_6", 1), ("вася_7", 0), ("\u0000", 0), ("%", 0)):
+        found = await rest.as_(user.tokens["access_token"]).get("/users", params={"prefix": prefix})
+        assert len(found.body["users"]) == count, prefix
+
+
+async def test_a_password_is_changed(rest: Rest) -> None:
+    phone = await register(rest, "ann")
+    tablet = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})
+    answer = await phone.rest.post("/auth/password", {"old": "wrong", "new": "battery staple"})
+    assert (answer.status, answer.code) == (401, "invalid_credentials")
+    answer = await phone.rest.post("/auth/password", {"old": PASSWORD, "new": "12345678"})
+    assert (answer.status, answer.body["details"]) == (400, {"reason": "common"})
+    assert await phone.rest.ok("POST", "/auth/password", {"old": PASSWORD, "new": "battery staple"}) == {}
+    assert (await rest.as_(tablet["access_token"]).get("/me")).code == "session_revoked"
+    await phone.rest.ok("GET", "/me")
+    answer = await rest.post("/auth/login", {"username": "ann", "password": PASSWORD})
+    assert answer.code == "invalid_credentials"
+    await rest.ok("POST", "/auth/login", {"username": "ann", "password": "battery staple"})
+
+
+async def test_a_code_of_the_operator_sets_the_password_anew(rest: Rest, database_url: str) -> None:
+    phone = await register(rest, "ann", phone=PHONE)
+    codes = [operator(database_url, "user", "reset-password", name) for name in (" ANN ", PHONE)]
+    for code, status in ((codes[0], 401), (codes[1], 200), (codes[1], 401)):
+        answer = await rest.post("/auth/reset", {"code": code, "new": "battery staple"})
+        assert answer.status == status
+    assert (await phone.rest.get("/me")).code == "session_revoked"
+    await rest.ok("POST", "/auth/login", {"username": "ann", "password": "battery staple"})
+    with pytest.raises(subprocess.CalledProcessError):
+        operator(database_url, "user", "reset-password", "nobody")
 
 
 async def test_taken_names(rest: Rest, database_url: str) -> None:
@@ -73,7 +114,10 @@ BAD_REGISTRATIONS: list[tuple[dict[str, Any], str]] = [
     ({"username": "ab", "password": PASSWORD}, "username"),
     ({"username": "a" * 33, "password": PASSWORD}, "username"),
     ({"username": "ann\n", "password": PASSWORD}, "username"),
-    ({"username": "änn", "password": PASSWORD}, "username"),
+    ({"username": "\u0430nn", "password": PASSWORD}, "username"),
+    ({"username": "ann\u202e", "password": PASSWORD}, "username"),
+    ({"username": "ann", "password": "password"}, "password"),
+    ({"username": "annabella", "password": "Annabella1"}, "password"),
     ({"username": 5, "password": PASSWORD}, "username"),
     ({"username": None, "password": PASSWORD}, "username"),
     ({"username": "ann", "password": "short"}, "password"),

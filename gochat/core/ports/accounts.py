@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gochat.core.model import Millis, Profile, User, UserId
+from gochat.core.model import Millis, Profile, SessionId, User, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,31 @@ class Accounts(Protocol):
 
     async def by_phone(self, phone: str) -> Account | None:
         """By E.164 number."""
+        ...
+
+    async def by_id(self, user_id: UserId) -> Account | None:
+        """By id."""
+        ...
+
+    async def change_password(
+        self, user_id: UserId, old: str, new: str, now: Millis, keep: SessionId | None
+    ) -> tuple[SessionId, ...]:
+        """Replace the hash of a password if it is still the old one, and end the user's logins, all but one.
+
+        In one transaction, before which a login with the old password came, or it is refused. Codes to set it
+        anew are void. The answer is which logins were ended.
+
+        Raises:
+            InvalidCredentials: it is another one by now.
+        """
+        ...
+
+    async def store_reset(self, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
+        """Keep the hash of a code by which a user may set the password anew, in place of the one before."""
+        ...
+
+    async def resetting(self, code_hash: bytes, now: Millis) -> Account | None:
+        """Whose code it is, if it has not expired."""
         ...
 
     async def set_password(self, user_id: UserId, old: str, new: str) -> bool:

@@ -60,7 +60,8 @@ class Logins(Protocol):
         If its answer is lost the account may be there: asking again says `UsernameTaken`, and `login` works.
 
         Raises:
-            InvalidPayload: no phone number, or a blank name.
+            InvalidPayload: no phone number, a blank name, or a name or password that nobody can have;
+                `details.reason` says why.
             UsernameTaken, PhoneTaken, RateLimited
         """
         ...
@@ -75,6 +76,26 @@ class Logins(Protocol):
             InvalidCredentials: no such user or not his password; both take the same time.
             RateLimited: too many tries failed, of this account or from this address. Not where the device was
                 logged in to the account before: it has a count of its own.
+        """
+        ...
+
+    async def change_password(self, identity: Identity, old: str, new: str, address: str | None) -> None:
+        """Replace a user's password; their other logins end, and their sockets are dismissed.
+
+        Raises:
+            InvalidPayload: others would try the new one; `details.reason` says why.
+            InvalidCredentials: the old one is wrong.
+            RateLimited: too many wrong ones of this login.
+        """
+        ...
+
+    async def reset(self, code: str, new: str, address: str | None) -> None:
+        """Set a password anew by a code that an operator gave; all logins end. A code works once.
+
+        Raises:
+            InvalidPayload: others would try the new one; the code can be used again.
+            InvalidCredentials: the code is wrong, was used, or has expired.
+            RateLimited: too many wrong ones from this address.
         """
         ...
 

@@ -14,6 +14,8 @@ from gochat.core.refresh import Chain
 class MemoryAccounts:
     def __init__(self) -> None:
         self.accounts: dict[UserId, Account] = {}
+        self.codes: dict[bytes, tuple[UserId, Millis]] = {}
+        self.sessions = MemorySessions(self)
 
     async def create(self, account: Account, now: Millis) -> None:
         if await self.by_username(account.user.username):
@@ -41,6 +43,24 @@ class MemoryAccounts:
     async def search(self, prefix: str) -> tuple[User, ...]:
         found = [a.user for a in self.accounts.values() if a.user.username.startswith(prefix)]
         return tuple(sorted(found, key=lambda user: user.username)[:20])
+
+    async def by_id(self, user_id: UserId) -> Account | None:
+        return self.accounts.get(user_id)
+
+    async def change_password(
+        self, user_id: UserId, old: str, new: str, now: Millis, keep: SessionId | None
+    ) -> tuple[SessionId, ...]:
+        if not await self.set_password(user_id, old, new):
+            raise InvalidCredentials
+        self.codes = {code: whose for code, whose in self.codes.items() if whose[0] != user_id}
+        return await self.sessions.revoke_all(user_id, now, keep)
+
+    async def store_reset(self, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
+        self.codes[code_hash] = (user_id, expires_at)
+
+    async def resetting(self, code_hash: bytes, now: Millis) -> Account | None:
+        user_id, expires_at = self.codes.get(code_hash, (0, 0))
+        return self.accounts.get(user_id) if expires_at > now else None
 
     async def set_password(self, user_id: UserId, old: str, new: str) -> bool:
         account = self.accounts[user_id]

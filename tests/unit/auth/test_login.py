@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from gochat.auth.authenticator import TokenAuthenticator
-from gochat.auth.login import PasswordLogins
+from gochat.auth.login import PasswordLogins, new_code, reset_hash
 from gochat.auth.passwords import Passwords
 from gochat.auth.sessions import TokenSessions
 from gochat.auth.tokens import Tokens
@@ -25,7 +25,7 @@ from gochat.core.model import Device, SessionId, UserId
 from gochat.core.ports.logins import LoggedIn
 from gochat.core.rates import Key, Rate
 from gochat.storage.rates import AloneRates
-from tests.unit.auth.accounts import MemoryAccounts, MemorySessions
+from tests.unit.auth.accounts import MemoryAccounts
 
 PHONE = "+493012345678"
 
@@ -49,7 +49,7 @@ class House:
     def __init__(self, *rates: Rate) -> None:
         self.now = 1_700_000_000_000
         self.accounts = MemoryAccounts()
-        self.store = MemorySessions(self.accounts)
+        self.store = self.accounts.sessions
         self.told = Told()
         self.tokens = Tokens([b"k" * 32], access_ttl_s=900, refresh_ttl_s=86_400, clock=lambda: self.now)
         tries = Tries(AloneRates(rates))
@@ -379,6 +379,56 @@ async def test_a_refresh_token_used_again_ends_the_session_and_its_sockets(house
     with pytest.raises(SessionRevoked):
         await house.sessions.refresh(first.refresh_token)
     assert house.told.revoked_sessions == [(first.user.id, first.session.id, "session_revoked")]
+
+
+async def test_a_password_is_changed_and_all_other_logins_end(house: House) -> None:
+    phone, tablet = await house.register(), await house.login(username="ann")
+    identity = await house.authenticator.authenticate(phone.access_token)
+    with pytest.raises(InvalidCredentials):
+        await house.logins.change_password(identity, "wrong", "battery staple", None)
+    with pytest.raises(InvalidPayload) as refused:
+        await house.logins.change_password(identity, "correct horse", "password1", None)
+    assert (refused.value.field, refused.value.details) == ("password", {"reason": "common"})
+    assert house.told.revoked_sessions == []
+    await house.logins.change_password(identity, "correct horse", "battery staple", None)
+    assert house.told.revoked_sessions == [(phone.user.id, tablet.session.id, "session_revoked")]
+    await house.authenticator.authenticate(phone.access_token)
+    await house.sessions.refresh(phone.refresh_token)
+    with pytest.raises(InvalidCredentials):
+        await house.login(username="ann")
+    await house.login(username="ann", password="battery staple")
+
+
+async def test_wrong_old_passwords_are_counted_for_the_login_that_tries_them() -> None:
+    house = House(*FEW)
+    phone, tablet = await house.register(), await house.login(username="ann")
+    for who, tries in ((phone, 3), (tablet, 3)):
+        identity = await house.authenticator.authenticate(who.access_token)
+        for _ in range(tries):
+            with pytest.raises(InvalidCredentials):
+                await house.logins.change_password(identity, "wrong", "battery staple", None)
+        with pytest.raises(RateLimited):
+            await house.logins.change_password(identity, "correct horse", "battery staple", None)
+    await house.login(username="ann")
+
+
+async def test_a_code_sets_the_password_anew_once(house: House) -> None:
+    phone = await house.register()
+    code = new_code()
+    await house.accounts.store_reset(phone.user.id, reset_hash(code), house.now + 1_000)
+    for wrong in ("", new_code(), code[:-1]):
+        with pytest.raises(InvalidCredentials):
+            await house.logins.reset(wrong, "battery staple", None)
+    with pytest.raises(InvalidPayload):
+        await house.logins.reset(code, "ann", None)
+    await house.logins.reset(code.lower().replace("-", " "), "battery staple", None)
+    assert house.told.revoked_sessions == [(phone.user.id, phone.session.id, "session_revoked")]
+    await house.login(username="ann", password="battery staple")
+    with pytest.raises(InvalidCredentials):
+        await house.logins.reset(code, "another one", None)
+    await house.accounts.store_reset(phone.user.id, reset_hash(code), house.now)
+    with pytest.raises(InvalidCredentials):
+        await house.logins.reset(code, "another one", None)
 
 
 @pytest.mark.parametrize("token", [None, ""])
