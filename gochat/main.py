@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +36,7 @@ from gochat.events.connections import Connections
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.poll import Poll
 from gochat.events.delivery.presence import PresenceWatch
+from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Dispatcher
 from gochat.events.engine import COMPILED, EngineApp, EngineOptions, EngineServer
@@ -69,6 +70,8 @@ log = structlog.get_logger(__name__)
 HEALING_CONNECTIONS = 2
 """To the database, apart from those that requests are read with: what was missed is found out and repaired
 however many phones want to read."""
+STOP_S = 15.0
+"""How long one part of the server may take to close."""
 FINISH_S = 10.0
 """How long what was accepted may take to be answered when the server goes down."""
 
@@ -123,13 +126,15 @@ class Chat:
         self._maintenance = Maintenance(self._database)
         self._typing = Typing(sockets, doorbell)
         self._presence = PresenceWatch(sockets, roster, reader, self._peers.presences, doorbell)
+        self._rights = Rights(sockets, roster, reader, self._typing, self._presence)
         self._fanout = Fanout(
             sockets,
             roster,
             ConversationReader(self._healing, limits),
             changes,
             doorbell,
-            self._presence.profile_changed,
+            self._rights,
+            self._typing,
             measures,
         )
         self._connections = Connections(
@@ -240,28 +245,29 @@ class Chat:
             if self._alone is not None:
                 running.callback(self._alone.release)
                 await asyncio.to_thread(upgrade, self._url)
-            running.push_async_callback(self._database.close)
-            running.push_async_callback(self._healing.close)
+            running.push_async_callback(_briefly, self._database.close)
+            running.push_async_callback(_briefly, self._healing.close)
             running.callback(self._logins.close)
-            running.push_async_callback(self._stop_followers)
+            running.push_async_callback(_briefly, self._stop_followers)
             for follower in self._followers:
                 follower.start()
             self._peers.start(self.engine, self._asgi)
-            running.push_async_callback(self._peers.close)
+            running.push_async_callback(_briefly, self._peers.close)
             running.callback(self._fanout.close)
             self._presence.start()
-            running.push_async_callback(self._presence.close)
+            running.push_async_callback(_briefly, self._presence.close)
             self._poll.start()
             running.callback(self._poll.close)
             self._maintenance.start()
             running.callback(self._maintenance.close)
             self._writer.start()
-            running.push_async_callback(self._writer.stop)
+            running.push_async_callback(_briefly, self._writer.stop)
             running.push_async_callback(self._dispatcher.drain, FINISH_S)
             running.callback(self._typing.close)
+            running.callback(self._rights.close)
             running.callback(self._connections.close)
             self.operating.start()
-            running.push_async_callback(self.operating.close)
+            running.push_async_callback(_briefly, self.operating.close)
             self._running = running.pop_all()
         if self._settings.is_production and "forwarded_allow_ips" not in self._settings.model_fields_set:
             log.warning(
@@ -301,6 +307,17 @@ def create_app(settings: Settings | None = None) -> Chat:
     settings = settings or load_settings()
     configure(settings.log_level, settings.log_format)
     return Chat(settings)
+
+
+async def _briefly(close: Callable[[], Awaitable[None]]) -> None:
+    """Wait for a part to close, but not for ever: nothing keeps a server from ending."""
+    closing = asyncio.ensure_future(close())
+    _, pending = await asyncio.wait((closing,), timeout=STOP_S)
+    if pending:
+        log.error("part_does_not_close", part=close.__qualname__, after_s=STOP_S)
+        closing.cancel()
+    elif closing.exception() is not None:
+        log.error("part_closed_badly", part=close.__qualname__, exc_info=closing.exception())
 
 
 def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:

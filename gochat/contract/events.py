@@ -143,9 +143,9 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             (errors.NotFound,),
         ),
         "typing:start": ClientEvent(
-            requests.InConversation,
+            requests.StartTyping,
             shapes.Empty,
-            "The user types. It ends by itself; repeat it while he goes on.",
+            "The user types, or records a voice message. It ends by itself; repeat it while it goes on.",
             (errors.NotFound,),
         ),
         "typing:stop": ClientEvent(
@@ -159,7 +159,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             shapes.WatchAnswer,
             "Hear whether these users are online, instead of those named before. Of someone with whom one"
             " shares no conversation, who hides it, or where one has blocked the other, nothing is told: he"
-            " looks offline.",
+            " looks offline, for as long as it is so.",
         ),
         "sync": ClientEvent(
             requests.Sync,

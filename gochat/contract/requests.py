@@ -140,9 +140,16 @@ class Watch(Request):
 
 
 class InConversation(Request):
-    """`conversation:leave`, `typing:start`, `typing:stop`."""
+    """`conversation:leave`, `typing:stop`."""
 
     conversation_id: Id
+
+
+class StartTyping(Request):
+    """`typing:start`: a text, or a voice message that is being recorded."""
+
+    conversation_id: Id
+    kind: Literal["text", "voice"] = "text"
 
 
 class Update(Request):

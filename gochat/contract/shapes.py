@@ -4,7 +4,7 @@ TypedDicts: plain dicts at run time, checked by mypy where they are built (`enco
 in the tests. Field docs become descriptions in the generated contract.
 """
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -316,11 +316,25 @@ class RefreshAnswer(TypedDict):
     expires_at: Time
 
 
+TypingKind: TypeAlias = Literal["text", "voice"]
+
+
+class Typist(TypedDict):
+    """Someone who types, or records a voice message; more kinds may come."""
+
+    user_id: Id
+    kind: TypingKind
+
+
 class TypingChanged(TypedDict):
-    """Who types now: the whole list, of more than 20 the first; it ends by itself after `expires_in_ms`."""
+    """Who types now: the whole list, of more than 20 the first; it ends by itself after `expires_in_ms`.
+
+    `user_ids` are those of `typists`.
+    """
 
     conversation_id: Id
     user_ids: list[Id]
+    typists: list[Typist]
     expires_in_ms: Count
 
 

@@ -15,6 +15,8 @@ class Membership:
     revision: int
     """The conversation's."""
     visible_from_seq: int
+    blocked: bool = False
+    """Of a direct one: whether one of the two has blocked the other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,10 @@ class Connection:
     """Conversations that are on screen, as it said last."""
     typing: frozenset[ConversationId] = frozenset()
     """Conversations in which its user types, as it said last."""
+    asked: frozenset[UserId] = frozenset()
+    """Users whose presence it wants to hear of, as it said last."""
     watched: frozenset[UserId] = frozenset()
-    """Users whose presence it hears of."""
+    """Those of them whose presence it may hear of at present."""
     left: frozenset[ConversationId] = frozenset()
     """Conversations that the user left before it was ready."""
     _awaited: asyncio.Event | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
@@ -23,6 +23,7 @@ from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
 from gochat.events.sockets import Sockets, conversation_of
+from gochat.events.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Connections:
         self._authenticator = authenticator
         self._rates = rates
         self._most_of_user = most_of_user
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._draining = False
 
     async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
@@ -126,7 +127,7 @@ class Connections:
         if not connection.admitted and not connection.has_expired(int(time.time() * 1000)):
             connection.admitted = True
             self._presence.came(connection.user_id)
-            self._spawn(self._attach(connection))
+            self._tasks.spawn(self._attach(connection))
 
     def _watch(self, connection: Connection) -> None:
         """Wait for the end of its token: warn a minute before it, close half a minute after it."""
@@ -157,12 +158,11 @@ class Connections:
         self._fanout.start_anew()
         connections = list(self._roster)
         random.shuffle(connections)
-        self._spawn(self._close(connections, RESTART_S / max(1, len(connections))))
+        self._tasks.spawn(self._close(connections, RESTART_S / max(1, len(connections))))
 
     def close(self) -> None:
         """Stop what is under way."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     async def _close(self, connections: Iterable[Connection], pause: float) -> None:
         """Close one after the other, so that they do not all return at the same moment."""
@@ -172,11 +172,6 @@ class Connections:
             ahead = start + pause * done - time.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _attach(self, connection: Connection) -> None:
         """Bring it into its rooms; if that can't be done in time, it has to come again."""

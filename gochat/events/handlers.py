@@ -185,11 +185,11 @@ class Handlers:
         position = Position(request.seq, request.seq, request.private)
         return self.receipts.advance(request.conversation_id, connection.user_id, position)
 
-    def _start_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[None]:
+    def _start_typing(self, connection: Connection, request: requests.StartTyping) -> Awaitable[None]:
         connection.typing |= {request.conversation_id}
-        return self._type(connection, request.conversation_id)
+        return self._type(connection, request.conversation_id, request.kind)
 
-    async def _type(self, connection: Connection, cid: ConversationId) -> None:
+    async def _type(self, connection: Connection, cid: ConversationId, kind: shapes.TypingKind) -> None:
         """Tell that he types, unless he stopped before it was known that he may."""
         try:
             await self._require_member(connection, cid)
@@ -197,7 +197,7 @@ class Handlers:
             connection.typing -= {cid}
             raise
         if cid in connection.typing:
-            self.typing.start(cid, connection.user_id)
+            self.typing.start(cid, connection.user_id, kind)
 
     def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[None]:
         self._typed(connection, request.conversation_id)

@@ -51,9 +51,10 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 
 def memberships(connection: Connection, user_id: UserId) -> Memberships:
     """See `core.ports.reading.Reader.memberships`."""
-    values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq")
+    values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq", "c.blocked")
     ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
-    return Memberships(me_revision or 0, tuple(Membership(*row) for row in parse_list(found)))
+    read = tuple(Membership(row[0], row[1], row[2], bool(row[3])) for row in parse_list(found))
+    return Memberships(me_revision or 0, read)
 
 
 def conversation(

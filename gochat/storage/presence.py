@@ -3,7 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Cut
 from redis.exceptions import RedisError
 
 from gochat.core.errors import Unavailable
@@ -12,6 +15,8 @@ from gochat.core.presence import Sighting
 
 _TIMEOUT_S = 2.0
 _CONNECTIONS = 4
+_WAIT_S = 5.0
+"""For a free one."""
 _CHUNK = 500
 HELD_S = 7_200
 """How long a process is believed to hold a user's sockets that does not say it again."""
@@ -74,14 +79,18 @@ class RedisPresences:
     def __init__(self, url: str, prefix: str, process: str) -> None:
         self._prefix = prefix
         self._process = process
-        self._redis: Any = Redis.from_url(
+        # One that waits for a free connection, instead of failing when all are busy.
+        pool: Any = BlockingConnectionPool.from_url(
             url,
             protocol=2,
             decode_responses=True,
             max_connections=_CONNECTIONS,
+            timeout=_WAIT_S,
             socket_timeout=_TIMEOUT_S,
             socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1, supported_errors=(Cut,)),  # an idle one that was cut
         )
+        self._redis: Any = Redis(connection_pool=pool)
 
     async def announce(self, user_ids: Iterable[UserId]) -> None:
         """They have sockets here; to be said again within `HELD_S`."""
@@ -122,7 +131,7 @@ class RedisPresences:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self._redis.aclose(close_connection_pool=True)
 
     async def _all(self, commands: Sequence[tuple[object, ...]]) -> list[Any]:
         """The answers, in order."""

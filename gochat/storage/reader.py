@@ -99,6 +99,10 @@ class ConversationReader:
         """Who may see his."""
         return await self._database.read(visibility.seers, user_id, tuple(others))
 
+    async def closed(self, user_id: UserId) -> frozenset[ConversationId]:
+        """The direct conversations that a user has closed."""
+        return await self._database.read(visibility.closed, user_id)
+
     async def search(self, user_id: UserId, request: SearchRequest) -> SearchPage:
         """Messages whose text holds a query."""
         return await self._database.read(search.search, user_id, request)

@@ -1,10 +1,10 @@
-"""Who may see whose presence: those who share a conversation, unless one hides it or blocks the other."""
+"""What users may see of each other: presence, if they share a conversation; and what a block closes."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from gochat.core.model import UserId
+from gochat.core.model import ConversationId, UserId, direct_key
 from gochat.storage.fetch import dialect, fetch, marks
 
 # From the others' side, in this order whatever the optimiser has sampled: most have few conversations.
@@ -22,6 +22,9 @@ LEFT JOIN blocks mine ON mine.user_id = acquainted.me AND mine.blocked_id = acqu
 LEFT JOIN blocks theirs ON theirs.user_id = acquainted.other AND theirs.blocked_id = acquainted.me
 WHERE mine.user_id IS NULL AND theirs.user_id IS NULL
 """
+
+_BLOCKED = "SELECT blocked_id FROM blocks WHERE user_id = ?"
+_BY_KEY = "SELECT id FROM conversations WHERE unique_key IN ({})"
 
 
 def seen(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
@@ -43,3 +46,10 @@ def _may_see(
     sql = _MAY_SEE.format(select=words.select, join=words.join, others=marks(others), seen=seen)
     found = fetch(connection, sql, user_id, *others)
     return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
+
+
+def closed(connection: Connection, user_id: UserId) -> frozenset[ConversationId]:
+    """See `core.ports.reading.Reader.closed`."""
+    keys = [direct_key(user_id, blocked_id) for (blocked_id,) in fetch(connection, _BLOCKED, user_id)]
+    found = fetch(connection, _BY_KEY.format(marks(keys)), *keys) if keys else ()
+    return frozenset(row[0] for row in found)

@@ -1,5 +1,6 @@
 """Where presence is kept: in memory and on Redis alike."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -65,6 +66,14 @@ async def test_two_processes(redis_url: str) -> None:
     assert await other.sightings([ANN]) == {ANN: Sighting(frozenset({"other"}), 3)}
     await one.close()
     await other.close()
+
+
+async def test_more_at_once_than_there_are_connections_wait(redis_url: str) -> None:
+    store = RedisPresences(redis_url, "test:0", "here")
+    await asyncio.gather(*(store.announce([user_id]) for user_id in range(200)))
+    found = await asyncio.gather(*(store.sightings([user_id]) for user_id in range(200)))
+    assert all(seen[user_id].processes == {"here"} for user_id, seen in enumerate(found))
+    await store.close()
 
 
 async def test_redis_that_is_away_is_unavailable() -> None:

@@ -101,6 +101,11 @@ def test_a_block_is_told_to_ones_own_devices_and_to_all_processes(database_url: 
             )
             assert [user.id for user in await accounts.blocked(anna)] == [ben]
             assert await accounts.blocked(ben) == ()
+            assert await reader.closed(anna) == {cid}
+            assert await reader.closed(ben) == frozenset(), "he has not closed it"
+            for user_id in (anna, ben):
+                (membership,) = (await reader.memberships(user_id)).conversations
+                assert membership.blocked
             me = await reader.me(anna, 0)
             assert (me.revision, me.profile) == (1, await accounts.profile(anna))
             assert (await reader.me(anna, 1)).profile is None

@@ -112,6 +112,10 @@ class Reader(Protocol):
         """The other way: those of the others who may see his."""
         ...
 
+    async def closed(self, user_id: UserId) -> frozenset[ConversationId]:
+        """The direct conversations in which they have blocked the other."""
+        ...
+
     async def search(self, user_id: UserId, request: SearchRequest) -> SearchPage:
         """Messages whose text holds a query, of those that the user sees at this moment; the newest first.
 

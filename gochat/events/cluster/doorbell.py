@@ -22,6 +22,7 @@ from gochat.core.measures import Measures
 from gochat.events.cluster.pipeline import Publisher
 from gochat.events.cluster.seam import EVERYBODY, T, Topic
 from gochat.events.cluster.subscriptions import Subscriptions
+from gochat.events.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ class RedisDoorbell:
     async def close(self) -> None:
         """Ring what waits, briefly; then stop."""
         if self._beating is not None:
-            self._beating.cancel()
+            await end((self._beating,))
         await self._publisher.close()
         await self._subscriptions.close()
 

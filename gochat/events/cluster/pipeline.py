@@ -7,6 +7,8 @@ from typing import NamedTuple
 import structlog
 from redis.asyncio.connection import AbstractConnection
 
+from gochat.events.tasks import end
+
 log = structlog.get_logger(__name__)
 
 MAX_WAITING = 10_000
@@ -15,6 +17,17 @@ MAX_PIPELINE = 128
 TIMEOUT_S = 5.0
 """For connecting, and for one pipeline with its answers."""
 RETRY_S = 0.5
+
+
+async def connect(connection: AbstractConnection) -> None:
+    """Open a connection to Redis, or raise.
+
+    redis-py swallows a cancellation that comes meanwhile, and with it the end of a timeout: it returns, and
+    there is no connection.
+    """
+    await connection.connect()  # type: ignore[no-untyped-call]
+    if not connection.is_connected:
+        raise ConnectionError("not connected")
 
 
 class Message(NamedTuple):
@@ -37,6 +50,7 @@ class Publisher:
         self._connection: AbstractConnection | None = None
         self._waiting: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING)
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.dropped = 0
 
     def start(self) -> None:
@@ -52,8 +66,8 @@ class Publisher:
                 await self._waiting.join()
         except TimeoutError:
             pass
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        self._closing = True
+        await end((self._task,))
         await self._hang_up()
 
     def publish(self, channel: bytes, data: bytes) -> None:
@@ -77,7 +91,7 @@ class Publisher:
         return await receivers
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             messages = [await self._waiting.get()]
             while len(messages) < MAX_PIPELINE and not self._waiting.empty():
                 messages.append(self._waiting.get_nowait())
@@ -97,7 +111,7 @@ class Publisher:
     async def _publish(self, messages: list[Message]) -> None:
         if self._connection is None:
             connection = self._connect()
-            await connection.connect()  # type: ignore[no-untyped-call]
+            await connect(connection)
             self._connection = connection
         connection = self._connection
         commands = [(b"PUBLISH", message.channel, message.data) for message in messages]

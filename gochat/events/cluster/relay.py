@@ -23,6 +23,7 @@ from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import Refused
 from gochat.events.engine.handshake import Request
 from gochat.events.engine.transports import SocketTransport
+from gochat.events.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -69,19 +70,18 @@ class RedisRelay:
         self._answering: dict[tuple[str, int], asyncio.Event] = {}
         self._near: dict[int, NearSocket] = {}
         self._far: dict[tuple[str, int], FarSocket] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def start(self) -> None:
         """Be there for the others."""
         self._doorbell.hear(ENGINE, self._heard)
         self._doorbell.renewed(self.reset)
         self._doorbell.listen(_room(self.prefix))
-        self._spawn(self._check())
+        self._tasks.spawn(self._check())
 
     def close(self) -> None:
         """Stop what is under way."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     def reset(self) -> None:
         """Redis was away: nobody knows what was lost."""
@@ -138,7 +138,7 @@ class RedisRelay:
         header, kind, sender, number = it.header, it.kind, it.sender, it.number
         match kind:
             case "request":
-                self._spawn(self._answer(sender, number, _request_in(header), it.payload))
+                self._tasks.spawn(self._answer(sender, number, _request_in(header), it.payload))
             case "answer":
                 self._answered(number, header, it.payload)
             case "gone":
@@ -199,8 +199,9 @@ class RedisRelay:
             await asyncio.sleep(CHECK_S)
             for owner in self._owners():
                 try:
-                    await self._send(owner, "alive", 0)
-                except ConnectionError:
+                    async with asyncio.timeout(CHECK_S):
+                        await self._send(owner, "alive", 0)
+                except (ConnectionError, TimeoutError):
                     log.info("relay_owner_gone", owner=owner)
                     self._fail_all({owner})
 
@@ -230,11 +231,6 @@ class RedisRelay:
 
     def _message(self, kind: str, number: int, payload: bytes, header: Mapping[str, Any]) -> Message:
         return Message(kind, self.prefix, number, header, payload)
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _room(process: str) -> str:

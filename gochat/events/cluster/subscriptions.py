@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 from redis.asyncio.connection import AbstractConnection
 
+from gochat.events.cluster.pipeline import connect
+from gochat.events.tasks import end
+
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
@@ -51,6 +54,7 @@ class Subscriptions:
         self._unconfirmed: deque[asyncio.Future[bool] | None] = deque()
         self._up = False
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self._deaf = asyncio.Event()
 
     def __len__(self) -> int:
@@ -62,9 +66,9 @@ class Subscriptions:
 
     async def close(self) -> None:
         """Hear nothing any more."""
+        self._closing = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end((self._task,))
 
     @property
     def is_up(self) -> bool:
@@ -108,11 +112,11 @@ class Subscriptions:
 
     async def _run(self) -> None:
         delay = FIRST_RETRY_S
-        while True:
+        while not self._closing:
             connection = self._connect()
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await connection.connect()  # type: ignore[no-untyped-call]
+                    await connect(connection)
                 delay = FIRST_RETRY_S
                 await self._serve(connection)
             except Exception as error:

@@ -4,9 +4,8 @@ The database is the log. What the doorbell does not bring, `poll` finds, and the
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
 
 import orjson
 import structlog
@@ -23,9 +22,12 @@ from gochat.events.cluster.seam import EVERYBODY, Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import Notice, OwnNotice
 from gochat.events.delivery.gates import RETRY_S, Gates
+from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
+from gochat.events.delivery.typing import Typing
 from gochat.events.delivery.visibility import Telling, Visibility
-from gochat.events.sockets import Sockets, conversation_room, presence_room, screen_room, user_room
+from gochat.events.sockets import Sockets, conversation_room, presence_room, user_room
+from gochat.events.tasks import Tasks
 from gochat.seldom import Seldom
 
 log = structlog.get_logger(__name__)
@@ -34,13 +36,16 @@ TELLING = 8
 """Sockets for which it is read at the same time what each is told by itself."""
 MAX_ROOMS = 16
 """Of more who come or go at once not each is told in his own room, but all processes."""
+_SAYING = (Why.MESSAGE_CREATED, Why.CHANGES)
+"""What may bring new messages."""
 
 
 class Fanout:
     """`core.ports.writing.Publisher` for the sockets here.
 
     Args:
-        profile_changed: called with a user who decided something about himself, at whichever process.
+        rights: told who may what no more, or again, by whatever is committed at whichever process.
+        typing: told what was said, which ends the typing of who said it.
     """
 
     def __init__(
@@ -50,7 +55,8 @@ class Fanout:
         reader: Reader,
         changes: ChangeLog,
         doorbell: Doorbell,
-        profile_changed: Callable[[UserId], None],
+        rights: Rights,
+        typing: Typing,
         measures: Measures | None = None,
     ) -> None:
         self._sockets = sockets
@@ -58,16 +64,17 @@ class Fanout:
         self._reader = reader
         self._changes = changes
         self._doorbell = doorbell
-        self._profile_changed = profile_changed
+        self._rights = rights
+        self._typing = typing
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation, measures)
         self._own = Gates("user", self._hand_on_own, self._read_own, measures)
         self._visibility = Visibility(sockets)
         self._telling = asyncio.Semaphore(TELLING)
         self._seldom = Seldom()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         doorbell.hear(DELTA, self._receive)
         doorbell.hear(ME, self._receive_own)
-        doorbell.hear(PROFILE, profile_changed)
+        doorbell.hear(PROFILE, rights.decided)
         doorbell.hear(REVOKED, lambda ended: self._dismiss(*ended))
 
     # ---- from the writer of this process, from the doorbell of the others, from the log of all
@@ -83,7 +90,7 @@ class Fanout:
             self._receive_own(own)
             self._doorbell.ring(user_room(own.user_id), ME, own)
             if me.profile:
-                self._profile_changed(me.user_id)
+                self._rights.decided(me.user_id)
                 for room in (user_room(me.user_id), presence_room(me.user_id)):
                     self._doorbell.ring(room, PROFILE, me.user_id)
 
@@ -99,7 +106,7 @@ class Fanout:
             for cid, (since, revision) in batch.conversations.items():
                 self._receive(Notice(Why.CHANGES, cid, since, revision, None, batch.joined.get(cid, ())))
             for user_id in batch.profiles:
-                self._profile_changed(user_id)
+                self._rights.decided(user_id)
             for user_id, (since, revision) in batch.users.items():
                 first, last = own.get(user_id, (since, revision))
                 own[user_id] = min(first, since), max(last, revision)
@@ -133,7 +140,7 @@ class Fanout:
         for user_id, revision in me_revisions.items():
             self._own.learn(user_id, revision)
         for user_id in own if memberships else ():
-            self._profile_changed(user_id)
+            self._rights.decided(user_id)
             for membership in (await self._reader.memberships(user_id)).conversations:
                 self._receive(_joined(membership, user_id))
         return True
@@ -157,6 +164,7 @@ class Fanout:
             return
         if user_id not in self._own:
             self._own.open(user_id, memberships.me_revision)
+        self._rights.came(user_id, memberships.conversations)
         opened = self._enter(connection, memberships.conversations)
         if opened:
             await self._catch_up(opened)
@@ -168,6 +176,7 @@ class Fanout:
             self._visibility.show_from(cid, connection.sid, 1)
             self._forget_if_empty(cid)
         if not self._roster.of((connection.user_id,)):
+            self._rights.went(connection.user_id)
             self._own.close(connection.user_id)
             self._doorbell.unlisten(user_room(connection.user_id))
 
@@ -182,8 +191,7 @@ class Fanout:
     def close(self) -> None:
         """Stop what is under way."""
         self.start_anew()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     # ---- conversations
 
@@ -194,7 +202,7 @@ class Fanout:
             if not self._admitted(notice.joined):
                 return
             self._open(cid, notice.since)
-            self._spawn(self._catch_up([cid]))
+            self._tasks.spawn(self._catch_up([cid]))
         if notice.joined and self._conversations.revision(cid) > notice.since:
             self._welcome_late(notice)
         self._conversations.offer(cid, notice)
@@ -252,6 +260,8 @@ class Fanout:
         skip = self._visibility.tell_apart(notice, skip)
         room = conversation_room(notice.conversation_id)
         self._sockets.broadcast(notice.event, notice.payload, room, skip)
+        if notice.conversation_id in self._typing and notice.event in _SAYING:
+            self._typing.spoke(notice.conversation_id, notice.payload)
         if notice.joined or notice.left or notice.apart:
             self._forget_if_empty(notice.conversation_id)
 
@@ -259,8 +269,8 @@ class Fanout:
         """Who joined enters. If the conversation was there before him he gets it whole, not this delta."""
         cid = notice.conversation_id
         told: list[str] = []
+        self._rights.joined(cid, notice.joined)
         for connection in self._admitted(notice.joined):
-            connection.left -= {cid}
             if notice.since == 0 and not notice.apart:
                 self._sockets.enter(connection.sid, conversation_room(cid))
                 continue
@@ -275,9 +285,11 @@ class Fanout:
         He may be gone again; that is read.
         """
         members = self._sockets.members(conversation_room(notice.conversation_id))
-        for connection in self._admitted(notice.joined):
-            if connection.sid not in members:
-                self._let_in(connection, notice)
+        late = [it for it in self._admitted(notice.joined) if it.sid not in members]
+        for connection in late:
+            self._let_in(connection, notice)
+        if late:
+            self._rights.joined(notice.conversation_id, {connection.user_id for connection in late})
 
     def _let_in(self, connection: Connection, notice: Notice) -> None:
         """A newcomer enters, and is told the conversation whole."""
@@ -296,25 +308,29 @@ class Fanout:
         """One socket by itself, of what its user may see; what comes meanwhile is held for it."""
         cid, sid = notice.conversation_id, connection.sid
         telling = self._visibility.hold(cid, sid, since, notice.members_as_of)
-        self._spawn(self._tell(connection, notice, telling))
+        self._tasks.spawn(self._tell(connection, notice, telling))
 
     async def _tell(self, connection: Connection, notice: Notice, telling: Telling) -> None:
-        """What it is to be told; the whole with `gap`, for what his phone kept from before.
+        """What it is to be told; the whole with `gap`, for what the phone kept from before."""
+        try:
+            delta = await self._read_for(connection, notice.conversation_id, telling.since)
+            if self._visibility.holds(notice.conversation_id, connection.sid, telling):
+                self._told(connection, notice, delta, gap=telling.since is None)
+        except Exception:
+            log.exception("telling_failed", conversation=notice.conversation_id)
+            self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
 
-        If he is no member any more he leaves again.
-        """
+    def _told(self, connection: Connection, notice: Notice, delta: Delta | None, *, gap: bool) -> None:
+        """Send what was read for a socket, and what came meanwhile. If its user is out by now it leaves."""
         cid, sid = notice.conversation_id, connection.sid
-        delta = await self._read_for(connection, cid, telling.since)
-        if not self._visibility.holds(cid, sid, telling):
-            return
         if delta is None:
             self._sockets.leave(sid, conversation_room(cid))
             self._visibility.show_from(cid, sid, 1)
             self._forget_if_empty(cid)
             return
         assert delta.me is not None  # an answer for one user has it
-        told = replace(delta, gap=delta.gap or telling.since is None)
-        self._sockets.broadcast(notice.event, orjson.dumps(delta_out(told)), sid)
+        whole = replace(delta, gap=delta.gap or gap)
+        self._sockets.broadcast(notice.event, orjson.dumps(delta_out(whole)), sid)
         self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
 
     async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
@@ -329,10 +345,6 @@ class Fanout:
                 if self._seldom.lets(f"tell {error.code}"):
                     log.warning("telling_failed", conversation=cid, code=error.code)
                 await asyncio.sleep(RETRY_S)
-            except Exception:
-                log.exception("telling_failed", conversation=cid)
-                self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
-                return None
         return None
 
     def _farewell(self, notice: Notice) -> None:
@@ -345,12 +357,7 @@ class Fanout:
                 "removed": True,
             }
         )
-        for connection in self._admitted(notice.left):
-            if not connection.ready:
-                connection.left |= {cid}
-            self._sockets.leave(connection.sid, conversation_room(cid))
-            self._sockets.leave(connection.sid, screen_room(cid))
-            connection.screens -= {cid}
+        for connection in self._rights.left(cid, notice.left):
             self._visibility.show_from(cid, connection.sid, 1)
             self._sockets.broadcast(notice.event, payload, connection.sid)
 
@@ -389,11 +396,6 @@ class Fanout:
             if connection.identity.session_id == session_id:
                 self._sockets.broadcast("session:revoked", orjson.dumps({"code": code}), connection.sid)
                 self._sockets.dismiss(connection.sid)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _notice(change: Change) -> Notice:

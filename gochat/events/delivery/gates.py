@@ -4,7 +4,7 @@ What is missing after a moment is read from the database and handed on as one en
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 import structlog
@@ -82,8 +82,7 @@ class Gates(Generic[K, E]):
     def offer(self, key: K, entry: E) -> None:
         """An entry of a log that is heard came in, from wherever."""
         gate = self._gates[key]
-        for passed in gate.offer(entry):
-            self._hand_on(passed)
+        self._pass_on(key, gate.offer(entry))
         self._mend(key, gate, "gap")
 
     def learn(self, key: K, revision: int) -> None:
@@ -92,6 +91,14 @@ class Gates(Generic[K, E]):
         if gate is not None:
             gate.learn(revision)
             self._mend(key, gate, "learned")
+
+    def _pass_on(self, key: K, entries: Iterable[E]) -> None:
+        """One that can't be handed on holds up no other: it is a hole to the phones, and they ask."""
+        for entry in entries:
+            try:
+                self._hand_on(entry)
+            except Exception:
+                log.exception("not_handed_on", kind=self._kind, key=key, revision=entry.revision)
 
     def _mend(self, key: K, gate: Gate[E], cause: str) -> None:
         """Repair what is missing.
@@ -135,8 +142,7 @@ class Gates(Generic[K, E]):
                 log.exception("repair_failed", kind=self._kind, key=key)
                 delay = RETRY_S
                 continue
-            for passed in gate.offer(entry):
-                self._hand_on(passed)
+            self._pass_on(key, gate.offer(entry))
             self._measures.repairs.add(self._kind, cause, "repaired" if gate.revision > since else "nothing")
             log.info("repaired", cause=cause, kind=self._kind, key=key, since=since, revision=gate.revision)
             delay = 0 if gate.revision > since else RETRY_S

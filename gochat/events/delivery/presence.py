@@ -6,7 +6,7 @@ one beat; it reads what its own phones watch, and the beats of the processes tha
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Set
 from functools import partial
 
 import orjson
@@ -22,6 +22,7 @@ from gochat.events.cluster.seam import Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.topics import PRESENCE
 from gochat.events.sockets import Sockets, presence_room
+from gochat.events.tasks import Tasks
 from gochat.seldom import Seldom
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,8 @@ GATHER_S = 0.25
 """How long changes are gathered before what is told of them is read."""
 AGAIN_BEATS = 360
 """In so many beats, half an hour, all that is online here is said once more."""
+MAX_UNSAID = 100_000
+"""Users who came and went while the store was away, of whom it is told when it is back."""
 
 
 class PresenceWatch:
@@ -48,33 +51,40 @@ class PresenceWatch:
         self._doorbell = doorbell
         self._online: set[UserId] = set()
         """Users of whom this process says that they are here."""
+        self._unsaid: set[UserId] = set()
+        """Users of whom it has not said yet that they are here, or that they have gone."""
+        self._saying = False
         self._leaving: dict[UserId, asyncio.TimerHandle] = {}
+        self._askers: dict[UserId, set[str]] = {}
+        """By user, the sockets that want to hear of them."""
         self._watchers: dict[UserId, set[str]] = {}
+        """Of those, the ones that may."""
         self._shown: dict[UserId, tuple[Presence, Sighting]] = {}
         self._changed: set[UserId] = set()
         self._gathering = False
-        self._decisions = 0
-        """How often users were heard to decide something about themselves."""
+        self._examining = False
+        self._doubts = 0
+        """How often it was doubted who may see whom."""
         self._doubtful: set[UserId] = set()
-        """Of these users, those who are here or watched: they may have hidden, or have blocked someone."""
-        self._seldom = Seldom()
+        """Users of whom that is to be looked at again."""
         self._announce = True
         """Whether everything has to be said once more: something of it was not heard."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._tasks = Tasks()
+        self._seldom = Seldom()
         doorbell.hear(PRESENCE, lambda user_id: self._gather([user_id]))
         doorbell.renewed(self.renew)
 
     def start(self) -> None:
         """Begin to say that this process lives."""
-        self._spawn(self._run())
+        self._tasks.spawn(self._run())
 
     async def close(self) -> None:
         """Everybody here has gone."""
+        self._closing = True
         for timer in self._leaving.values():
             timer.cancel()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.end()
         if self._online:
             await self._try(lambda: self._presences.withdraw(self._online, _now()))
             self._ring(self._online)
@@ -93,11 +103,11 @@ class PresenceWatch:
             timer.cancel()
         if user_id not in self._online:
             self._online.add(user_id)
-            self._spawn(self._say([user_id], lambda: self._presences.announce([user_id])))
+            self._say((user_id,))
 
     def went(self, connection: Connection) -> None:
         """A socket went; `watch` holds for it no more."""
-        self._unwatch(connection, connection.watched)
+        self._unask(connection)
         user_id = connection.user_id
         if user_id in self._online and not self._roster.of((user_id,)) and user_id not in self._leaving:
             loop = asyncio.get_running_loop()
@@ -106,12 +116,37 @@ class PresenceWatch:
     def _left(self, user_id: UserId) -> None:
         self._leaving.pop(user_id, None)
         self._online.discard(user_id)
-        self._spawn(self._say([user_id], lambda: self._presences.withdraw([user_id], _now())))
+        self._say((user_id,))
 
-    async def _say(self, user_ids: Collection[UserId], write: Callable[[], Awaitable[None]]) -> None:
-        if await self._try(write):
-            self._ring(user_ids)
-        self._gather(user_ids)
+    def _say(self, user_ids: Iterable[UserId]) -> None:
+        """Say of them how it is by then. One after the other: what is said at once may overtake another."""
+        self._unsaid.update(user_ids)
+        if len(self._unsaid) > MAX_UNSAID:
+            self._unsaid &= self._online  # those who have gone are forgotten by the store itself, later
+        if not self._saying and not self._closing:
+            self._saying = True
+            self._tasks.spawn(self._say_all())
+
+    async def _say_all(self) -> None:
+        try:
+            while self._unsaid:
+                user_ids, self._unsaid = self._unsaid, set()
+                if not await self._try(partial(self._write, user_ids)):
+                    self._unsaid |= user_ids  # said again with the next beat
+                    self._gather(user_ids)
+                    break
+                self._ring(user_ids)
+                self._gather(user_ids)
+        finally:
+            self._saying = False
+
+    async def _write(self, user_ids: Set[UserId]) -> None:
+        gone = user_ids - self._online
+        here = user_ids - gone
+        if gone:
+            await self._presences.withdraw(gone, _now())
+        if here:
+            await self._presences.announce(here)
 
     def _ring(self, user_ids: Iterable[UserId]) -> None:
         for user_id in user_ids:
@@ -120,22 +155,25 @@ class PresenceWatch:
     # ---- users watched from here
 
     async def watch(self, connection: Connection, user_ids: Iterable[UserId]) -> list[Presence]:
-        """Hear of these users from now on, and of no others; of strangers nothing is told.
+        """Hear of these users from now on, and of no others, as long as the connection's user may.
+
+        Of strangers nothing is told; from when they are none any more, they are heard of, too.
 
         Raises:
             Unavailable
         """
         asked = list(dict.fromkeys(user_ids))
-        decisions = self._decisions
+        doubts = self._doubts
         known = await self._reader.seen(connection.user_id, asked)
-        self._unwatch(connection, connection.watched)
+        self._unask(connection)
         if self._roster.get(connection.sid) is connection:
-            connection.watched = frozenset(known)
-            for user_id in known:
-                self._watchers.setdefault(user_id, set()).add(connection.sid)
+            connection.asked = frozenset(asked)
+            for user_id in asked:
+                self._askers.setdefault(user_id, set()).add(connection.sid)
                 self._doorbell.listen(presence_room(user_id))
-        if self._decisions != decisions:  # while it was read
-            self._doubt(connection.user_id)
+            self._watch(connection, known)
+        if self._doubts != doubts:  # while it was read
+            self.doubt((connection.user_id,))
         await self._doorbell.confirmed()
         found = await self._read(known)
         for user_id in known & self._watchers.keys():
@@ -143,15 +181,31 @@ class PresenceWatch:
         self._gather(known)
         return [found[user_id][0] if user_id in found else Presence(user_id) for user_id in asked]
 
-    def profile_changed(self, user_id: UserId) -> None:
-        """A user decided something about himself: who saw him may not any more, nor he whom he saw."""
-        self._decisions += 1
-        if user_id in self._watchers or self._roster.of((user_id,)):
-            self._doubt(user_id)
+    def doubt(self, user_ids: Iterable[UserId]) -> None:
+        """Look again whom these users may see, and who may see them.
 
-    def _doubt(self, user_id: UserId) -> None:
-        self._doubtful.add(user_id)
-        self._schedule()
+        They may have decided something about themselves, or have come into a conversation, or left one.
+        """
+        self._doubts += 1
+        for user_id in user_ids:
+            if user_id in self._askers or any(it.asked for it in self._roster.of((user_id,))):
+                self._doubtful.add(user_id)
+        self._look_again()
+
+    def _unask(self, connection: Connection) -> None:
+        self._unwatch(connection, connection.watched)
+        for user_id in connection.asked:
+            askers = self._askers[user_id]
+            askers.discard(connection.sid)
+            if not askers:
+                del self._askers[user_id]
+                self._doorbell.unlisten(presence_room(user_id))
+        connection.asked = frozenset()
+
+    def _watch(self, connection: Connection, user_ids: frozenset[UserId]) -> None:
+        connection.watched |= user_ids
+        for user_id in user_ids:
+            self._watchers.setdefault(user_id, set()).add(connection.sid)
 
     def _unwatch(self, connection: Connection, user_ids: frozenset[UserId]) -> None:
         connection.watched -= user_ids
@@ -161,51 +215,80 @@ class PresenceWatch:
             if not watchers:
                 del self._watchers[user_id]
                 self._shown.pop(user_id, None)
-                self._doorbell.unlisten(presence_room(user_id))
 
     async def _examine(self, user_id: UserId) -> None:
-        """End what may not be seen any more: for his phones, and for those that watch him."""
+        """End what may not be seen any more, and begin what may: on their phones, and on those that ask."""
         mine = self._roster.of((user_id,))
-        watched = frozenset[UserId]().union(*(connection.watched for connection in mine))
-        hidden = watched - await self._reader.seen(user_id, watched) if watched else watched
-        for connection in mine:
-            self._hide(connection, connection.watched & hidden)
-        found = (self._roster.get(sid) for sid in tuple(self._watchers.get(user_id, ())))
-        watchers = [connection for connection in found if connection is not None]
-        seers = await self._reader.seers(user_id, {connection.user_id for connection in watchers})
-        for connection in watchers:
-            if connection.user_id not in seers:
-                self._hide(connection, connection.watched & {user_id})
+        asked = {connection: connection.asked for connection in mine if connection.asked}
+        seen = await self._reader.seen(user_id, frozenset[UserId]().union(*asked.values())) if asked else ()
+        for connection, user_ids in asked.items():
+            if connection.asked is user_ids:  # else it has asked anew, and been told
+                await self._settle(connection, user_ids, user_ids & frozenset(seen))
+        found = (self._roster.get(sid) for sid in tuple(self._askers.get(user_id, ())))
+        askers = [connection for connection in found if connection is not None]
+        seers = await self._reader.seers(user_id, {connection.user_id for connection in askers})
+        them = frozenset({user_id})
+        for connection in askers:
+            if user_id in connection.asked:
+                await self._settle(connection, them, them if connection.user_id in seers else frozenset())
 
-    def _hide(self, connection: Connection, user_ids: frozenset[UserId]) -> None:
-        """From now on they are strangers: offline, and not watched."""
-        self._unwatch(connection, user_ids)
-        for user_id in user_ids:
-            payload = orjson.dumps(presence_out(Presence(user_id)))
-            self._sockets.broadcast("presence:changed", payload, connection.sid)
+    async def _settle(
+        self, connection: Connection, user_ids: frozenset[UserId], seen: frozenset[UserId]
+    ) -> None:
+        """Of these users, whom it asked for, it may see some: the others are strangers, offline."""
+        hidden = connection.watched & (user_ids - seen)
+        self._unwatch(connection, hidden)
+        for user_id in hidden:
+            self._show((connection.sid,), Presence(user_id))
+        new = seen - connection.watched
+        if new and self._roster.get(connection.sid) is connection:
+            self._watch(connection, new)
+            for user_id, now in (await self._read(new)).items():
+                if user_id in connection.watched:
+                    self._shown.setdefault(user_id, now)
+                    self._show((connection.sid,), now[0])
+
+    def _show(self, sids: Iterable[str], presence: Presence) -> None:
+        payload = orjson.dumps(presence_out(presence))
+        for sid in sids:
+            self._sockets.broadcast("presence:changed", payload, sid)
 
     def _gather(self, user_ids: Iterable[UserId]) -> None:
         """Look at those of them that are watched, soon and together."""
         self._changed.update(user_id for user_id in user_ids if user_id in self._watchers)
-        if self._changed:
-            self._schedule()
+        self._look_again()
 
-    def _schedule(self) -> None:
-        if not self._gathering:
+    def _look_again(self) -> None:
+        """See to what changed, and to what is doubtful: one look at a time, so that the last one counts."""
+        if self._changed and not self._gathering and not self._closing:
             self._gathering = True
-            self._spawn(self._tell_changed())
+            self._tasks.spawn(self._tell_changed())
+        if self._doubtful and not self._examining and not self._closing:
+            self._examining = True
+            self._tasks.spawn(self._examine_doubtful())
 
     async def _tell_changed(self) -> None:
         try:
-            await asyncio.sleep(GATHER_S)
+            while self._changed:
+                await asyncio.sleep(GATHER_S)
+                changed, self._changed = self._changed, set()
+                if not await self._try(partial(self._tell, changed)):
+                    self._changed |= changed  # looked at with the next beat
+                    break
         finally:
             self._gathering = False
-        doubtful, self._doubtful = self._doubtful, set()
-        for user_id in doubtful:
-            if not await self._try(partial(self._examine, user_id)):
-                self._doubtful.add(user_id)  # looked at with the next beat
-        changed, self._changed = self._changed, set()
-        await self._try(lambda: self._tell(changed))
+
+    async def _examine_doubtful(self) -> None:
+        try:
+            while self._doubtful:
+                await asyncio.sleep(GATHER_S)
+                doubtful, self._doubtful = self._doubtful, set()
+                failed = {it for it in doubtful if not await self._try(partial(self._examine, it))}
+                if failed:
+                    self._doubtful |= failed
+                    break
+        finally:
+            self._examining = False
 
     async def _tell(self, user_ids: Collection[UserId]) -> None:
         for user_id, (now, sighting) in (await self._read(user_ids)).items():
@@ -215,9 +298,7 @@ class PresenceWatch:
             before, _ = self._shown.get(user_id, (now, None))
             self._shown[user_id] = now, sighting
             if now != before:
-                payload = orjson.dumps(presence_out(now))
-                for sid in watchers:
-                    self._sockets.broadcast("presence:changed", payload, sid)
+                self._show(watchers, now)
 
     async def _read(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[Presence, Sighting]]:
         sightings = await self._presences.sightings(user_ids)
@@ -229,15 +310,18 @@ class PresenceWatch:
 
     async def _run(self) -> None:
         beats = 0
-        while True:
-            if self._doubtful:
-                self._schedule()
+        while not self._closing:
+            self._look_again()
             if await self._try(lambda: self._presences.beat(_now())):
                 await self._try(self._look_for_the_dead)
                 beats += 1
                 if self._announce or beats % AGAIN_BEATS == 0:
                     self._announce = False
-                    await self._try(lambda: self._presences.announce(tuple(self._online)))
+                    self._unsaid |= self._online
+                if self._unsaid:
+                    self._say(())
+            else:
+                self._announce = True  # it may come back with nothing
             await asyncio.sleep(BEAT_S)
 
     async def _look_for_the_dead(self) -> None:
@@ -249,20 +333,17 @@ class PresenceWatch:
         self._gather([user_id for user_id, processes in online.items() if not processes & alive])
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do it if the store answers; if not, everything is said again later."""
+        """Do it if the store answers; if not, everything is said again later. Whatever fails ends nothing."""
         try:
             await work()
         except ChatError as error:
-            self._announce = True
             if self._seldom.lets(error.code):
                 log.warning("presence_failed", code=error.code)
             return False
+        except Exception:
+            log.exception("presence_failed")
+            return False
         return True
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _now() -> int:

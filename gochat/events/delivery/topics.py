@@ -4,17 +4,18 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from gochat.contract.shapes import TypingKind
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.events.cluster.seam import MAX_PAYLOAD, Topic
 from gochat.events.delivery.gate import Notice, OwnNotice
 
 
-class Typist(NamedTuple):
-    """Whether a user types in a conversation."""
+class Typed(NamedTuple):
+    """What a user does in a conversation: `text`, `voice`; None: neither any more."""
 
     conversation_id: ConversationId
     user_id: UserId
-    on: bool
+    kind: TypingKind | None
 
 
 class Ended(NamedTuple):
@@ -78,7 +79,12 @@ PRESENCE: Final = _user_topic("presence")
 """A user came or went. Rung where they are watched."""
 TYPING: Final = Topic(
     "typing",
-    lambda it: ({"conversation": it.conversation_id, "user": it.user_id, "on": it.on}, b""),
-    lambda header, payload: Typist(header["conversation"], header["user"], header["on"]),
+    lambda it: (
+        {"conversation": it.conversation_id, "user": it.user_id, "on": it.kind is not None, "kind": it.kind},
+        b"",
+    ),
+    lambda header, payload: Typed(
+        header["conversation"], header["user"], header.get("kind", "text") if header["on"] else None
+    ),
 )
 """Rung in the conversation's room."""

@@ -1,14 +1,16 @@
 """Who types where: nothing durable, only deadlines. It ends by itself, on send and on disconnect."""
 
 import asyncio
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import orjson
 
-from gochat.contract.ids import id_out
-from gochat.contract.shapes import TypingChanged
+from gochat.contract.ids import id_in, id_out
+from gochat.contract.shapes import TypingChanged, TypingKind
 from gochat.core.model import ConversationId, UserId
 from gochat.events.cluster.seam import Doorbell
-from gochat.events.delivery.topics import TYPING, Typist
+from gochat.events.delivery.topics import TYPING, Typed
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 
 TTL_S = 6.0
@@ -17,63 +19,122 @@ MAX_LISTED = 20
 """Of more who type at once the others are not listed."""
 
 
+class Typist(NamedTuple):
+    """What someone does in a conversation, until when, by the loop's clock."""
+
+    until: float
+    kind: TypingKind
+
+
 class Typing:
     """The typists of the conversations that are on screen here, from all processes."""
 
     def __init__(self, sockets: Sockets, doorbell: Doorbell) -> None:
         self._sockets = sockets
         self._doorbell = doorbell
-        self._until: dict[ConversationId, dict[UserId, float]] = {}
+        self._typists: dict[ConversationId, dict[UserId, Typist]] = {}
         self._timers: dict[ConversationId, asyncio.TimerHandle] = {}
+        self._out: dict[tuple[ConversationId, UserId], asyncio.TimerHandle] = {}
+        """Who lost the right to type of late: what was rung before may still come."""
+        self._closed: dict[UserId, frozenset[ConversationId]] = {}
+        """Of users here, the direct conversations in which they have blocked the other."""
+        self._all_closed: frozenset[ConversationId] = frozenset()
         doorbell.hear(TYPING, self._set)
 
-    def start(self, cid: ConversationId, user_id: UserId) -> None:
-        """A user of this process types."""
-        self._say(Typist(cid, user_id, True))
+    def __contains__(self, cid: ConversationId) -> bool:
+        """Whether anybody types there, for those who look at it here."""
+        return cid in self._typists
+
+    def start(self, cid: ConversationId, user_id: UserId, kind: TypingKind) -> None:
+        """A user of this process types; where one has blocked the other it is told nobody."""
+        if cid not in self._all_closed:
+            self._say(Typed(cid, user_id, kind))
 
     def stop(self, cid: ConversationId, user_id: UserId) -> None:
         """A user of this process stopped."""
-        self._say(Typist(cid, user_id, False))
+        self._say(Typed(cid, user_id, None))
+
+    def spoke(self, cid: ConversationId, payload: bytes) -> None:
+        """Messages came, as a delta: who wrote one does not type it any more, however it was sent."""
+        messages = orjson.loads(payload).get("messages", ())
+        new = [it for it in messages if it["edited_at"] is None and it["deleted_at"] is None]
+        self._end(cid, {id_in(message["sender_id"]) for message in new})
+
+    def forbid(self, cid: ConversationId, user_ids: Collection[UserId]) -> None:
+        """They are no members any more: it ends here, and what comes late is not heard."""
+        loop = asyncio.get_running_loop()
+        for user_id in user_ids if self._sockets.members(screen_room(cid)) else ():
+            self._forget_out(cid, user_id)
+            self._out[cid, user_id] = loop.call_later(TTL_S, self._out.pop, (cid, user_id), None)
+        if cid in self._typists:
+            self._end(cid, user_ids)
+
+    def allow(self, cid: ConversationId, user_ids: Iterable[UserId]) -> None:
+        """They are members again."""
+        for user_id in user_ids if self._out else ():
+            self._forget_out(cid, user_id)
+
+    def close_for(self, user_id: UserId, closed: frozenset[ConversationId]) -> None:
+        """A user here has blocked the others of these direct conversations, and no others."""
+        if closed:
+            self._closed[user_id] = closed
+        elif self._closed.pop(user_id, None) is None:
+            return
+        self._all_closed = frozenset[ConversationId]().union(*self._closed.values())
+        for cid in closed & self._typists.keys():
+            self._end(cid, tuple(self._typists[cid]))
 
     def close(self) -> None:
         """Stop the timers."""
-        for timer in self._timers.values():
+        for timer in (*self._timers.values(), *self._out.values()):
             timer.cancel()
 
-    def _say(self, typist: Typist) -> None:
-        self._set(typist)
-        self._doorbell.ring(conversation_room(typist.conversation_id), TYPING, typist)
+    def _forget_out(self, cid: ConversationId, user_id: UserId) -> None:
+        timer = self._out.pop((cid, user_id), None)
+        if timer is not None:
+            timer.cancel()
 
-    def _set(self, typist: Typist) -> None:
-        cid, user_id, on = typist
-        loop = asyncio.get_running_loop()
-        typists = self._until.get(cid, {})
-        if on:
-            if not self._sockets.members(screen_room(cid)):
-                return
-            typists[user_id] = loop.time() + TTL_S
-            self._until[cid] = typists
-        elif typists.pop(user_id, None) is None:
+    def _say(self, typed: Typed) -> None:
+        self._set(typed)
+        self._doorbell.ring(conversation_room(typed.conversation_id), TYPING, typed)
+
+    def _set(self, typed: Typed) -> None:
+        cid, user_id, kind = typed
+        if kind is None:
+            self._end(cid, (user_id,))
             return
-        self._tell(cid)
+        if not self._sockets.members(screen_room(cid)) or (cid, user_id) in self._out:
+            return
+        if cid not in self._all_closed:
+            until = asyncio.get_running_loop().time() + TTL_S
+            self._typists.setdefault(cid, {})[user_id] = Typist(until, kind)
+            self._tell(cid)
+
+    def _end(self, cid: ConversationId, user_ids: Iterable[UserId]) -> None:
+        typists = self._typists.get(cid, {})
+        ended = [typists.pop(user_id) for user_id in user_ids if user_id in typists]
+        if ended:
+            self._tell(cid)
 
     def _tell(self, cid: ConversationId) -> None:
         """The whole list, to those who look at the conversation; and again when it ends by itself."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        typists = {user: until for user, until in self._until.get(cid, {}).items() if until > now}
+        typists = {user: it for user, it in self._typists.get(cid, {}).items() if it.until > now}
         timer = self._timers.pop(cid, None)
         if timer is not None:
             timer.cancel()
+        untils = [it.until for it in typists.values()]
         if typists:
-            self._until[cid] = typists
-            self._timers[cid] = loop.call_at(min(typists.values()), self._tell, cid)
+            self._typists[cid] = typists
+            self._timers[cid] = loop.call_at(min(untils), self._tell, cid)
         else:
-            self._until.pop(cid, None)
-        left = max(typists.values(), default=now) - now
+            self._typists.pop(cid, None)
+        listed = list(typists.items())[:MAX_LISTED]
         shape: TypingChanged = {
             "conversation_id": id_out(cid),
-            "user_ids": [id_out(user) for user in list(typists)[:MAX_LISTED]],
-            "expires_in_ms": int(left * 1000),
+            "user_ids": [id_out(user) for user, _ in listed],
+            "typists": [{"user_id": id_out(user), "kind": it.kind} for user, it in listed],
+            "expires_in_ms": int((max(untils, default=now) - now) * 1000),
         }
         self._sockets.broadcast("typing:changed", orjson.dumps(shape), screen_room(cid))

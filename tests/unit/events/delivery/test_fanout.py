@@ -22,7 +22,11 @@ from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.cluster.seam import NoDoorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.fanout import Fanout
+from gochat.events.delivery.presence import PresenceWatch
+from gochat.events.delivery.rights import Rights
+from gochat.events.delivery.typing import Typing
 from gochat.events.sockets import conversation_room
+from gochat.storage.presence import MemoryPresences
 from tests.phone.store import Store
 
 CID, ANN, BEN = 1, 2, 3
@@ -168,7 +172,11 @@ class Database:
 
 def fanout_of(sockets: Sockets, roster: Roster, database: Database) -> Fanout:
     reader, changes = cast(Reader, database), cast(ChangeLog, database)
-    return Fanout(sockets, roster, reader, changes, NoDoorbell(), lambda user_id: None)
+    doorbell = NoDoorbell()
+    typing = Typing(sockets, doorbell)
+    presence = PresenceWatch(sockets, roster, reader, MemoryPresences("here"), doorbell)
+    rights = Rights(sockets, roster, reader, typing, presence)
+    return Fanout(sockets, roster, reader, changes, doorbell, rights, typing)
 
 
 async def ann_comes(fanout: Fanout, roster: Roster) -> Connection:

@@ -19,6 +19,7 @@ class Log:
         self.passed: list[OwnNotice] = []
         self.news = asyncio.Event()
         self.gates: Gates[int, OwnNotice] = Gates("user", self.hand_on, self.read)
+        self.faults: list[Exception] = []
 
     async def read(self, key: int, since: int) -> OwnNotice:
         self.reads += 1
@@ -27,6 +28,8 @@ class Log:
         return OwnNotice(key, since, min(self.revision, since + self.part), b"{}")
 
     def hand_on(self, notice: OwnNotice) -> None:
+        if self.faults:
+            raise self.faults.pop()
         self.passed.append(notice)
         self.news.set()
 
@@ -103,3 +106,20 @@ async def test_what_nobody_hears_is_not_read() -> None:
     log.gates.learn(7, 1)
     await asyncio.sleep(0.01)
     assert log.reads == 0
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+async def test_a_fault_in_handing_on_one_entry_holds_up_no_other(is_read: bool) -> None:
+    log = Log()
+    log.gates.open(1, 0)
+    log.faults.append(ValueError("a fault of ours"))
+    log.revision = 1
+    if is_read:
+        log.gates.learn(1, 1)
+        async with asyncio.timeout(10):
+            while log.faults:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    else:
+        log.gates.offer(1, OwnNotice(1, 0, 1, b"{}"))
+    log.gates.offer(1, OwnNotice(1, 1, 2, b"{}"))
+    assert [notice.revision for notice in log.passed] == [2]
