@@ -215,7 +215,7 @@ class Chat:
         self._running = AsyncExitStack()
         """What there is to take down, the last one first."""
 
-        watch(measures, roster, self.engine, self._writer, self._database)
+        watch(measures, roster, self.engine, self._writer, self._database, self._followers)
         self._peers.watch(measures)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from gochat.core.measures import Count
+
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
@@ -36,6 +38,7 @@ class Supervisor:
         self._running: set[asyncio.subprocess.Process] = set()
         self._stopping = asyncio.Event()
         self._status = 0
+        self.deaths = Count("gochat_worker_deaths", "Workers that ended by themselves.")
 
     async def run(self) -> int:
         """Run the workers; the exit status for the whole."""
@@ -70,6 +73,7 @@ class Supervisor:
                 self._stop()
                 return
             delay = FIRST_RETRY_S if time.monotonic() - began > STEADY_S else min(LAST_RETRY_S, 2 * delay)
+            self.deaths.add()
             log.error("worker_died", status=status, restart_s=delay)
             try:
                 async with asyncio.timeout(delay * random.uniform(0.5, 1.0)):  # noqa: S311

@@ -1,13 +1,14 @@
 """Which levels of a running server are read when somebody looks at its measures."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gochat.core.measures import Labels, Measures
 from gochat.events.connection import Roster
 from gochat.events.engine import COMPILED, EngineServer
 from gochat.metrics.process import watch_process
 from gochat.storage.database import Database
+from gochat.storage.followers import Follower
 from gochat.storage.writer import ConversationWriter
 
 
@@ -17,6 +18,7 @@ def watch(
     engine: EngineServer,
     writer: ConversationWriter,
     database: Database,
+    followers: Sequence[Follower],
 ) -> None:
     """Have each part's levels read whenever somebody asks. Cheap enough for ten thousand sockets."""
     watch_process(measures, COMPILED)
@@ -24,6 +26,12 @@ def watch(
     measures.watch("gochat_writer_queue", "Commands that wait for the writer.", lambda: float(writer.waiting))
     measures.watch(
         "gochat_writer_oldest_seconds", "How long the oldest of them has waited.", lambda: writer.oldest_s
+    )
+    measures.watch(
+        "gochat_follower_lag_seconds",
+        "How long a follower has not caught up with the log, where it runs.",
+        lambda: {(it.name,): it.lag_s for it in followers if it.is_here},
+        "follower",
     )
     measures.watch(
         "gochat_read_pool", "Reads that run or wait, and how many can run.", lambda: _pool(database), "what"

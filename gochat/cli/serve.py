@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gochat.cli.settings import read
-
-if TYPE_CHECKING:
-    from gochat.metrics.http import MetricsServer
-    from gochat.supervisor import Supervisor
-
-FINISH_S = 20.0
-"""How long workers may take to end beyond LAME_DUCK_SECONDS and DRAIN_SECONDS."""
 
 
 def leave_out_rich() -> None:
@@ -44,34 +36,12 @@ def serve(
 
         upgrade(settings.database_url.get_secret_value())
     if settings.workers > 1:
-        from gochat.listening import listen_for_metrics, reserve
-        from gochat.logs import configure
-        from gochat.metrics.gather import Gatherer
-        from gochat.metrics.http import MetricsServer
-        from gochat.supervisor import Supervisor
+        from gochat.supervising import supervise
 
-        configure(settings.log_level, settings.log_format)
-        with reserve(settings.host, settings.port) as reserved:
-            port = reserved.getsockname()[1]
-            command = [sys.executable, "-m", "gochat", "worker", str(port), str(settings.workers)]
-            patience = settings.lame_duck_seconds + settings.drain_seconds + FINISH_S
-            supervisor = Supervisor(command, settings.workers, patience)
-            gatherer = Gatherer(settings.run_dir, port)
-            sys.exit(
-                asyncio.run(_run(supervisor, MetricsServer(listen_for_metrics(settings), gatherer.text)))
-            )
+        sys.exit(supervise(settings))
     from gochat.serving import serve as serve_one
 
     serve_one(settings)
-
-
-async def _run(supervisor: Supervisor, metrics: MetricsServer) -> int:
-    """The supervisor, with the metrics of its workers beside it."""
-    await metrics.start()
-    try:
-        return await supervisor.run()
-    finally:
-        metrics.close()
 
 
 def worker(port: int, workers: int, name: str) -> None:

@@ -8,7 +8,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from gochat.core.measures import Measures, Spread
+from gochat.core.measures import Instrument, Spread
 
 Snapshot: TypeAlias = list[dict[str, Any]]
 """Of each instrument: `kind`, `name`, `text`, `labels`, `bounds` and `rows` (`[labels, value or list]`)."""
@@ -16,7 +16,7 @@ Snapshot: TypeAlias = list[dict[str, Any]]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def snapshot(measures: Measures) -> Snapshot:
+def snapshot(measures: Iterable[Instrument]) -> Snapshot:
     """All that a process measures, as of now."""
     return [
         {

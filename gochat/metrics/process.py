@@ -33,7 +33,7 @@ def watch_process(measures: Measures, compiled: bool) -> None:
         "How many there may be.",
         lambda: float(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
     )
-    measures.watch("gochat_cpu_seconds", "Processor time used.", time.process_time)
+    measures.watch("gochat_cpu_seconds", "Processor time used.", time.process_time, counted=True)
     measures.watch(
         "gochat_garbage_objects", "Objects that the collector watches.", lambda: float(sum(gc.get_count()))
     )

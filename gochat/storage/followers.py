@@ -112,6 +112,7 @@ class Follower:
         self._held: _Held | None = None
         self._connection: Connection | None = None
         self._logged_at = float("-inf")
+        self._caught_up_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follower-{work.name}", daemon=True)
 
@@ -131,6 +132,8 @@ class Follower:
         while not self._stopping.is_set():
             try:
                 idle = not self.step()
+                if idle:
+                    self._caught_up_at = time.monotonic()
             except Exception as error:
                 self._failed(error)
                 idle = True
@@ -142,6 +145,16 @@ class Follower:
     def is_here(self) -> bool:
         """Whether this process has the follower."""
         return self._held is not None
+
+    @property
+    def name(self) -> str:
+        """That of its work."""
+        return self._work.name
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since it had nothing left to do."""
+        return time.monotonic() - self._caught_up_at
 
     def step(self) -> bool:
         """Do what there is to do, up to a bound; whether there may be more at once.

@@ -71,6 +71,7 @@ NODE = Program("Node", ("node",), "nodejs", ("tests/wire",))
 CHROMIUM = Program("Chromium", ("chromium", "google-chrome"), "chromium", ("tests/browser",))
 JAVA = Program("Java", ("javac",), "default-jdk-headless", ("tests/java",))
 CC = Program("a C compiler", ("cc",), "gcc libc6-dev python3-dev", ("tests/compiled",))
+PROMETHEUS = Program("Prometheus", ("prometheus",), "prometheus", ("tests/faults",))
 MAVEN = Program("Maven", ("mvn",), "maven", ("tests/java",))
 
 

@@ -1,6 +1,7 @@
 """`/metrics` of real servers: one process, and several workers as one."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import httpx2
@@ -15,6 +16,10 @@ from tests.wire.conftest import SETTINGS
 from tests.wire.phone import Phone, message
 
 TOKEN = "a-token-for-prometheus-alone"
+ROOT = Path(__file__).resolve().parents[2]
+MONITORING, OPERATIONS = ROOT / "deploy" / "monitoring", ROOT / "docs" / "operations.md"
+NOT_SHOWN = {"gochat_garbage_objects", "gochat_worker_deaths_total"}
+"""What no panel shows."""
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
@@ -31,6 +36,12 @@ def read(url: str, path: str = "/metrics", token: str | None = TOKEN) -> Samples
 
 def total(samples: Samples, name: str, **labels: str) -> float:
     return sum(value for given, value in samples.get(name, []) if labels.items() <= given.items())
+
+
+def names(file: Path) -> set[str]:
+    """The metrics that a file names."""
+    found = set(re.findall(r"\bgochat_[a-z_]+\b", file.read_text()))
+    return {re.sub(r"(_seconds|_commands)_(bucket|count|sum)$", r"\1", name) for name in found}
 
 
 def own_port(server: GoChatServer) -> str:
@@ -100,3 +111,10 @@ def test_workers_are_read_as_one(tmp_path: Path, mariadb_url: str, redis: Redis,
         assert {labels["worker"] for labels, _ in found["gochat_build_info"]} == {"0", "1"}
         assert total(found, "gochat_event_seconds_count", event="message:send", result="ok") == 8
         assert total(found, "gochat_doorbell_up") == 2
+        if where == "own port":
+            text = httpx2.get(own_port(server) + "/metrics", timeout=30).text
+            families = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+            for file in (MONITORING / "alerts.yml", MONITORING / "dashboard.json"):
+                assert names(file) <= families, file.name
+            assert names(MONITORING / "dashboard.json") >= families - NOT_SHOWN
+            assert names(OPERATIONS) == families
