@@ -193,6 +193,14 @@ class Settings(BaseSettings):
     )
 
     body_max_chars: int = Field(8_000, ge=1, le=65_535, description="Longest message body, in characters.")
+    edit_within_s: int = Field(
+        0,
+        ge=0,
+        description="How long after sending a message may be edited, in seconds; 0: for ever.",
+    )
+    delete_within_s: int = Field(
+        0, ge=0, description="The same of deleting it. Admins and owners may always delete in a group."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning`, `error`."
     )

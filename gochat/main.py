@@ -88,7 +88,11 @@ class Chat:
         measures = self.operating.measures
         secrets = [settings.jwt_secret, *settings.jwt_secrets_old]
         keys = [secret.get_secret_value().encode() for secret in secrets]
-        limits = Limits(body=settings.body_max_chars)
+        limits = Limits(
+            body=settings.body_max_chars,
+            edit_within_s=settings.edit_within_s,
+            delete_within_s=settings.delete_within_s,
+        )
         self._url = settings.database_url.get_secret_value()
         self._alone = None if settings.mysql_url is not None else Alone(settings.sqlite_path)
         self._database = Database(self._url, pool_size=settings.db_pool_size, measures=measures)

@@ -4,18 +4,25 @@
 """
 
 from dataclasses import fields, replace
+from typing import Any
+
+import orjson
 
 from gochat.contract import parameters, requests
 from gochat.contract.cursor import Cursors
 from gochat.core.conversations import CreateConversation, UpdateConversation
+from gochat.core.errors import InvalidPayload
 from gochat.core.members import AddMembers, RemoveMember, SetRole
-from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
+from gochat.core.messages import KEEP, DeleteMessage, EditMessage, SendMessage
 from gochat.core.model import (
     Attachment,
     ConversationId,
     Device,
+    Extras,
+    Forwarded,
     History,
     Kind,
+    Mentions,
     Role,
     Settings,
     UserId,
@@ -37,7 +44,36 @@ def send_in(request: requests.Send, user_id: UserId) -> SendMessage:
         body=request.body,
         reply_to_seq=request.reply_to_seq,
         attachments=tuple(_attachment(attachment) for attachment in request.attachments),
+        extras=_extras(request),
     )
+
+
+def _extras(request: requests.Send) -> Extras | None:
+    """None for most; their fields have their defaults."""
+    if request.model_fields_set.isdisjoint(_EXTRAS):
+        return None
+    source = request.forwarded_from
+    return Extras(
+        kind=request.kind,
+        data=_data(request.data),
+        mentions=_mentions(request.mentions),
+        silent=request.silent,
+        forwarded_from=None if source is None else Forwarded(source.conversation_id, source.seq),
+    ).or_none()
+
+
+_EXTRAS = frozenset(field.name for field in fields(Extras))
+
+
+def _data(data: dict[str, Any] | None) -> str | None:
+    return None if data is None else orjson.dumps(data).decode()
+
+
+def _mentions(mentions: requests.Mentions | None) -> Mentions | None:
+    """None where nobody is named."""
+    if mentions is None or not (mentions.user_ids or mentions.everyone):
+        return None
+    return Mentions(tuple(dict.fromkeys(mentions.user_ids)), mentions.everyone)
 
 
 def _attachment(attachment: requests.Attachment) -> Attachment:
@@ -52,8 +88,22 @@ def _attachment(attachment: requests.Attachment) -> Attachment:
 
 
 def edit_in(request: requests.Edit, user_id: UserId) -> EditMessage:
-    """`message:edit`."""
-    return EditMessage(request.conversation_id, user_id, request.seq, request.body)
+    """`message:edit`.
+
+    Raises:
+        InvalidPayload: there is nothing to change.
+    """
+    named = request.model_fields_set
+    if named.isdisjoint(("body", "data", "mentions")):
+        raise InvalidPayload("There is nothing to change.", field="body", details={"reason": "missing"})
+    return EditMessage(
+        request.conversation_id,
+        user_id,
+        request.seq,
+        body=request.body if "body" in named else KEEP,
+        data=_data(request.data) if "data" in named else KEEP,
+        mentions=_mentions(request.mentions) if "mentions" in named else KEEP,
+    )
 
 
 def delete_in(request: requests.Delete, user_id: UserId) -> DeleteMessage:

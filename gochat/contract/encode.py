@@ -5,6 +5,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import orjson
+
 from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
 from gochat.contract.ids import id_out, time_out, uuid_out
@@ -13,9 +15,11 @@ from gochat.core.delta import Delta, MeChange, OwnConversation
 from gochat.core.errors import ChatError
 from gochat.core.messages import Sent
 from gochat.core.model import (
+    TEXT,
     Attachment,
     Conversation,
     Device,
+    Extras,
     Member,
     Message,
     Session,
@@ -43,6 +47,31 @@ def message_out(message: Message) -> shapes.Message:
         "edited_at": None if message.edited_at is None else time_out(message.edited_at),
         "deleted_at": None if message.deleted_at is None else time_out(message.deleted_at),
         "reply_to_seq": message.reply_to_seq,
+        **(_PLAIN if message.extras is None else _extras_out(message.extras)),
+    }
+
+
+_PLAIN: shapes.Extras = {
+    "kind": TEXT,
+    "data": None,
+    "mentions": None,
+    "silent": False,
+    "forwarded_from": None,
+}
+
+
+def _extras_out(extras: Extras) -> shapes.Extras:
+    mentions, source = extras.mentions, extras.forwarded_from
+    return {
+        "kind": extras.kind,
+        "data": None if extras.data is None else orjson.loads(extras.data),
+        "mentions": None
+        if mentions is None
+        else {"user_ids": [id_out(it) for it in mentions.user_ids], "everyone": mentions.everyone},
+        "silent": extras.silent,
+        "forwarded_from": None
+        if source is None
+        else {"conversation_id": id_out(source.conversation_id), "seq": source.seq},
     }
 
 
@@ -101,7 +130,7 @@ def view_out(view: ConversationView) -> shapes.Conversation:
     """A conversation as one of its members sees it."""
     shape = conversation_out(view.conversation)
     shape["last_message"] = None if view.last_message is None else message_out(view.last_message)
-    shape["me"] = me_out(view.me, view.conversation.last_seq)
+    shape["me"] = me_out(view.me, view.conversation.last_seq, view.unread_mentions)
     return shape
 
 
@@ -110,13 +139,14 @@ def conversation_answer(view: ConversationView | None) -> shapes.ConversationAns
     return {"conversation": None if view is None else view_out(view)}
 
 
-def me_out(member: Member, last_seq: int) -> shapes.Me:
+def me_out(member: Member, last_seq: int, unread_mentions: int) -> shapes.Me:
     """A member's own side of a conversation whose last message is `last_seq`."""
     return {
         "role": member.role.value,
         "delivered_seq": member.delivered_seq,
         "read_seq": member.read_seq,
         "unread": member.unread(last_seq),
+        "unread_mentions": unread_mentions,
         "visible_from_seq": member.visible_from_seq,
     }
 
@@ -143,7 +173,7 @@ def delta_out(delta: Delta) -> shapes.Delta:
     if delta.conversation is not None:
         shape["conversation"] = conversation_out(delta.conversation)
         if delta.me is not None:
-            shape["conversation"]["me"] = me_out(delta.me, delta.conversation.last_seq)
+            shape["conversation"]["me"] = me_out(delta.me, delta.conversation.last_seq, delta.unread_mentions)
             last = delta.last_message
             shape["conversation"]["last_message"] = None if last is None else message_out(last)
     if delta.members:
@@ -166,6 +196,7 @@ def own_out(own: OwnConversation) -> shapes.MeConversation:
         "delivered_seq": own.member.delivered_seq,
         "read_seq": own.member.read_seq,
         "unread": own.unread,
+        "unread_mentions": own.unread_mentions,
     }
 
 

@@ -1,10 +1,10 @@
 """What clients send: every request once. Unknown fields are refused by name."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gochat.contract.ids import UUID_PATTERN, id_in, ids_in, uuid_in
 from gochat.core.errors import InvalidPayload
@@ -37,6 +37,29 @@ Key: TypeAlias = Annotated[bytes, _AsUuid()]
 Seq: TypeAlias = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Revision: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 UserIds: TypeAlias = Annotated[list[Id], Field(max_length=500)]
+
+
+KIND_PATTERN = r"^(text|custom:[a-z0-9_-]{1,32})$"
+MAX_DEPTH = 8
+"""Of data: objects and lists within each other."""
+
+
+def _check_depth(data: dict[str, Any]) -> dict[str, Any]:
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for value in level
+            for part in (value.values() if isinstance(value, dict) else value)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return data
+    raise PydanticCustomError("too_deep", "Input should be nested at most {depth} deep", {"depth": MAX_DEPTH})
+
+
+Data: TypeAlias = Annotated[dict[str, Any], AfterValidator(_check_depth)]
+"""A JSON object of the app's own."""
 
 
 class Request(BaseModel):
@@ -83,6 +106,20 @@ class Attachment(Request):
     name: Annotated[str, Field(max_length=255)] | None = None
 
 
+class Mentions(Request):
+    """Members who are meant by a message, or all of them."""
+
+    user_ids: Annotated[list[Id], Field(max_length=500)] = []
+    everyone: bool = False
+
+
+class ForwardedFrom(Request):
+    """A message that the sender sees."""
+
+    conversation_id: Id
+    seq: Seq
+
+
 class Send(Request):
     """`message:send`. Sending it again with the same key returns the first result, for ever."""
 
@@ -91,14 +128,21 @@ class Send(Request):
     body: Annotated[str, Field(max_length=100_000)] = ""
     reply_to_seq: Seq | None = None
     attachments: Annotated[list[Attachment], Field(max_length=100)] = []
+    kind: Annotated[str, Field(pattern=KIND_PATTERN)] = "text"
+    data: Data | None = None
+    mentions: Mentions | None = None
+    silent: bool = False
+    forwarded_from: ForwardedFrom | None = None
 
 
 class Edit(Request):
-    """`message:edit`: one's own message."""
+    """`message:edit`: one's own message. What is not named stays; null takes data or mentions away."""
 
     conversation_id: Id
     seq: Seq
-    body: Annotated[str, Field(max_length=100_000)]
+    body: Annotated[str, Field(max_length=100_000)] = ""
+    data: Data | None = None
+    mentions: Mentions | None = None
 
 
 class Delete(Request):

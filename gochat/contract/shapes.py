@@ -4,7 +4,7 @@ TypedDicts: plain dicts at run time, checked by mypy where they are built (`enco
 in the tests. Field docs become descriptions in the generated contract.
 """
 
-from typing import Annotated, Literal, NotRequired, TypeAlias
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -44,7 +44,31 @@ class Attachment(TypedDict):
     name: str | None
 
 
-class Message(TypedDict):
+class Mentions(TypedDict):
+    """Who is meant by a message."""
+
+    user_ids: list[Id]
+    everyone: bool
+
+
+class ForwardedFrom(TypedDict):
+    """Where a message was copied from; the reader need not see that place."""
+
+    conversation_id: Id
+    seq: Seq
+
+
+class Extras(TypedDict):
+    """What few messages have. `kind` is `text`, or `custom:` and a name: show an unknown one by its body."""
+
+    kind: str
+    data: dict[str, Any] | None
+    mentions: Mentions | None
+    silent: bool
+    forwarded_from: ForwardedFrom | None
+
+
+class Message(Extras):
     """One message. A deleted one keeps its place and has no body."""
 
     conversation_id: Id
@@ -67,6 +91,7 @@ class Me(TypedDict):
     delivered_seq: Seq
     read_seq: Seq
     unread: Count
+    unread_mentions: Count
     visible_from_seq: Seq
 
 
@@ -125,6 +150,7 @@ class MeConversation(TypedDict):
     delivered_seq: Seq
     read_seq: Seq
     unread: Count
+    unread_mentions: Count
 
 
 class MeDelta(TypedDict):

@@ -47,6 +47,8 @@ class Delta:
     me: Member | None = None
     last_message: Message | None = None
     """Of `conversation`, where that is there."""
+    unread_mentions: int = 0
+    """Of `me`: messages not read that mean the reader, or everyone."""
     members_hidden: bool = False
     """There are so many members that deltas bring none but the reader; said with `conversation`."""
 
@@ -75,6 +77,7 @@ class OwnConversation:
 
     member: Member
     unread: int
+    unread_mentions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,13 @@ class Limits:
     body: int = 8_000
     title: int = 200
     attachments: int = 10
+    data: int = 4_096
+    """Bytes of the JSON that a message carries for its app."""
+    mentions: int = 50
+    edit_within_s: int = 0
+    """How long after sending a message may be edited; 0: for ever."""
+    delete_within_s: int = 0
+    """The same of deleting one's own."""
     members_added: int = 500
     group_members: int = 10_000
     conversations: int = 10_000

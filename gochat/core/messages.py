@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from gochat.core.blocks import check_open
 from gochat.core.command import Command
@@ -17,7 +18,20 @@ from gochat.core.errors import (
 )
 from gochat.core.limits import Limits
 from gochat.core.membership import membership
-from gochat.core.model import Attachment, ConversationId, Kind, Member, Message, Millis, Role, UserId
+from gochat.core.model import (
+    NOTHING_EXTRA,
+    Attachment,
+    ConversationId,
+    Extras,
+    Forwarded,
+    Kind,
+    Member,
+    Mentions,
+    Message,
+    Millis,
+    Role,
+    UserId,
+)
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 
@@ -40,14 +54,21 @@ class SendMessage(Command[Sent]):
     body: str
     reply_to_seq: int | None = None
     attachments: tuple[Attachment, ...] = ()
+    extras: Extras | None = None
 
     def need(self, needs: Needs) -> None:
-        """Lock the conversation; read the sender's row, the retry, and what is replied to."""
+        """Lock the conversation; read the sender's row, the retry, and what the message points at."""
         needs.conversations.add(self.conversation_id)
         needs.members.add((self.conversation_id, self.sender_id))
         needs.sent.add((self.sender_id, self.client_message_id))
         if self.reply_to_seq is not None:
             needs.messages.add((self.conversation_id, self.reply_to_seq))
+        if self.extras is not None:
+            _need_mentioned(needs, self.conversation_id, self.extras.mentions)
+            source = self.extras.forwarded_from
+            if source is not None:
+                needs.members.add((source.conversation_id, self.sender_id))
+                needs.messages.add((source.conversation_id, source.seq))
 
     @property
     def request_hash(self) -> bytes:
@@ -55,12 +76,18 @@ class SendMessage(Command[Sent]):
         text = f"{self.conversation_id}\x00{self.reply_to_seq or 0}\x00{self.body}"
         if self.attachments:
             text += "\x00" + json.dumps([attachment.as_requested() for attachment in self.attachments])
+        if self.extras is not None:
+            text += "\x01" + json.dumps(self.extras.as_requested())
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     @property
     def size(self) -> int:
         """About how many bytes it adds to a batch's statements."""
-        return 256 + 4 * len(self.body) + 1024 * len(self.attachments)
+        size = 256 + 4 * len(self.body) + 1024 * len(self.attachments)
+        if self.extras is None:
+            return size
+        mentions = self.extras.mentions
+        return size + 4 * len(self.extras.data or "") + (64 * len(mentions.user_ids) if mentions else 0)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Sent]:
         """Store a message, or find it stored: the retry comes before every other check.
@@ -77,11 +104,17 @@ class SendMessage(Command[Sent]):
             return Decision(Sent(_repeat(state, stored, request_hash), duplicate=True))
         conversation, sender = membership(state, self.conversation_id, self.sender_id)
         check_open(conversation)
-        check_body(self.body, limits, blank=bool(self.attachments))
+        extras = self.extras
+        has_data = extras is not None and extras.data is not None
+        check_body(self.body, limits, blank=bool(self.attachments) or has_data)
         if len(self.attachments) > limits.attachments:
             raise LimitExceeded(field="attachments", details={"limit": limits.attachments})
         if self.reply_to_seq is not None:
             _visible(state, sender, self.conversation_id, self.reply_to_seq, "reply_to_seq")
+        if extras is not None:
+            check_data(extras.data, limits)
+            _check_mentioned(state, self.conversation_id, extras.mentions, limits)
+            _check_source(state, self.sender_id, extras.forwarded_from)
         seq, revision = conversation.last_seq + 1, conversation.revision + 1
         created_at = max(now, conversation.last_message_at)
         message = Message(
@@ -97,6 +130,7 @@ class SendMessage(Command[Sent]):
             None,
             None,
             self.reply_to_seq,
+            extras,
         )
         return Decision(
             Sent(message),
@@ -107,32 +141,46 @@ class SendMessage(Command[Sent]):
         )
 
 
+class Keep(Enum):
+    """A part that an edit leaves as it is."""
+
+    KEEP = auto()
+
+
+KEEP = Keep.KEEP
+
+
 @dataclass(frozen=True, slots=True)
 class EditMessage(Command[Message]):
-    """The sender replaces the body."""
+    """The sender replaces the body, the data or the mentions; what is `KEEP` stays."""
 
     conversation_id: ConversationId
     user_id: UserId
     seq: int
-    body: str
+    body: str | Keep
+    data: str | Keep | None = KEEP
+    mentions: Mentions | Keep | None = KEEP
 
     def need(self, needs: Needs) -> None:
-        """Lock the conversation; read the user's row and the message."""
+        """Lock the conversation; read the user's row, the message, and who is mentioned."""
         _need_message(needs, self.conversation_id, self.user_id, self.seq)
+        if not isinstance(self.mentions, Keep):
+            _need_mentioned(needs, self.conversation_id, self.mentions)
 
     @property
     def size(self) -> int:
         """About how many bytes it adds to a batch's statements."""
-        return 256 + 4 * len(self.body)
+        texts = (it for it in (self.body, self.data) if isinstance(it, str))
+        return 1024 + sum(4 * len(text) for text in texts)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Message]:
-        """Replace the body of one's own message; the same body again changes nothing.
+        """Replace parts of one's own message; the same again changes nothing.
 
         Raises:
-            NotFound: not a member, or no message he sees.
-            Forbidden: another's message, or one of the two has blocked the other.
+            NotFound: not a member, or no message they see.
+            Forbidden: another's message, one of the two has blocked the other, or it is too late.
             MessageDeleted: it is gone.
-            InvalidPayload: an empty or too long body.
+            InvalidPayload: an empty or too long body, too much data, or someone mentioned who is no member.
         """
         conversation, member = membership(state, self.conversation_id, self.user_id)
         message = _visible(state, member, self.conversation_id, self.seq, "seq")
@@ -141,17 +189,35 @@ class EditMessage(Command[Message]):
         check_open(conversation)
         if message.deleted_at is not None:
             raise MessageDeleted(field="seq")
-        check_body(self.body, limits, blank=bool(message.attachments))
-        if message.body == self.body:
+        body = (message.body or "") if isinstance(self.body, Keep) else self.body
+        extras = self._edited(message.extras or NOTHING_EXTRA)
+        check_body(body, limits, blank=bool(message.attachments) or extras.data is not None)
+        check_data(extras.data, limits)
+        if not isinstance(self.mentions, Keep):
+            _check_mentioned(state, self.conversation_id, self.mentions, limits)
+        if message.body == body and (message.extras or NOTHING_EXTRA) == extras:
             return Decision(message)
+        _check_time(message, now, limits.edit_within_s)
         revision = conversation.revision + 1
-        edited = replace(message, body=self.body, edited_at=max(now, message.created_at), revision=revision)
+        edited = replace(
+            message,
+            body=body,
+            extras=extras.or_none(),
+            edited_at=max(now, message.created_at),
+            revision=revision,
+        )
         return Decision(
             edited,
             Why.MESSAGE_EDITED,
             replace(conversation, revision=revision),
             updated=edited,
         )
+
+    def _edited(self, extras: Extras) -> Extras:
+        """The extras with what this replaces."""
+        if not isinstance(self.data, Keep):
+            extras = replace(extras, data=self.data)
+        return extras if isinstance(self.mentions, Keep) else replace(extras, mentions=self.mentions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +242,7 @@ class DeleteMessage(Command[Message]):
 
         Raises:
             NotFound: not a member, or no message he sees.
-            Forbidden: another's message, and he is no admin of the group.
+            Forbidden: another's message, or it is too late, and they are no admin of the group.
         """
         conversation, member = membership(state, self.conversation_id, self.user_id)
         message = _visible(state, member, self.conversation_id, self.seq, "seq")
@@ -185,6 +251,8 @@ class DeleteMessage(Command[Message]):
             raise Forbidden("Only its sender or an admin may delete a message.")
         if message.deleted_at is not None:
             return Decision(message)
+        if not moderates:
+            _check_time(message, now, limits.delete_within_s)
         revision = conversation.revision + 1
         deleted = message.deleted(revision, max(now, message.created_at))
         return Decision(
@@ -208,6 +276,20 @@ def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
             f"The body is longer than {limits.body} characters.",
             field="body",
             details={"reason": "too_long", "limit": limits.body},
+        )
+
+
+def check_data(data: str | None, limits: Limits) -> None:
+    """Refuse data that is too large.
+
+    Raises:
+        InvalidPayload: `details.reason` is `too_long` (with `limit`, in bytes of UTF-8).
+    """
+    if data is not None and len(data.encode()) > limits.data:
+        raise InvalidPayload(
+            f"The data is larger than {limits.data} bytes.",
+            field="data",
+            details={"reason": "too_long", "limit": limits.data},
         )
 
 
@@ -244,3 +326,44 @@ def _need_message(needs: Needs, conversation_id: ConversationId, user_id: UserId
     needs.conversations.add(conversation_id)
     needs.members.add((conversation_id, user_id))
     needs.messages.add((conversation_id, seq))
+
+
+def _need_mentioned(needs: Needs, conversation_id: ConversationId, mentions: Mentions | None) -> None:
+    if mentions is not None:
+        needs.members.update((conversation_id, user_id) for user_id in mentions.user_ids)
+
+
+def _check_mentioned(
+    state: State, conversation_id: ConversationId, mentions: Mentions | None, limits: Limits
+) -> None:
+    if mentions is None:
+        return
+    if len(mentions.user_ids) > limits.mentions:
+        raise LimitExceeded(field="mentions.user_ids", details={"limit": limits.mentions})
+    for user_id in mentions.user_ids:
+        member = state.members.find((conversation_id, user_id))
+        if member is None or not member.active:
+            raise InvalidPayload(
+                "Only members can be mentioned.",
+                field="mentions.user_ids",
+                details={"reason": "not_a_member"},
+            )
+
+
+def _check_source(state: State, user_id: UserId, source: Forwarded | None) -> None:
+    """Only what one sees can be forwarded."""
+    if source is None:
+        return
+    member = state.members.find((source.conversation_id, user_id))
+    if member is None or not member.active:
+        raise NotFound("There is no such message.", field="forwarded_from")
+    message = _visible(state, member, source.conversation_id, source.seq, "forwarded_from")
+    if message.deleted_at is not None:
+        raise MessageDeleted(field="forwarded_from")
+
+
+def _check_time(message: Message, now: Millis, within_s: int) -> None:
+    if within_s and now > message.created_at + within_s * 1000:
+        raise Forbidden(
+            f"That was possible for {within_s} seconds.", details={"reason": "too_late", "limit": within_s}
+        )

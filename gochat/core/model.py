@@ -56,9 +56,68 @@ class Attachment:
         return [self.url, self.mime_type, self.size, self.width, self.height, self.name]
 
 
+TEXT = "text"
+"""The kind of a message that says no other."""
+EVERYONE: UserId = 0
+"""Nobody's id: stands for all members where a mention is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Who is meant by a message: some members, or all of them."""
+
+    user_ids: tuple[UserId, ...] = ()
+    everyone: bool = False
+
+    @property
+    def ids(self) -> frozenset[UserId]:
+        """As they are stored, with `EVERYONE`."""
+        return frozenset(self.user_ids) | ({EVERYONE} if self.everyone else frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Where a message was copied from. It gives nobody access to that place."""
+
+    conversation_id: ConversationId
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What few messages have. It is one column, so that the others pay nothing for it."""
+
+    kind: str = TEXT
+    """`text`, or `custom:` and a name of the app's own."""
+    data: str | None = None
+    """A JSON object, as text."""
+    mentions: Mentions | None = None
+    silent: bool = False
+    """No push and no sound: the sender does not want to disturb."""
+    forwarded_from: Forwarded | None = None
+
+    def or_none(self) -> "Extras | None":
+        """None, if it says nothing."""
+        return None if self == Extras() else self
+
+    def as_requested(self) -> list[object]:
+        """What a retry of the message repeats; see `Attachment.as_requested`."""
+        mentions, forwarded = self.mentions, self.forwarded_from
+        return [
+            self.kind,
+            self.data,
+            None if mentions is None else [sorted(mentions.user_ids), mentions.everyone],
+            self.silent,
+            None if forwarded is None else [forwarded.conversation_id, forwarded.seq],
+        ]
+
+
+NOTHING_EXTRA = Extras()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. A deleted one keeps its place and has neither body nor attachments."""
+    """One message. A deleted one keeps its place and has neither body nor attachments nor extras."""
 
     conversation_id: ConversationId
     seq: int
@@ -74,14 +133,24 @@ class Message:
     edited_at: Millis | None = None
     deleted_at: Millis | None = None
     reply_to_seq: int | None = None
+    extras: Extras | None = None
+
+    @property
+    def mentioned(self) -> frozenset[UserId]:
+        """Who is meant by it, as they are stored."""
+        if self.extras is None or self.extras.mentions is None:
+            return frozenset()
+        return self.extras.mentions.ids
 
     def deleted(self, revision: int, at: Millis) -> "Message":
         """The same without its contents; it keeps its place."""
-        return replace(self, body=None, attachments=(), deleted_at=at, revision=revision)
+        return replace(self, body=None, attachments=(), extras=None, deleted_at=at, revision=revision)
 
     def as_stored(self) -> "Message":
         """No more than that it was stored: for a sender who does not see it any more."""
-        return replace(self, body=None, attachments=(), edited_at=None, deleted_at=None, reply_to_seq=None)
+        return replace(
+            self, body=None, attachments=(), extras=None, edited_at=None, deleted_at=None, reply_to_seq=None
+        )
 
 
 @dataclass(frozen=True, slots=True)

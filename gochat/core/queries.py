@@ -34,6 +34,8 @@ class ConversationView:
     conversation: Conversation
     me: Member
     last_message: Message | None
+    unread_mentions: int = 0
+    """Messages not read that mean the member, or everyone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ class State:
     created: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     updated: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     changed_members: dict[tuple[ConversationId, UserId], Member] = field(default_factory=dict)
+    changed_mentions: dict[tuple[ConversationId, UserId, int], bool] = field(default_factory=dict)
+    """Who is meant by a message (`EVERYONE`: all), or no more, by conversation, user and seq."""
     unreadable: list[tuple[ConversationId, int]] = field(default_factory=list)
     """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more."""
     me_since: dict[UserId, int] = field(default_factory=dict)
@@ -243,12 +245,20 @@ class State:
         key = (message.conversation_id, message.seq)
         self.messages[key] = self.created[key] = message
         self.sent[(message.sender_id, message.client_message_id)] = message
+        if message.extras is not None:
+            self._mention(message, frozenset())
 
     def _updated(self, message: Message) -> None:
         key = (message.conversation_id, message.seq)
+        self._mention(message, self.messages[key].mentioned)
         self.messages[key] = message
         self.sent[(message.sender_id, message.client_message_id)] = message
         (self.created if key in self.created else self.updated)[key] = message
+
+    def _mention(self, message: Message, before: frozenset[UserId]) -> None:
+        for user_id in message.mentioned ^ before:
+            key = (message.conversation_id, user_id, message.seq)
+            self.changed_mentions[key] = user_id in message.mentioned
 
     def _skip(self, cid: ConversationId, seq: int) -> None:
         self.unreadable.append((cid, seq))

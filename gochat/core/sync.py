@@ -57,6 +57,8 @@ class Item:
     gap: bool = False
     messages: int = 0
     """At most so many are told."""
+    unread_mentions: int = 0
+    """Of `me`."""
     partial: bool = False
     """Only the first `messages` of those that changed; the rest comes with the next page."""
 
@@ -66,18 +68,25 @@ class Item:
         return 1 if self.me is None else self.me.visible_from_seq
 
 
-def start(conversation: Conversation, me: Member | None, last: Message | None, known: int | None) -> Item:
+def start(
+    conversation: Conversation,
+    me: Member | None,
+    last: Message | None,
+    known: int | None,
+    unread_mentions: int = 0,
+) -> Item:
     """From where to tell a conversation to a phone, or a process (`me` None), that has revision `known`.
 
     If it has none: whole. If the server never had that revision, or the member joined after it: whole, with
     `gap`.
     """
+    item = Item(conversation, me, last, known or 0, unread_mentions=unread_mentions)
     if not known:
-        return Item(conversation, me, last, since=0, whole=True)
+        return replace(item, whole=True)
     joined = 1 if me is None else me.joined_revision
     if not joined <= known <= conversation.revision:
-        return Item(conversation, me, last, since=0, whole=True, gap=True)
-    return Item(conversation, me, last, since=known)
+        return replace(item, since=0, whole=True, gap=True)
+    return item
 
 
 def settle(item: Item, changed: int) -> Item:
@@ -143,6 +152,8 @@ def _size(delta: Delta) -> int:
 
 def _message_size(message: Message) -> int:
     text = len((message.body or "").encode())
+    if message.extras is not None:
+        text += 100 + len((message.extras.data or "").encode()) + 20 * len(message.mentioned)
     return 350 + text + sum(150 + len(it.url) + len(it.name or "") for it in message.attachments)
 
 

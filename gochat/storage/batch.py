@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from gochat.core.command import AnyCommand
@@ -66,11 +66,11 @@ def run(
         answers = [
             it if isinstance(it, ChatError | Held) else command.told(it, totals) for command, it in told
         ]
-    return Outcome(
-        tuple(answers),
-        Committed(tuple(state.changes(limits)), tuple(_me_changes(state, totals))) if changed else None,
-        loaded.held is not None,
-    )
+    held = loaded.held is not None
+    if not changed:
+        return Outcome(tuple(answers), None, held)
+    told_me = tuple(_me_changes(transaction, state, totals))
+    return Outcome(tuple(answers), Committed(tuple(state.changes(limits)), told_me), held)
 
 
 def _decide(state: State, command: AnyCommand, now: Millis, limits: Limits) -> object:
@@ -101,6 +101,8 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
         (sql.insert_messages, [rows.MESSAGES.write(it) for it in state.created.values()]),
         (sql.update_messages, [rows.MESSAGES.write(it) for it in state.updated.values()]),
+        (sql.insert_mentions, [key for key, on in state.changed_mentions.items() if on]),
+        (sql.delete_mentions, [key for key, on in state.changed_mentions.items() if not on]),
         (sql.insert_conversations, new),
         (sql.update_conversations, old),
         (sql.write_members, [rows.MEMBERS.write(it) for it in state.changed_members.values()]),
@@ -135,7 +137,7 @@ def _total_unread(transaction: Transaction, users: Set[UserId]) -> dict[UserId, 
     return {user_id: int(total) for user_id, total in found}
 
 
-def _me_changes(state: State, totals: dict[UserId, int]) -> Iterable[MeChange]:
+def _me_changes(transaction: Transaction, state: State, totals: dict[UserId, int]) -> Iterable[MeChange]:
     if not state.me_since:
         return
     own: dict[UserId, list[OwnConversation]] = {user_id: [] for user_id in state.me_since}
@@ -143,7 +145,24 @@ def _me_changes(state: State, totals: dict[UserId, int]) -> Iterable[MeChange]:
         if member.user_id in own and member.me_revision > state.me_since[member.user_id]:
             last_seq = state.conversations[member.conversation_id].last_seq
             own[member.user_id].append(OwnConversation(member, member.unread(last_seq)))
+    _add_mentions(transaction, own)
     decided = set(state.decided)
     for user_id, since in state.me_since.items():
         total, profile = totals.get(user_id, 0), user_id in decided
         yield MeChange(user_id, since, state.me[user_id], tuple(own[user_id]), total, profile)
+
+
+def _add_mentions(transaction: Transaction, own: dict[UserId, list[OwnConversation]]) -> None:
+    behind = [
+        (it.member.conversation_id, it.member.user_id, it.member.read_seq)
+        for several in own.values()
+        for it in several
+        if it.unread
+    ]
+    found = transaction.find(transaction.sql.unread_mentions, behind)
+    counts = {(cid, user_id): count for cid, user_id, count in found}
+    for several in own.values() if counts else ():
+        several[:] = [
+            replace(it, unread_mentions=counts.get((it.member.conversation_id, it.member.user_id), 0))
+            for it in several
+        ]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership, Memberships
-from gochat.storage import rows
+from gochat.storage import mentions, rows
 from gochat.storage.fetch import as_list, fetch, marks, parse_list
 
 _VIEW = f"""
@@ -72,7 +72,8 @@ def views(
 ) -> dict[ConversationId, ConversationView]:
     """Those of the conversations that he is a member of."""
     found = fetch(connection, _VIEWS.format(marks(conversation_ids)), user_id, *conversation_ids)
-    return {row[0]: _view(row) for row in found}
+    read = mentions.in_views(connection, user_id, map(_view, found))
+    return {it.conversation.id: it for it in read}
 
 
 def conversations(
@@ -84,7 +85,7 @@ def conversations(
     else:
         at, below = position
         found = fetch(connection, _LIST.format(_BELOW), user_id, at, at, below, limit + 1, user_id)
-    page = tuple(_view(row) for row in found[:limit])
+    page = mentions.in_views(connection, user_id, map(_view, found[:limit]))
     if len(found) <= limit:
         return ConversationPage(page, None)
     last = page[-1].conversation

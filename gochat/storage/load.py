@@ -33,7 +33,8 @@ class Transaction:
     def find_each(self, *asked: Asked) -> list[Sequence[Any]]:
         """The rows of each statement, in one round trip, read one after the other. No keys find no rows."""
         self._write()
-        found = iter(self.sql.dialect.find(self._connection, [it for it in asked if it[1]]))
+        wanted = [it for it in asked if it[1]]
+        found = iter(self.sql.dialect.find(self._connection, wanted) if wanted else ())
         return [next(found) if keys else () for _, keys in asked]
 
     def rows(self, statement: str, *parameters: object) -> Sequence[Any]:

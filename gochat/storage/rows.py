@@ -14,7 +14,20 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
 
-from gochat.core.model import Attachment, Conversation, ConversationId, Member, Message, Profile, User, UserId
+from gochat.core.model import (
+    TEXT,
+    Attachment,
+    Conversation,
+    ConversationId,
+    Extras,
+    Forwarded,
+    Member,
+    Mentions,
+    Message,
+    Profile,
+    User,
+    UserId,
+)
 from gochat.core.state import State
 from gochat.storage import tables
 from gochat.storage.tables import Type
@@ -61,7 +74,12 @@ def _table(row: type[tables.Row], names: Iterable[str] | None = None) -> Table:
 
 def _stored(value: type[T], row: type[tables.Row]) -> Stored[T]:
     """A table, read and written as a class of core. Its fields are columns, or dataclasses of such fields."""
-    known: dict[str, Any] = {"attachments_in": attachments_in, "attachments_out": _attachments_out}
+    known: dict[str, Any] = {
+        "attachments_in": attachments_in,
+        "attachments_out": _attachments_out,
+        "extras_in": extras_in,
+        "extras_out": _extras_out,
+    }
     read = _compiled(f"lambda row: {_made(value, itertools.count(), known)}", known)
     write = _compiled(f"lambda it: [{', '.join(_taken(value, 'it'))}]", known)
     table = _table(row, _names(value))
@@ -119,6 +137,8 @@ def _decoded(column: str, type_: Any, known: dict[str, Any]) -> str:
         source = f"{column} == 1"
     elif plain == tuple[Attachment, ...]:
         return f"() if {column} is None else attachments_in({column})"
+    elif plain is Extras:
+        source = f"extras_in({column})"
     else:
         return column
     return f"None if {column} is None else {source}" if optional else source
@@ -135,6 +155,8 @@ def _encoded(value: str, type_: Any) -> str:
         source = f"{value}.hex()"
     elif plain == tuple[Attachment, ...]:
         return f"attachments_out({value}) if {value} else None"
+    elif plain is Extras:
+        source = f"extras_out({value})"
     else:
         return value
     return f"None if {value} is None else {source}" if optional else source
@@ -152,12 +174,28 @@ _ATTACHMENT = frozenset(field.name for field in fields(Attachment))
 
 
 def attachments_in(text: str) -> tuple[Attachment, ...]:
-    """The attachments of a column, which is not null."""
-    """Without what a newer release has stored of them."""
+    """The attachments of a column, which is not null, without what a newer release has stored of them."""
     return tuple(
         Attachment(**{name: value for name, value in stored.items() if name in _ATTACHMENT})
         for stored in orjson.loads(text)
     )
+
+
+def extras_in(text: str) -> Extras:
+    """The extras of a column, which is not null, without what a newer release has stored in it."""
+    stored: dict[str, Any] = orjson.loads(text)
+    mentions, forwarded = stored.get("mentions"), stored.get("forwarded_from")
+    return Extras(
+        stored.get("kind", TEXT),
+        stored.get("data"),
+        None if mentions is None else Mentions(tuple(mentions["user_ids"]), mentions["everyone"]),
+        stored.get("silent", False),
+        None if forwarded is None else Forwarded(forwarded["conversation_id"], forwarded["seq"]),
+    )
+
+
+def _extras_out(extras: Extras) -> str:
+    return orjson.dumps(extras).decode()
 
 
 def _attachments_out(attachments: tuple[Attachment, ...]) -> str:
@@ -172,6 +210,7 @@ PROFILES = _stored(Profile, tables.UserRow)
 ME_REVISIONS = _table(tables.UserRow, ("id", "me_revision"))
 DECIDED = _table(tables.UserRow, ("id", "profile_revision"))
 BLOCKS = _table(tables.BlockRow)
+MENTIONS = _table(tables.MentionRow)
 BATCHES = _table(tables.BatchRow)
 
 

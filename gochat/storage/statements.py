@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from gochat.core.model import EVERYONE
 from gochat.storage.dialects import Dialect
 from gochat.storage.rows import (
     BATCHES,
@@ -11,6 +12,7 @@ from gochat.storage.rows import (
     DECIDED,
     ME_REVISIONS,
     MEMBERS,
+    MENTIONS,
     MESSAGES,
     PROFILES,
     columns,
@@ -75,6 +77,11 @@ class Statements:
     write_members: str
     write_users: str
     """[id, me_revision]"""
+    insert_mentions: str
+    delete_mentions: str
+    """[conversation_id, user_id, seq]"""
+    unread_mentions: str
+    """[conversation_id, user_id, seq] -> conversation_id, user_id, messages above seq that mean the user"""
     insert_blocks: str
     delete_blocks: str
     """[user_id, blocked_id]"""
@@ -203,6 +210,14 @@ def statements(d: Dialect) -> Statements:
         update_conversations=d.upsert(CONVERSATIONS),
         write_members=d.upsert(MEMBERS),
         write_users=d.update(ME_REVISIONS),
+        insert_mentions=d.insert_missing(MENTIONS),
+        delete_mentions=d.delete(MENTIONS),
+        unread_mentions=(
+            f"{d.select} given.conversation_id, given.user_id, COUNT(DISTINCT n.seq)"
+            f" FROM {d.given('conversation_id', 'user_id', 'seq')} {d.join} mentions n{d.by('PRIMARY')}"
+            f" ON n.conversation_id = given.conversation_id AND n.user_id IN (given.user_id, {EVERYONE})"
+            " AND n.seq > given.seq GROUP BY given.conversation_id, given.user_id"
+        ),
         insert_blocks=d.insert_missing(BLOCKS),
         delete_blocks=d.delete(BLOCKS),
         write_profiles=d.update(PROFILES),

@@ -15,7 +15,7 @@ from gochat.core.delta import Change, Delta, OwnConversation, repaired
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, UserId
-from gochat.core.queries import MeDelta, SyncPage, SyncPosition, SyncRequest
+from gochat.core.queries import ConversationView, MeDelta, SyncPage, SyncPosition, SyncRequest
 from gochat.core.sync import (
     MAX_CHANGES,
     Agenda,
@@ -28,7 +28,7 @@ from gochat.core.sync import (
     settle,
     start,
 )
-from gochat.storage import rows
+from gochat.storage import mentions, rows
 from gochat.storage.accounts import profile
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
@@ -94,7 +94,7 @@ def changes(
     """See `core.ports.reading.Reader.changes`."""
     with snapshot(connection):
         view = conversation(connection, user_id, conversation_id)
-        item = start(view.conversation, view.me, view.last_message, since)
+        item = _start(view, since)
         return _only(connection, item, limits)
 
 
@@ -173,15 +173,16 @@ def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Seque
     for first in range(0, len(candidates), _CHUNK):
         known = {it.outline.conversation_id: it.known for it in candidates[first : first + _CHUNK]}
         found = views(connection, user_id, tuple(known))
-        items = {
-            cid: start(view.conversation, view.me, view.last_message, known[cid])
-            for cid, view in found.items()
-        }
+        items = {cid: _start(view, known[cid]) for cid, view in found.items()}
         changed = _count_changed(connection, items.values())
         for place, cid in enumerate(known, first):
             if cid in items and not page.take(settle(items[cid], changed[cid])):
                 return place
     return len(candidates)
+
+
+def _start(view: ConversationView, known: int | None) -> Item:
+    return start(view.conversation, view.me, view.last_message, known, view.unread_mentions)
 
 
 def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
@@ -220,6 +221,7 @@ def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tu
             gap=item.gap,
             me=item.me,
             last_message=item.last_message,
+            unread_mentions=item.unread_mentions,
             members_hidden=item.me is not None and item.conversation.member_count > limits.shown_members,
         )
         for item in items
@@ -290,7 +292,11 @@ def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision
     changed = (_OWN_CHANGED, user_id, since) if since else (_OWN_ALL, user_id)
     found = fetch(connection, *changed)
     members = ((row[0], rows.MEMBERS.read(row[1:])) for row in found)
-    own = tuple(OwnConversation(member, member.unread(last_seq)) for last_seq, member in members)
+    own = mentions.in_own(
+        connection,
+        user_id,
+        (OwnConversation(member, member.unread(last_seq)) for last_seq, member in members),
+    )
     ((unread,),) = fetch(connection, _UNREAD, user_id)
     decided = fetch(connection, _PROFILE_DECIDED, user_id, since)
     him = profile(connection, user_id) if decided or gap else None

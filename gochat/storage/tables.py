@@ -256,6 +256,18 @@ class MessageRow(Row):
     edited_at: int | None = _big(nullable=True)
     deleted_at: int | None = _big(nullable=True)
     reply_to_seq: int | None = _big(nullable=True)
+    extras: str | None = _text(nullable=True)
+
+
+class MentionRow(Row):
+    """A message means a member; user 0: all of them."""
+
+    __tablename__ = "mentions"
+    __table_args__ = (_UTF8,)
+
+    conversation_id: int = _key()
+    user_id: int = _key()
+    seq: int = _key()
 
 
 class BatchRow(Row):

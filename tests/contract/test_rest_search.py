@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from gochat.contract.ids import id_out
+from gochat.storage.engines import write_engine
 from tests.contract.rest import Rest, register
-from tests.contract.stored import stored
 from tests.contract.test_rest_chat import group, say
 
 
@@ -79,5 +79,13 @@ async def test_the_server_keeps_the_index(rest: Rest, database_url: str) -> None
     cid = await group(ann)
     await say(ann, cid, "indexed")
     async with asyncio.timeout(30):
-        while not (await asyncio.to_thread(stored, database_url))["search_blocks"]:  # noqa: ASYNC110  (a thread writes)
+        while not await asyncio.to_thread(indexed, database_url):  # noqa: ASYNC110  (a thread writes)
             await asyncio.sleep(0.1)
+
+
+def indexed(url: str) -> int:
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        count = int(connection.exec_driver_sql("SELECT COUNT(*) FROM search_blocks").scalar_one())
+    engine.dispose()
+    return count

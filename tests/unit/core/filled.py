@@ -43,7 +43,7 @@ def _filled(of: type[Any], numbers: Iterator[int], given: dict[str, object]) -> 
 
 def _value(type_: Any, field: Field[Any], numbers: Iterator[int], unlike: object = None) -> Any:
     if get_origin(type_) is UnionType:
-        (type_,) = (it for it in get_args(type_) if it is not type(None))
+        type_ = next(it for it in get_args(type_) if it is not type(None))
     if isinstance(type_, EnumType):
         return next(it for it in type_ if it not in (field.default, unlike))  # type: ignore[var-annotated]
     if type_ is bool:

@@ -8,7 +8,19 @@ from gochat.core.command import Command
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
-from gochat.core.model import Attachment, Conversation, History, Kind, Member, Message, Role
+from gochat.core.model import (
+    Attachment,
+    Conversation,
+    Extras,
+    Forwarded,
+    History,
+    Kind,
+    Member,
+    Mentions,
+    Message,
+    Role,
+)
+from gochat.core.needs import Needs
 from gochat.core.state import A, Decision
 from tests.unit.core.filled import changed, filled, variants
 from tests.unit.core.memory import Memory
@@ -29,11 +41,18 @@ message = filled(
 
 
 def decided(command: Command[A]) -> Decision[A]:
+    needs = Needs()
+    command.need(needs)
+    others = [replace(sender, conversation_id=cid, user_id=user_id) for cid, user_id in needs.members]
+    there = [
+        message,
+        *(replace(message, conversation_id=cid, seq=seq) for cid, seq in needs.messages if seq != 2),
+    ]
     memory = Memory(
         LIMITS,
         conversations={conversation.id: conversation},
-        members={(conversation.id, sender.user_id): sender},
-        messages={(conversation.id, it.seq): it for it in (message, replace(message, seq=1))},
+        members={(it.conversation_id, it.user_id): it for it in (*others, sender)},
+        messages={(it.conversation_id, it.seq): it for it in there},
     )
     return memory.decide(command, NOW)
 
@@ -84,7 +103,7 @@ def test_an_edit_changes_the_body() -> None:
 def test_a_deleted_message_keeps_nothing_that_was_said_in_it() -> None:
     deleted = decided(DeleteMessage(conversation.id, sender.user_id, 2)).updated
     assert deleted is not None
-    said = {"body", "attachments"}
+    said = {"body", "attachments", "extras"}
     assert changed(message, deleted) == {*said, "deleted_at", "revision"}
     bare = Message(0, 0, 0, 0, b"", b"", None, (), 0)
     assert said <= {it.name for it in fields(Message)} - changed(bare, deleted)
@@ -114,12 +133,24 @@ def test_a_retry_repeats_every_field() -> None:
         assert one != replace(command, attachments=(other,)).request_hash, name
 
 
+def test_a_retry_repeats_every_extra() -> None:
+    extras = filled(Extras)
+    command = filled(SendMessage, extras=extras)
+    for name, other in variants(extras):
+        assert command.request_hash != replace(command, extras=other).request_hash, name
+    assert command.request_hash != replace(command, extras=None).request_hash
+
+
 def test_the_hash_of_a_request_is_the_same_for_ever() -> None:
     attachments = (Attachment("u", "image/png", 1, 2, 3, "n"), Attachment("v", "text/plain"))
     plain = SendMessage(1, 2, bytes(16), "body")
     assert plain.request_hash.hex() == "7235dcfa8e35bc19a97ea2abcd55cea4"
     whole = replace(plain, reply_to_seq=7, attachments=attachments)
     assert whole.request_hash.hex() == "f05d35ba05c5922a3e8e287fe9521835"
+    extras = Extras(
+        "custom:x", "{}", Mentions((2, 1), everyone=True), silent=True, forwarded_from=Forwarded(3, 4)
+    )
+    assert replace(whole, extras=extras).request_hash.hex() == "ba3cc97c0d6fe8cfed33e237f3a3bba2"
 
 
 def test_rejoining_keeps_of_the_row_its_place_in_the_log_of_the_user() -> None:
