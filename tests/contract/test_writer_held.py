@@ -30,13 +30,13 @@ def locked(url: str, row: str, *values: int) -> Iterator[None]:
         connection.rollback()
 
 
-def test_a_conversation_that_is_held_waits_alone_and_keeps_its_order(mariadb_url: str) -> None:
-    anna, ben, eve = prepare(mariadb_url, 3)
+def test_a_conversation_that_is_held_waits_alone_and_keeps_its_order(sql_server_url: str) -> None:
+    anna, ben, eve = prepare(sql_server_url, 3)
 
     async def scenario() -> None:
-        async with writing(mariadb_url, batch_rows=8) as it:
+        async with writing(sql_server_url, batch_rows=8) as it:
             cid, other = await it.create(group(anna, ben)), await it.create(direct(ben, eve))
-            with locked(mariadb_url, "conversations WHERE id = %s", cid):
+            with locked(sql_server_url, "conversations WHERE id = %s", cid):
                 stuck = [it.writer.submit(send(cid, anna, f"{n}")) for n in range(12)]
                 for n in range(1, 21):
                     stuck.append(it.writer.submit(send(cid, anna, f"{len(stuck)}")))
@@ -48,18 +48,18 @@ def test_a_conversation_that_is_held_waits_alone_and_keeps_its_order(mariadb_url
             assert (await it.send(send(cid, ben))).message.seq == 33
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
-def test_a_user_who_is_held_waits_alone(mariadb_url: str) -> None:
-    anna, ben, eve = prepare(mariadb_url, 3)
+def test_a_user_who_is_held_waits_alone(sql_server_url: str) -> None:
+    anna, ben, eve = prepare(sql_server_url, 3)
 
     async def scenario() -> None:
-        async with writing(mariadb_url) as it:
+        async with writing(sql_server_url) as it:
             cid = await it.create(group(anna, ben, eve))
             await it.create(direct(anna, ben))
             await it.send(send(cid, anna))
-            with locked(mariadb_url, "users WHERE id = %s", ben):
+            with locked(sql_server_url, "users WHERE id = %s", ben):
                 receipt = it.writer.submit(AdvanceReceipts(cid, {ben: Position(1, 1)}))
                 block = it.writer.submit(Block(new_id(), ben, anna, on=True))
                 for n in range(2, 12):
@@ -73,19 +73,19 @@ def test_a_user_who_is_held_waits_alone(mariadb_url: str) -> None:
             assert isinstance(receipts[ben], Receipt)
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
 def test_a_row_that_is_held_when_it_is_written_is_waited_for_by_few(
-    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "ANSWER_SECONDS", 3.0)
-    anna, ben, eve = prepare(mariadb_url, 3)
+    anna, ben, eve = prepare(sql_server_url, 3)
 
     async def scenario() -> None:
-        async with writing(mariadb_url) as it:
+        async with writing(sql_server_url) as it:
             cid, other = await it.create(group(anna, ben)), await it.create(direct(ben, eve))
-            with locked(mariadb_url, "members WHERE conversation_id = %s AND user_id = %s", cid, anna):
+            with locked(sql_server_url, "members WHERE conversation_id = %s AND user_id = %s", cid, anna):
                 stuck = it.writer.submit(send(cid, anna, "stuck"))
                 seqs = [(await it.send(send(other, eve))).message.seq for _ in range(20)]
                 assert seqs == [*range(1, 21)]
@@ -95,21 +95,21 @@ def test_a_row_that_is_held_when_it_is_written_is_waited_for_by_few(
                 assert (await it.send(send(other, eve))).message.seq == 21
 
     asyncio.run(scenario())
-    check(read(mariadb_url))
+    check(read(sql_server_url))
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["silent", "cut"])
 def test_everyone_is_answered_while_the_database_hangs(
-    mariadb_url: str, monkeypatch: pytest.MonkeyPatch, away: bool
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
     """Who was taken may be stored, and is; who waits is told when to come again."""
     monkeypatch.setattr(writer, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(writer, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(writer, "LOOK_SECONDS", 0.1)
-    anna, ben = prepare(mariadb_url, 2)
+    anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
-        with Proxy(mariadb_url) as proxy:
+        with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 await it.send(send(cid, anna))
@@ -129,6 +129,6 @@ def test_everyone_is_answered_while_the_database_hangs(
                 await it.until_published(3)
 
     asyncio.run(scenario())
-    stored = read(mariadb_url)
+    stored = read(sql_server_url)
     check(stored)
     assert "waiting" not in {it.body for it in stored.messages.values()}

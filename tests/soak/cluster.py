@@ -1,6 +1,7 @@
 """The deployment under test: `gochat serve` several times on MariaDB and Redis, with proxies in between."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
@@ -20,6 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "5f1c7d9e2b4a6c8d0a3f9d2c81a7b64e"
 COMMIT = b"COMMIT"
 """Ends the script of statements that a packet is (COM_QUERY of the MySQL client/server protocol)."""
+KILL = b"KILL "
+OK = bytes.fromhex("0700000100000002000000")
+"""OK_Packet of the same, the answer to a statement that finds nothing."""
+LOOK_UP = b"FROM batches WHERE process_id = "
+LATE_S = 1.0
+"""Within the 3 s that a server keeps a silent connection of a writer."""
+ANSWER_S = 0.005
 SETTINGS = {
     "REPLICAS": "3",
     "JWT_SECRET": SECRET,
@@ -62,6 +70,11 @@ class Cluster:
         self._stack = AsyncExitStack()
         self._commits_to_cut = 0
         self._cut_after = False
+        self._commits_to_delay = 0
+        self._kills_astray = False
+        self._late = 0
+        """COMMITs that are on their way."""
+        self._looked_up = asyncio.Event()
         self.mariadb: MariaDB
         self.redis: Redis
         self.database: Proxy
@@ -128,7 +141,32 @@ class Cluster:
         """How many are still to be cut."""
         return self._commits_to_cut
 
+    def delay_commits(self, count: int, *, astray: bool = False) -> None:
+        """Cut the connection at each of the next `count` COMMITs, which reach the database a little later.
+
+        At the worst moment: just after it was looked for. Until then no KILL reaches the database: `astray`,
+        somebody else answers it; else its connection is cut too.
+        """
+        self._commits_to_delay, self._kills_astray = count, astray
+
+    @property
+    def commits_to_delay(self) -> int:
+        """How many are still to be delayed."""
+        return self._commits_to_delay
+
     def _upstream(self, link: Link, data: bytes) -> bool:
+        if self._late and LOOK_UP in data:
+            self._looked_up.set()
+        if self._late and data[5:].startswith(KILL):
+            if self._kills_astray:
+                link.write(OK)
+            else:
+                link.cut()
+            return False
+        if data.endswith(COMMIT) and self._commits_to_delay and link.other is not None:
+            self._commits_to_delay -= 1
+            self.database.spawn(self._delay(link.detach(), data))
+            return False
         if not data.endswith(COMMIT) or not self._commits_to_cut:
             return True
         self._commits_to_cut -= 1
@@ -137,6 +175,15 @@ class Cluster:
             server.write(data)
         link.abort()
         return False
+
+    async def _delay(self, server: Link, data: bytes) -> None:
+        self._late += 1
+        self._looked_up.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._looked_up.wait(), LATE_S)
+            await asyncio.sleep(ANSWER_S)
+        server.write(data)
+        self._late -= 1
 
     @property
     def logs(self) -> str:

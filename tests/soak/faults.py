@@ -163,6 +163,16 @@ class CommitsCut(Fault):
         self.cluster.cut_commits(0, after=True)
 
 
+class CommitsLate(Fault):
+    """COMMITs on their way while their connections are given up; no KILL gets through."""
+
+    async def inject(self) -> None:
+        self.cluster.delay_commits(self.rng.randint(1, 3), astray=self.rng.random() < 0.7)
+
+    async def heal(self) -> None:
+        self.cluster.delay_commits(0)
+
+
 class ClockJumped(Fault):
     """The database's clock jumps, for new connections, and stands still there."""
 
@@ -242,6 +252,7 @@ FAULTS: dict[str, type[Fault]] = {
         DatabaseFrozen,
         DatabaseConnectionsKilled,
         CommitsCut,
+        CommitsLate,
         ClockJumped,
         AcksCut,
         SlowReaders,

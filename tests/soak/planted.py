@@ -28,8 +28,8 @@ def ack_before_commit() -> None:
     from gochat.storage.batch import run
     from gochat.storage.committer import Committer
 
-    def hasty(self: Any, transaction: Any, commands: Any, answer: Any) -> None:
-        outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1)
+    def hasty(self: Any, transaction: Any, commands: Any, answer: Any, *, wait: bool) -> None:
+        outcome = run(transaction, commands, self._limits, self._process_id, self._n + 1, wait=wait)
         answer(outcome)
         if outcome.committed is None:
             transaction.rollback()
@@ -71,6 +71,22 @@ def publish_before_commit() -> None:
     _patch(Transaction, "commit", commit)
     _patch(ConversationWriter, "_deliver", deliver)
     _patch(ConversationWriter, "_write", remember)
+
+
+def late_commits_count() -> None:
+    """A COMMIT without an answer is looked for, and not fenced; its number is used again."""
+    from gochat.storage.committer import Committer
+
+    def look(self: Any) -> bool:
+        number = self._n + 1
+        transaction = self._begin()
+        found = bool(transaction.rows(self._sql.find_batch, self._process_id, number))
+        transaction.rollback()
+        if found:
+            self._took(number)
+        return found
+
+    _patch(Committer, "_fence", lambda _: look)
 
 
 def no_retry_lookup() -> None:
@@ -174,6 +190,7 @@ def half_an_emoji_closes() -> None:
 FLAWS = {
     "ack_before_commit": Flaw(ack_before_commit, ("CommitsCut",) * 4),
     "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
+    "late_commits_count": Flaw(late_commits_count, ("CommitsLate",) * 6),
     "no_retry_lookup": Flaw(no_retry_lookup, ("AcksCut",)),
     "seq_by_max": Flaw(seq_by_max),
     "room_leak": Flaw(room_leak, messages=6_000),

@@ -106,6 +106,14 @@ class Link(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def detach(self) -> "Link":
+        """End this end at once; the other one, which is not told, stays open."""
+        other, self.other = self.other, None
+        assert other is not None
+        other.other = None
+        self.abort()
+        return other
+
     def cut(self) -> None:
         """End both ways: what was written still goes out."""
         other = self.other
