@@ -1,7 +1,8 @@
 """Receipts and their rules: up to a seq, never back, clamped to what there is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TypeAlias
 
 from gochat.core.command import Command
@@ -55,6 +56,12 @@ class AdvanceReceipts(Command[Answers]):
             needs.me.add(user_id)
             if position.read_seq:
                 needs.deleted_after.add((self.conversation_id, user_id, position.read_seq))
+
+    def parts(self, most: int) -> Iterator["AdvanceReceipts"]:
+        """The same in commands of so many positions at most."""
+        positions = iter(self.positions.items())
+        while part := dict(islice(positions, most)):
+            yield AdvanceReceipts(self.conversation_id, part)
 
     @property
     def size(self) -> int:

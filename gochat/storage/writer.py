@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from sqlalchemy import Engine
@@ -21,6 +21,7 @@ from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, 
 from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.ports.writing import Publisher
+from gochat.core.receipts import AdvanceReceipts, Answers
 from gochat.storage.aside import Aside
 from gochat.storage.batch import Held, Outcome
 from gochat.storage.committer import Committer, NotStoredError
@@ -99,12 +100,22 @@ class ConversationWriter:
         """See `core.ports.writing.Writer`."""
         if self._loop is None or self._stopping:
             raise Unavailable("The server is stopping.", retry_after_ms=RETRY_MS)
+        if type(command) is AdvanceReceipts and len(command.positions) > self._batch_rows:
+            return cast("asyncio.Future[A]", asyncio.ensure_future(self._advance(command)))
         future: asyncio.Future[A] = self._loop.create_future()
         entry = entry_of(command, future)
         self._queue.put(entry, patient=self._committer.away)
         if not self._work.is_set():
             self._work.set()
         return future
+
+    async def _advance(self, receipts: AdvanceReceipts) -> Answers:
+        """Part by part, so that others have their turn between two: each member's totals take a while."""
+        answers: Answers = {}
+        for part in receipts.parts(self._batch_rows):
+            told: Answers = await self.submit(part)
+            answers |= told
+        return answers
 
     @property
     def waiting(self) -> int:

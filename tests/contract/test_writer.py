@@ -317,13 +317,13 @@ def test_receipts_and_unread(database_url: str) -> None:
             await asyncio.gather(*deleted)
             check(read(database_url))
             read_to = AdvanceReceipts(
-                cid, {ben: Position(read_seq=2), eve: Position(delivered_seq=10), 7: Position()}
+                cid, {ben: Position(read_seq=2), eve: Position(delivered_seq=10), 999_999: Position()}
             )
             answer = await submit(read_to)
             assert isinstance(answer, dict)
             assert answer[ben] == Receipt(2, 2, unread=6, total_unread=9)
             assert answer[eve] == Receipt(10, 0, unread=7, total_unread=7)
-            assert isinstance(answer[7], NotFound)
+            assert isinstance(answer[999_999], NotFound)
             (change,) = it.recorder.published[-1].changes
             assert change.why is Why.RECEIPT_ADVANCED
             own = {me.user_id: me for me in it.recorder.published[-1].me}
@@ -418,6 +418,25 @@ def test_a_batch_is_bounded_in_bytes(database_url: str) -> None:
             await it.submit_all([send(cid, anna, "x" * 4_000) for _ in range(20)])
             largest = max(len(d.delta.messages) for c in it.recorder.published for d in c.changes)
             assert largest <= 2
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_receipts_of_many_let_others_have_their_turn(database_url: str) -> None:
+    users = prepare(database_url, 41)
+
+    async def scenario() -> None:
+        async with writing(database_url, batch_rows=4) as it:
+            cid, other = await it.create(group(*users)), await it.create(direct(*users[:2]))
+            await it.send(send(cid, users[0]))
+            receipts = it.writer.submit(AdvanceReceipts(cid, dict.fromkeys(users[1:], Position(1, 1))))
+            await asyncio.sleep(0)
+            await it.send(send(other, users[0]))
+            assert not receipts.done()
+            answers = await receipts
+            assert list(answers) == list(users[1:])
+            assert all(isinstance(answer, Receipt) for answer in answers.values())
 
     asyncio.run(scenario())
     check(read(database_url))
