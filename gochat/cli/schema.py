@@ -9,12 +9,37 @@ import typer
 from gochat.cli.settings import read
 
 
-def migrate() -> None:
-    """Bring the schema of the database up to what this version needs."""
-    from gochat.storage.migrate import upgrade
+def migrate(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; end with 1 if this code can't run on it."),
+    ] = False,
+    to: Annotated[
+        str, typer.Option("--to", metavar="REVISION", help="Bring it up to this revision only.")
+    ] = "head",
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", help="Change nothing; wait until another one did.")
+    ] = 0,
+) -> None:
+    """Bring the schema of the database up to what this version needs. One that is newer is left as it is.
 
-    upgrade(read().database_url.get_secret_value())
-    typer.echo("The schema is up to date.")
+    It may run beside servers, of this release and of the one before; several at once; and again after it was
+    killed.
+    """
+    from gochat.storage import migrate as schema
+
+    url = read().database_url.get_secret_value()
+    if wait:
+        standing = schema.wait(url, wait)
+    elif check:
+        standing = schema.current(url)
+    else:
+        standing = schema.upgrade(url, to)
+    if standing.fits or (not check and not wait):
+        typer.echo(f"The schema is at {standing.version}.")
+    else:
+        typer.echo(f"The schema {standing.state}.", err=True)
+        sys.exit(1)
 
 
 def contract(directory: Annotated[Path, typer.Argument()] = Path("docs/contract")) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
+from typer.testing import CliRunner, Result
 
+from gochat import cli
 from gochat.storage import migrate, tables
 from gochat.storage.engines import write_engine
 from tests.services.sql_server import SQLServer
@@ -16,6 +19,7 @@ T = TypeVar("T")
 TABLES = [table.name for table in tables.METADATA.sorted_tables]
 
 
+REVISIONS = sorted(path.name[:4] for path in Path("alembic/versions").glob("[0-9]*.py"))
 NEXT = "9999"
 """A revision that this code has never heard of."""
 
@@ -155,3 +159,41 @@ def test_both_histories_of_the_second_revision_meet(database_url: str) -> None:
     )
     migrate.upgrade(database_url)
     migrate.check(database_url)
+
+
+def test_back_and_forth(database_url: str) -> None:
+    migrate.upgrade(database_url)
+    for revision in reversed(REVISIONS[:-1]):
+        migrate.downgrade(database_url, revision)
+        assert migrate.current(database_url).version == revision
+    for revision in REVISIONS[1:]:
+        assert migrate.upgrade(database_url, revision).version == revision
+    migrate.check(database_url)
+
+
+@pytest.fixture
+def gochat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `gochat migrate` on a database; what it said and how it ended."""
+    runner = CliRunner()
+
+    def run(url: str, *options: str) -> Result:
+        is_sqlite = url.startswith("sqlite")
+        env = {"SQLITE_PATH": url.removeprefix("sqlite:///")} if is_sqlite else {"MYSQL_URL": url}
+        return runner.invoke(cli.app, ["migrate", *options], env=env)
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def test_the_command_looks_and_waits(database_url: str, gochat: Callable[..., Result]) -> None:
+    looked = gochat(database_url, "--check")
+    assert (looked.exit_code, "is at nothing" in looked.output) == (1, True)
+    assert gochat(database_url, "--to", "0002").output == "The schema is at 0002.\n"
+    assert gochat(database_url, "--wait", "0.1").exit_code == 1
+    with ThreadPoolExecutor(1) as threads:
+        waits = threads.submit(migrate.wait, database_url, 30)
+        assert gochat(database_url).output == f"The schema is at {migrate.head()}.\n"
+        assert waits.result(30).fits
+    assert gochat(database_url, "--check").exit_code == 0
+    newer(database_url, "0001")
+    assert gochat(database_url).output == gochat(database_url, "--check").output == "The schema is at 9999.\n"
