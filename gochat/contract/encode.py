@@ -31,6 +31,8 @@ from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView, MeDelta, SyncPage
 from gochat.core.receipts import Receipt
 from gochat.core.search import Found, SearchPage, SearchRequest
+from gochat.core.sizes import message_size
+from gochat.core.sync import MAX_BYTES as ANSWER_BYTES
 
 
 def message_out(message: Message) -> shapes.Message:
@@ -86,6 +88,10 @@ def _attachment_out(attachment: Attachment) -> shapes.Attachment:
     }
 
 
+KEY_SIZE = 48
+"""Bytes of a UUID as a key, and null."""
+
+
 def sent_out(sent: Sent) -> shapes.SendAnswer:
     """The answer to a send."""
     return {"message": message_out(sent.message), "duplicate": sent.duplicate}
@@ -97,9 +103,16 @@ def message_answer(message: Message) -> shapes.MessageAnswer:
 
 
 def status_out(stored: Mapping[str, Message | None]) -> shapes.StatusAnswer:
-    """The answer to `messages:status`, by the keys as they were sent."""
-    messages = {key: None if it is None else message_out(it) for key, it in stored.items()}
-    return {"messages": messages}
+    """The answer to `messages:status`, by the keys as they were sent: as many as fit, one at least."""
+    shape: shapes.StatusAnswer = {"messages": {}}
+    room = ANSWER_BYTES
+    for key, it in stored.items():
+        room -= KEY_SIZE + (0 if it is None else message_size(it))
+        if room < 0 and shape["messages"]:
+            shape["more"] = True
+            break
+        shape["messages"][key] = None if it is None else message_out(it)
+    return shape
 
 
 def _found_out(found: Found) -> shapes.SearchResult:

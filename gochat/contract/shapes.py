@@ -286,9 +286,13 @@ class MessageAnswer(TypedDict):
 
 
 class StatusAnswer(TypedDict):
-    """By key as sent: the message, or null: not stored yet, send it again."""
+    """By key as sent: the message, or null: not stored yet, send it again.
+
+    `more`: that were too much for one answer; ask again for the keys that are not in it.
+    """
 
     messages: dict[str, Message | None]
+    more: NotRequired[Literal[True]]
 
 
 class ConversationAnswer(TypedDict):

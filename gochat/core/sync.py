@@ -4,7 +4,7 @@
 much of that one answer holds. Storage only reads what they name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,13 +12,14 @@ from gochat.core.delta import Delta
 from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, Member, Message, Millis
 from gochat.core.queries import SyncPosition, SyncRequest
+from gochat.core.sizes import bare_size, delta_size, message_size
 
 NEWEST = 50
 """Messages that come with a conversation which is told whole."""
 MAX_CHANGES = 200
 """More changed messages than this are not told one by one: the conversation is told whole."""
 MAX_BYTES = 256 * 1024
-"""About so much is told in one answer, so that it gets through a slow line before more comes."""
+"""So much is told in one answer, or one message, so that it gets through a slow line before more comes."""
 MAX_REMOVED = 500
 """Conversations that one answer says he is not in: a phone can name many, whatever he is in."""
 MARGIN = 60_000
@@ -108,10 +109,37 @@ def fit(deltas: Sequence[Delta]) -> Sequence[Delta]:
     """As many of an answer's deltas as `MAX_BYTES` allow, but at least the first part of the first."""
     room = MAX_BYTES
     for place, delta in enumerate(deltas):
-        room -= _size(delta)
+        room -= delta_size(delta)
         if room < 0:
             return deltas[:place] or (_first_part(delta),)
     return deltas
+
+
+def parts(delta: Delta, room: int) -> Iterator[Delta]:
+    """A delta for all members in parts of at most `room` bytes, or of one message each; from 0 it is one.
+
+    Each follows on the one before it. The conversation's own fields come with the last.
+    """
+    rest = delta
+    while rest.since:
+        first = _as_fit(_by_revision(rest), room)
+        if len(first) == len(rest.messages):
+            break
+        revision = first[-1].revision
+        yield Delta(
+            delta.conversation_id,
+            rest.since,
+            revision,
+            members=tuple(it for it in rest.members if it.revision <= revision),
+            messages=_by_seq(first),
+        )
+        rest = replace(
+            rest,
+            since=revision,
+            members=tuple(it for it in rest.members if it.revision > revision),
+            messages=tuple(it for it in rest.messages if it.revision > revision),
+        )
+    yield rest
 
 
 def is_partial(delta: Delta) -> bool:
@@ -121,40 +149,35 @@ def is_partial(delta: Delta) -> bool:
 
 def _first_part(delta: Delta) -> Delta:
     """Of what changed, what changed first; of a conversation that is told whole, the newest messages."""
+    room = MAX_BYTES - bare_size(delta)
     if delta.since == 0:
         newest = sorted(delta.messages, key=lambda it: it.seq, reverse=True)
-        return replace(delta, messages=tuple(reversed(_as_fit(newest))))
-    first = _as_fit(sorted(delta.messages, key=lambda it: it.revision))
+        return replace(delta, messages=tuple(reversed(_as_fit(newest, room))))
+    first = _as_fit(_by_revision(delta), room)
     if len(first) == len(delta.messages):
         return delta
     revision = first[-1].revision
     members = delta.members
     if delta.me is not None:  # a process has to know of all who came and went before it tells anybody
         members = tuple(it for it in members if it.revision <= revision)
-    messages = tuple(sorted(first, key=lambda it: it.seq))
-    return replace(delta, revision=revision, members=members, messages=messages)
+    return replace(delta, revision=revision, members=members, messages=_by_seq(first))
 
 
-def _as_fit(messages: Sequence[Message]) -> Sequence[Message]:
-    room = MAX_BYTES
+def _by_revision(delta: Delta) -> Sequence[Message]:
+    return sorted(delta.messages, key=lambda it: it.revision)
+
+
+def _by_seq(messages: Iterable[Message]) -> tuple[Message, ...]:
+    return tuple(sorted(messages, key=lambda it: it.seq))
+
+
+def _as_fit(messages: Sequence[Message], room: int) -> Sequence[Message]:
+    """The first of them, as many as fit, but one at least."""
     for place, message in enumerate(messages):
-        room -= _message_size(message)
+        room -= message_size(message)
         if room < 0 and place:
             return messages[:place]
     return messages
-
-
-def _size(delta: Delta) -> int:
-    """About how many bytes it takes."""
-    messages = (*delta.messages, *([delta.last_message] if delta.last_message else ()))
-    return 600 + 130 * len(delta.members) + sum(map(_message_size, messages))
-
-
-def _message_size(message: Message) -> int:
-    text = len((message.body or "").encode())
-    if message.extras is not None:
-        text += 100 + len((message.extras.data or "").encode()) + 20 * len(message.mentioned)
-    return 350 + text + sum(150 + len(it.url) + len(it.name or "") for it in message.attachments)
 
 
 class Page:

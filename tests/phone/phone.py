@@ -232,9 +232,10 @@ class Phone:
         if not self._unsure:
             return
         keys = self.outbox.keys
-        for start in range(0, len(keys), STATUS_MAX):
-            asked = keys[start : start + STATUS_MAX]
+        while keys:
+            asked = keys[:STATUS_MAX]
             answer = await self.call("messages:status", {"client_message_ids": asked})
+            keys = [key for key in keys if key not in answer["messages"]]
             for key, message in answer["messages"].items():
                 if message is not None:
                     self._stored(key, message, duplicate=True)

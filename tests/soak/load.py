@@ -192,7 +192,7 @@ class User:
         if not asked:
             return
         answer = await self.phone.call("messages:status", {"client_message_ids": list(asked)})
-        for key in acked:
+        for key in acked & answer["messages"].keys():
             message = answer["messages"][key]
             if message is None or message["seq"] != asked[key].seq:
                 self._journal.violation("status", f"{key}: acked as {asked[key].seq}, now {message}")

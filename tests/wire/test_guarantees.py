@@ -1,6 +1,7 @@
 """The guarantees of docs/protocol.md, on real processes: each on one with SQLite, and on two with MariaDB."""
 
 import asyncio
+import json
 import uuid
 from itertools import pairwise
 from typing import Any
@@ -616,6 +617,59 @@ class TestHostileSync:
                     assert not page["more"]
 
         asyncio.run(scene())
+
+
+class TestMuch:
+    """What is much comes in parts, counted as it goes over the wire."""
+
+    def test_live_deltas_and_answers_are_bounded(self, place: Place) -> None:
+        ann, ben = place.users("ann", "ben")
+        cid = direct(ann, ben)
+        body = '"' * 8_000  # twice as long as JSON
+        count = 40
+
+        async def scene() -> None:
+            async with place.phones(ann, ben) as (a, b):
+                sends = [message(cid, body) for _ in range(count)]
+                await asyncio.gather(*(a.expect_ok("message:send", it) for it in sends))
+                await expect_seqs(b, count)
+                deltas = [delta for _, delta in b.heard if delta.get("conversation_id") == cid]
+                for before, after in pairwise(deltas):
+                    assert before["revision"] == after["since"]
+                for delta in deltas:
+                    assert len(delta["messages"]) == 1 or len(json_of(delta)) <= 32 * 1024
+                keys = [it["client_message_id"] for it in sends]
+                told: dict[str, Any] = {}
+                asked = 0
+                while rest := [key for key in keys if key not in told]:
+                    answer = await a.expect_ok("messages:status", {"client_message_ids": rest})
+                    assert len(json_of(answer)) <= 256 * 1024
+                    assert answer.get("more", False) is (len(answer["messages"]) < len(rest))
+                    told |= answer["messages"]
+                    asked += 1
+                assert asked > 1
+                assert sorted(it["seq"] for it in told.values()) == list(range(1, count + 1))
+                for event, payload in (
+                    ("sync", {}),
+                    ("sync", {"known": {cid: 1}}),
+                    ("conversation:join", {"conversation_id": cid}),
+                    ("conversation:join", {"conversation_id": cid, "revision": 1}),
+                ):
+                    answer = await b.expect_ok(event, payload)
+                    assert len(json_of(answer)) <= 257 * 1024
+
+        asyncio.run(scene())
+
+
+def json_of(shape: Any) -> bytes:
+    return json.dumps(shape, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def expect_seqs(phone: Phone, last: int) -> None:
+    """All messages up to that one were heard."""
+    async with asyncio.timeout(30):
+        while last not in {it["seq"] for _, delta in phone.heard for it in delta.get("messages", ())}:
+            await phone.expect_news()
 
 
 class TestLargeGroups:

@@ -18,7 +18,8 @@ from gochat.core.measures import Measures
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
-from gochat.events.cluster.seam import EVERYBODY, Doorbell
+from gochat.core.sync import parts
+from gochat.events.cluster.seam import EVERYBODY, MAX_PAYLOAD, Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import Notice, OwnNotice
 from gochat.events.delivery.gates import RETRY_S, Gates
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 TELLING = 8
 """Sockets for which it is read at the same time what each is told by itself."""
+MARGIN = 512
+"""Bytes of a delta without its messages, where other processes are to get it whole."""
 MAX_ROOMS = 16
 """Of more who come or go at once not each is told in his own room, but all processes."""
 _SAYING = (Why.MESSAGE_CREATED, Why.CHANGES)
@@ -82,9 +85,9 @@ class Fanout:
     def publish(self, committed: Committed) -> None:
         """Hand on what this process committed, and ring for the others."""
         for change in committed.changes:
-            notice = _notice(change)
-            self._receive(notice)
-            self._ring(notice)
+            for notice in _notices(change):
+                self._receive(notice)
+                self._ring(notice)
         for me in committed.me:
             own = _own_notice(me)
             self._receive_own(own)
@@ -396,6 +399,23 @@ class Fanout:
             if connection.identity.session_id == session_id:
                 self._sockets.broadcast("session:revoked", orjson.dumps({"code": code}), connection.sid)
                 self._sockets.dismiss(connection.sid)
+
+
+def _notices(change: Change) -> Iterable[Notice]:
+    """A change in as many notices as it takes, each so small that the doorbell takes it, or one message.
+
+    Who comes and goes by it is told with the first, before anything is said.
+    """
+    notice = _notice(change)
+    if notice.payload is None or len(notice.payload) <= MAX_PAYLOAD:
+        return (notice,)
+    first, *others = parts(change.delta, MAX_PAYLOAD - MARGIN)
+    if not others:
+        return (notice,)
+    last = change.delta.revision
+    told = [replace(change, delta=first, as_of=last)]
+    told += [replace(change, delta=delta, joined=(), left=(), own=()) for delta in others]
+    return map(_notice, told)
 
 
 def _notice(change: Change) -> Notice:

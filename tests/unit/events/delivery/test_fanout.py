@@ -19,7 +19,7 @@ from gochat.core.model import Conversation, ConversationId, History, Kind, Membe
 from gochat.core.ports.logins import Identity
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
-from gochat.events.cluster.seam import NoDoorbell
+from gochat.events.cluster.seam import MAX_PAYLOAD, NoDoorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
@@ -418,4 +418,28 @@ async def test_ones_own_row_of_a_large_group_is_told_while_one_is_told_the_rest(
     rows = [it for delta in sockets.heard for it in delta.get("members", ())]
     assert rows[-1]["role"] == "admin"
     assert sockets.heard[-1]["revision"] == database.revision
+    fanout.close()
+
+
+async def test_a_long_run_of_messages_goes_out_in_parts_that_the_doorbell_takes() -> None:
+    """Counted as JSON has them: a control character takes six bytes. Who goes by it hears none of it."""
+    database, fanout, _, sockets = await ben_in_from_the_fourth_message()
+    since = database.revision
+    run = [database.send("\x01" * 2_000) for _ in range(20)]
+    messages = tuple(it for change in run for it in change.delta.messages)
+    delta = Delta(CID, since, database.revision, database.conversation, messages=messages)
+    fanout.publish(Committed((Change(Why.MESSAGE_CREATED, delta),)))
+    assert [it["seq"] for told in sockets.heard for it in told["messages"]] == list(range(4, 24))
+    assert [told["since"] for told in sockets.heard[1:]] == [told["revision"] for told in sockets.heard[:-1]]
+    assert (sockets.heard[0]["since"], sockets.heard[-1]["revision"]) == (since, database.revision)
+    assert ["conversation" in told for told in sockets.heard] == [False] * (len(sockets.heard) - 1) + [True]
+    assert all(len(orjson.dumps(told)) <= MAX_PAYLOAD for told in sockets.heard)
+    sockets.heard.clear()
+    since = database.revision
+    run = [database.send("\x01" * 2_000) for _ in range(20)]
+    messages = tuple(it for change in run for it in change.delta.messages)
+    database.remove_ben()
+    left = Delta(CID, since, database.revision, database.conversation, messages=messages)
+    fanout.publish(Committed((Change(Why.MEMBER_REMOVED, left, left=(BEN,)),)))
+    assert [told.get("removed") for told in sockets.heard] == [True]
     fanout.close()

@@ -1,0 +1,64 @@
+"""How many bytes a message or a delta takes on the wire: counted, never less than it is, and little more.
+
+JSON makes six bytes of a control character and two of a quotation mark, so the length of a text says little.
+"""
+
+import json
+
+from gochat.core.delta import Delta
+from gochat.core.model import Attachment, Conversation, Extras, Message
+
+MESSAGE = 580
+"""Of a message without its texts: names, numbers and times, each as long as it may be."""
+ATTACHMENT = 150
+MENTION = 20
+FORWARDED = 70
+CONVERSATION = 640
+"""With `me`."""
+MEMBER = 190
+DELTA = 160
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def json_size(value: object) -> int:
+    """Bytes of a text with its quotation marks, or of any other value, as JSON."""
+    return len(_json(value).encode(errors="surrogatepass"))
+
+
+def message_size(message: Message) -> int:
+    """Bytes of one message."""
+    size = MESSAGE + json_size(message.body) + sum(map(_attachment_size, message.attachments))
+    return size if message.extras is None else size + _extras_size(message.extras)
+
+
+def delta_size(delta: Delta) -> int:
+    """Bytes of a delta."""
+    return bare_size(delta) + sum(map(message_size, delta.messages))
+
+
+def bare_size(delta: Delta) -> int:
+    """Bytes of a delta without its messages."""
+    size = DELTA + MEMBER * len(delta.members)
+    if delta.conversation is not None:
+        size += _conversation_size(delta.conversation)
+    if delta.last_message is not None:
+        size += message_size(delta.last_message)
+    return size
+
+
+def _extras_size(it: Extras) -> int:
+    size = json_size(it.kind)
+    if it.data is not None:
+        size += json_size(json.loads(it.data))
+    if it.mentions is not None:
+        size += 40 + MENTION * len(it.mentions.user_ids)
+    return size if it.forwarded_from is None else size + FORWARDED
+
+
+def _attachment_size(it: Attachment) -> int:
+    return ATTACHMENT + json_size(it.url) + json_size(it.mime_type) + json_size(it.name)
+
+
+def _conversation_size(it: Conversation) -> int:
+    return CONVERSATION + json_size(it.title)
