@@ -10,7 +10,7 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 ANY = "*"
-FORWARDED = b"x-forwarded-for"
+FORWARDED, REAL_IP = b"x-forwarded-for", b"x-real-ip"
 MAX_HOPS = 10
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -22,15 +22,19 @@ class Proxies:
     Args:
         trusted: addresses and networks of proxies; or a number alone: any peer is the nearest of so many
             proxies. `*` is 1.
+        real_ip: whether X-Real-IP of such a proxy goes before X-Forwarded-For: where the proxy in front
+        writes it
+            over what the client sends, as Railway's does.
 
     Raises:
         ValueError: the text tells what is wrong.
     """
 
-    def __init__(self, trusted: Iterable[str]) -> None:
+    def __init__(self, trusted: Iterable[str], *, real_ip: bool = False) -> None:
         given = tuple(trusted)
         self._hops = _hops(given)
         self._networks: tuple[_Network, ...] = () if self._hops else tuple(map(_network, given))
+        self._real_ip = real_ip
         self._told = False
 
     def client(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -40,12 +44,15 @@ class Proxies:
             peer: the address at the other end of the connection; empty for a Unix socket.
             headers: the request's, with names in lower case.
         """
-        chain = [
-            entry
-            for name, value in headers
-            if name == FORWARDED
-            for entry in value.decode("latin-1").split(",")
-        ]
+        chain: list[str] = []
+        real_ip = None
+        for name, value in headers:
+            if name == FORWARDED:
+                chain += value.decode("latin-1").split(",")
+            elif name == REAL_IP and self._real_ip:
+                real_ip = _parse(value.decode("latin-1"))
+        if real_ip is not None:
+            chain = [str(real_ip)] * max(self._hops, 1)
         if not chain:
             return peer
         return self._counted(peer, chain) if self._hops else self._trusted(peer, chain)

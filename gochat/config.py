@@ -24,6 +24,7 @@ SECRET_MIN_BYTES = 32
 _EXAMPLE_SECRET = re.compile(
     r"change.?me|example|replace|placeholder|your.?(jwt.?)?secret|^(.{1,8})\2+$", re.I
 )
+_PORTS = {"http": 80, "https": 443}
 _MYSQL_SCHEMES = ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql")
 
 RAILWAY_EDGE = "100.64.0.0/10"
@@ -73,14 +74,35 @@ class Settings(BaseSettings):
         le=10_000,
         description="Servers like this one on the same database. Several need Redis and MySQL.",
     )
+    keep_alive_s: float = Field(
+        75,
+        gt=0,
+        le=3_600,
+        description="How long an idle HTTP connection is kept: longer than proxies do (nginx: 60).",
+    )
+    ping_interval_s: float = Field(
+        25, ge=1, le=300, description="From one ping of a socket to the next. Shorter than proxies' patience."
+    )
+    ping_timeout_s: float = Field(
+        20, ge=1, le=300, description="How long a socket's pong may take before it is closed."
+    )
     forwarded_allow_ips: Csv = Field(
         ("127.0.0.1",),
         description="Proxies whose X-Forwarded-For is believed: addresses or networks, by commas; or how many"
         " there are before any peer, `*` being one. On Railway, its edge.",
     )
+    forwarded_real_ip: bool = Field(
+        False,
+        description="Whether X-Real-IP of such a proxy goes before X-Forwarded-For. On Railway `true`.",
+    )
     allowed_origins: Csv = Field(
         (),
-        description="Origins of browsers let in, by commas, or `*`. Native apps send none and are let in.",
+        description="Other websites whose pages are let in, by commas: `https://app.example.com`; or `*`."
+        " Native apps, and pages of this server's own host, need not stand here.",
+    )
+    allow_app_origins: bool = Field(
+        True,
+        description="Whether apps of web pages are let in: `capacitor://`, `ionic://`, `file://`, `null`.",
     )
     sockets_per_user: int = Field(
         20,
@@ -217,6 +239,7 @@ class Settings(BaseSettings):
             given.setdefault("log_format", "json")
         if on_railway:
             given.setdefault("forwarded_allow_ips", RAILWAY_EDGE)
+            given.setdefault("forwarded_real_ip", True)
         return given
 
     @field_validator(
@@ -236,13 +259,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            parts = urlsplit(origin)
-            if origin != "*" and (
-                parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError(f"{origin!r} is not an origin such as https://chat.example.com, or *")
-        return origins
+        return tuple(origin if origin in {"*", "null"} else _normal_origin(origin) for origin in origins)
 
     @field_validator("forwarded_allow_ips")
     @classmethod
@@ -437,6 +454,23 @@ def _check_url(
     if not usable or (needs_path and not parts.path.strip("/")):
         raise ValueError(f"must be a URL such as {example}")
     return url
+
+
+def _normal_origin(text: str) -> str:
+    """Return an origin as browsers send it: in lower case, without a port that goes without saying."""
+    parts = urlsplit(text.lower().removesuffix("/"))
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{text!r} has no such port") from None
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
+    plain = re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", host)
+    if not parts.scheme or not plain or text.lower().removesuffix("/") != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError(
+            f"{text!r} is not an origin such as https://chat.example.com, or *. Browsers send no path,"
+            " and names in ASCII; there are no wildcards."
+        )
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS.get(parts.scheme)) else f":{port}")
 
 
 def _development_secret(path: Path) -> SecretStr:

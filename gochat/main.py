@@ -6,17 +6,15 @@
 import asyncio
 import contextlib
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
 
-from gochat.address import Proxies
+from gochat.address import Proxies, network_of
 from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
@@ -39,14 +37,14 @@ from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Dispatcher
-from gochat.events.engine import COMPILED, EngineApp, EngineOptions, EngineServer
+from gochat.events.engine import COMPILED, EngineApp, EngineOptions, EngineServer, OriginPolicy
 from gochat.events.engine_sockets import EngineSockets
 from gochat.events.handlers import Handlers
 from gochat.logs import configure
 from gochat.operating import Operating
 from gochat.peers import NoPeers, Peers, RedisPeers
 from gochat.readiness import Readiness
-from gochat.rest.app import LOCALHOST, create_rest_app
+from gochat.rest.app import create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.alone import Alone
@@ -111,17 +109,24 @@ class Chat:
 
         self._peers = _peers(settings, keys, measures)
         doorbell = self._peers.doorbell
-        self._proxies = Proxies(settings.forwarded_allow_ips)
+        self._proxies = Proxies(settings.forwarded_allow_ips, real_ip=settings.forwarded_real_ip)
         options = EngineOptions(
             client_address=self._proxies.client,
+            counted_as=network_of,
             max_message=MAX_BYTES,
             max_backlog=settings.socket_backlog_max_bytes,
             io_uring=settings.io_uring,
             max_sessions_per_address=settings.sockets_per_address or None,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            keep_alive=settings.keep_alive_s,
         )
-        self.engine = EngineServer(
-            self._peers.manager, cors_allowed_origins=_origins(settings), options=options
+        origins = OriginPolicy(
+            settings.allowed_origins,
+            apps=settings.allow_app_origins,
+            localhost=not settings.is_production,
         )
+        self.engine = EngineServer(self._peers.manager, cors_allowed_origins=origins, options=options)
         sockets = EngineSockets(self.engine, measures)
         rates = Buckets(settings.rate_table, time.monotonic)
         roster = Roster()
@@ -211,8 +216,7 @@ class Chat:
                 metrics=self.operating.metrics,
                 cursors=cursors,
                 rates=rates,
-                allowed_origins=settings.allowed_origins,
-                localhost_allowed=not settings.is_production,
+                origin_allowed=origins.allows,
             )
         )
         self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
@@ -337,22 +341,6 @@ def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:
 
     rest.router.lifespan_context = lifespan
     return rest
-
-
-def _origins(settings: Settings) -> list[str] | str | Callable[[str, dict[str, Any]], bool]:
-    """Browsers' origins for the engine; native apps send none, and are let in.
-
-    In development the page that this server gives out comes in as well, whatever the server is called.
-    """
-    if "*" in settings.allowed_origins:
-        return "*"
-    if settings.is_production:
-        return list(settings.allowed_origins)
-    return lambda origin, environ: (
-        origin in settings.allowed_origins
-        or re.fullmatch(LOCALHOST, origin) is not None
-        or urlsplit(origin).netloc == environ.get("HTTP_HOST")
-    )
 
 
 def _peers(settings: Settings, keys: Sequence[bytes], measures: Measures) -> Peers:

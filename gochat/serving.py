@@ -126,6 +126,7 @@ def serve(settings: Settings, shared: socket | None = None, worker: str | None =
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        headers=[("keep-alive", f"timeout={settings.keep_alive_s:g}")],
         timeout_graceful_shutdown=CLOSE_S,
     )
     metrics = MetricsServer(metrics_sockets, chat.operating.text) if metrics_sockets else None

@@ -12,6 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp
 
 from gochat.contract import parameters, requests
 from gochat.contract.ids import id_in
@@ -65,7 +66,20 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
 }
 """By the names of `contract.routes.ROUTES`."""
 
-LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+PREFLIGHT_S = 7200
+"""How long a browser may keep the answer to a preflight: the longest that Chromium does."""
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, for the origins that the transport lets in, too; their pages may send any header."""
+
+    def __init__(self, app: ASGIApp, /, origin_allowed: Callable[[str], bool], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._origin_allowed = origin_allowed
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether a page of that origin may read answers."""
+        return self._origin_allowed(origin)
 
 
 def create_rest_app(deps: Deps) -> Starlette:
@@ -82,12 +96,12 @@ def create_rest_app(deps: Deps) -> Starlette:
         middleware=[
             Middleware(RequestId, measures=deps.measures),
             Middleware(
-                CORSMiddleware,
-                allow_origins=deps.allowed_origins,
-                allow_origin_regex=LOCALHOST if deps.localhost_allowed else None,
+                Cors,
+                origin_allowed=deps.origin_allowed,
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["authorization", "content-type", HEADER],
+                allow_headers=["*"],
                 expose_headers=[HEADER, "retry-after"],
+                max_age=PREFLIGHT_S,
             ),
             Middleware(ExceptionMiddleware, handlers=FAULTS),
         ],

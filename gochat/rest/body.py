@@ -9,7 +9,10 @@ from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedM
 from gochat.contract.requests import MAX_BYTES
 from gochat.core.errors import InvalidPayload
 
-TIMEOUT_S = 15.0
+SILENCE_S = 8.0
+"""How long a body may stand still. The engine's fast path is more patient, and then cuts the connection."""
+SLOWEST = 512
+"""Bytes a second that a body brings on the whole, or it is given up."""
 
 
 async def read_json(request: Request) -> object:
@@ -26,8 +29,7 @@ async def read_json(request: Request) -> object:
     if media_type != "application/json":
         raise UnsupportedMediaType
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            body = await _read(request)
+        body = await _read(request)
     except TimeoutError:
         raise RequestTimeout from None
     try:
@@ -41,10 +43,14 @@ async def _read(request: Request) -> bytes:
     if declared.isdecimal() and int(declared) > MAX_BYTES:
         raise _too_large()
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise _too_large()
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    async with asyncio.timeout(SILENCE_S) as limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise _too_large()
+            limit.reschedule(min(clock(), begun + len(body) / SLOWEST) + SILENCE_S)
     return bytes(body)
 
 

@@ -1,5 +1,6 @@
 """What the REST face is made of, handed in by the composition root."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gochat.contract.cursor import Cursors
@@ -15,10 +16,7 @@ from gochat.rest.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """The ports, and the few settings that REST needs.
-
-    `allowed_origins`: of browsers, or `*`. `localhost_allowed`: pages from this machine too, on any port.
-    """
+    """The ports, and which pages of browsers, by their origin, may read answers."""
 
     writer: Writer
     reader: Reader
@@ -32,5 +30,4 @@ class Deps:
     rates: Rates
     measures: Measures
     metrics: Metrics | None = None
-    allowed_origins: tuple[str, ...] = ()
-    localhost_allowed: bool = False
+    origin_allowed: Callable[[str], bool] = lambda _origin: False

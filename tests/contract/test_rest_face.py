@@ -18,8 +18,10 @@ from gochat.contract.ids import id_out
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import Overloaded, TokenMissing, Unavailable
+from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
+from gochat.events.engine import OriginPolicy
 from gochat.rest import body
 from gochat.rest.app import OPEN_HANDLERS, USER_HANDLERS, create_rest_app
 from gochat.rest.deps import Deps
@@ -32,6 +34,9 @@ SEND = {
     "client_message_id": "00000000-0000-4000-8000-000000000000",
     "body": SECRET_TEXT,
 }
+
+
+ANY = "https://any.example.com"
 
 
 class Raises:
@@ -71,6 +76,7 @@ def face(error: Exception | None = None, **options: Any) -> Rest:
     own = {
         "authenticator": LetsIn(),
         "cursors": Cursors([b"k" * 32]),
+        "measures": Measures(),
         "rates": Buckets((), time.monotonic),
     }
     return Rest(create_rest_app(Deps(**{**ports, **own, **options})))
@@ -274,11 +280,26 @@ async def never() -> AsyncIterator[bytes]:
 
 
 async def test_a_body_that_does_not_come(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "TIMEOUT_S", 0.01)
+    monkeypatch.setattr(body, "SILENCE_S", 0.01)
     answer = await rest.ask(
         "POST", "/auth/refresh", content=never(), headers={"content-type": "application/json"}
     )
     assert (answer.status, answer.code, answer.body["retryable"]) == (408, "request_timeout", True)
+
+
+async def trickle() -> AsyncIterator[bytes]:
+    while True:
+        yield b" "
+        await asyncio.sleep(0)
+
+
+async def test_a_body_that_trickles(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "SILENCE_S", 0.05)
+    monkeypatch.setattr(body, "SLOWEST", 1 << 40)
+    answer = await rest.ask(
+        "POST", "/auth/refresh", content=trickle(), headers={"content-type": "application/json"}
+    )
+    assert (answer.status, answer.code) == (408, "request_timeout")
 
 
 async def test_a_client_that_goes_away_while_it_sends(rest: Rest) -> None:
@@ -380,16 +401,16 @@ async def origin_of(rest: Rest, origin: str | None) -> str | None:
 
 
 async def test_origins() -> None:
-    rest = face(allowed_origins=("https://chat.example.com",))
+    rest = face(origin_allowed=OriginPolicy(["https://chat.example.com"], apps=False).allows)
     assert await origin_of(rest, None) is None
     assert await origin_of(rest, "https://chat.example.com") == "https://chat.example.com"
     assert await origin_of(rest, "https://evil.example.com") is None
     assert await origin_of(rest, "http://localhost:3000") is None
-    assert await origin_of(face(allowed_origins=("*",)), "https://any.example.com") == "*"
+    assert await origin_of(face(origin_allowed=OriginPolicy("*").allows), ANY) == ANY
 
 
 async def test_origins_of_this_machine_in_development() -> None:
-    rest = face(localhost_allowed=True)
+    rest = face(origin_allowed=OriginPolicy(None, apps=False, localhost=True).allows)
     for origin in (
         "http://localhost:3000",
         "http://127.0.0.1:8000",
@@ -407,21 +428,23 @@ async def test_origins_of_this_machine_in_development() -> None:
 
 
 async def test_preflight() -> None:
-    rest = face(allowed_origins=("https://chat.example.com",))
+    rest = face(origin_allowed=OriginPolicy(["https://chat.example.com"], apps=False).allows)
     headers = {
         "origin": "https://chat.example.com",
         "access-control-request-method": "POST",
-        "access-control-request-headers": "authorization, content-type, x-request-id",
+        "access-control-request-headers": "authorization, content-type, x-request-id, traceparent, x-mine",
     }
     response = await rest.send("OPTIONS", API + "/messages", headers=headers)
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == "https://chat.example.com"
+    assert response.headers["access-control-allow-headers"] == headers["access-control-request-headers"]
+    assert int(response.headers["access-control-max-age"]) >= 600
     assert "credentials" not in str(response.headers)
     assert response.headers["x-request-id"]
 
 
 async def test_browsers_may_read_errors_too() -> None:
-    rest = face(RuntimeError(), allowed_origins=("https://chat.example.com",)).as_("any")
+    rest = face(RuntimeError(), origin_allowed=OriginPolicy(["https://chat.example.com"]).allows).as_("any")
     for path in ("/me", "/nothing"):
         response = await rest.send("GET", API + path, headers={"origin": "https://chat.example.com"})
         assert response.status_code in {404, 500}

@@ -21,6 +21,7 @@ class Dialogue:
     """A running program that reads and writes lines; `log` takes what it writes to stderr."""
 
     def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+        self.command = command
         self._log = log
         self._lines: queue.Queue[bytes] = queue.Queue(UNREAD_MAX)
         with log.open("ab") as errors:
@@ -35,6 +36,11 @@ class Dialogue:
         for line in self._child.stdout:
             self._lines.put(line)
         self._lines.put(b"")
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
 
     def send(self, message: object) -> None:
         """Give it one value."""

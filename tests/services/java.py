@@ -9,11 +9,12 @@ PROJECT = Path(__file__).resolve().parent.parent / "java"
 
 
 class JavaClient(Dialogue):
-    """The class `gochat.Client` of tests/java, as Maven compiled it."""
+    """The class `gochat.Client` of tests/java, as Maven compiled it; `okhttp4`: on that, not on OkHttp 3."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, okhttp4: bool = False) -> None:
         target = PROJECT / "target"
         if not (target / "classes").exists():
             missing("the official Java client is missing (mvn compile in tests/java)")
-        classpath = f"{target / 'classes'}:{target / 'lib'}/*"
+        newer = f"{target / 'okhttp4'}/*:" if okhttp4 else ""
+        classpath = f"{target / 'classes'}:{newer}{target / 'lib'}/*"
         super().__init__([require(JAVA).with_name("java"), "-cp", classpath, "gochat.Client"], log)

@@ -137,6 +137,14 @@ def test_unsafe_production_does_not_start(load: Load, change: dict[str, str], na
         ("LOG_FORMAT", "xml"),
         ("LOGIN_RATE", "often"),
         ("ALLOWED_ORIGINS", "chat.example.org"),
+        ("ALLOWED_ORIGINS", "https://*.example.org"),
+        ("ALLOWED_ORIGINS", "https://ünï.example"),
+        ("ALLOWED_ORIGINS", "https://user@chat.example.org"),
+        ("ALLOWED_ORIGINS", "https://chat.example.org:99999"),
+        ("ALLOWED_ORIGINS", "https://chat.example.org?x"),
+        ("ALLOWED_ORIGINS", "https://"),
+        ("PING_INTERVAL_S", "0"),
+        ("KEEP_ALIVE_S", "0"),
         ("ALLOWED_ORIGINS", "https://chat.example.org/path"),
         ("MYSQL_URL", "postgres://u:hunter2@db/chat"),
         ("MYSQL_URL", "mysql://u:hunter2@db"),
@@ -190,6 +198,22 @@ def test_kept_secret_that_was_cut_is_refused(load: Load, tmp_path: Path) -> None
 def test_proxies_that_are_none_are_refused(proxies: str) -> None:
     with pytest.raises(ConfigError, match="FORWARDED_ALLOW_IPS"):
         load_settings(forwarded_allow_ips=proxies)
+
+
+@pytest.mark.parametrize(
+    ("given", "as_sent"),
+    [
+        ("https://Chat.Example.org", "https://chat.example.org"),
+        ("https://chat.example.org:443", "https://chat.example.org"),
+        ("http://chat.example.org:80/", "http://chat.example.org"),
+        ("https://chat.example.org:8443", "https://chat.example.org:8443"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("null", "null"),
+    ],
+)
+def test_origins_are_as_browsers_send_them(given: str, as_sent: str) -> None:
+    assert load_settings(allowed_origins=given).allowed_origins == (as_sent,)
 
 
 def test_readme_has_every_setting() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import ProtocolError
-from gochat.events.engine.frames import POLICY_VIOLATION, PROTOCOL_ERROR, SERVICE_RESTART
+from gochat.events.engine.frames import COME_BACK, PROTOCOL_ERROR
 from gochat.events.engine.transports import Inlet, SocketTransport, Transport
 
 MAX_HELD = 1_000
@@ -57,7 +57,7 @@ class NearSocket:
     def drain(self) -> None:
         """Give way: this server stops, or the other one is not there any more."""
         self._end()
-        self._websocket.close(SERVICE_RESTART, "server restart", flush=True)
+        self._websocket.close(COME_BACK, "server restart", flush=True)
 
     def heard(self, kind: str, header: Mapping[str, Any], payload: bytes) -> None:
         """What the other end says."""
@@ -143,7 +143,7 @@ class FarSocket:
 
     def refuse(self, reason: str) -> None:
         """There is no such session."""
-        self.close(POLICY_VIOLATION, reason, flush=True)
+        self.close(COME_BACK, reason, flush=True)
 
     def _pump(self) -> None:
         while self._held and not self.inlet.paused:

@@ -20,6 +20,7 @@ from .asgi import PATHS, EngineApp
 from .manager import EngineManager, EngineRedisManager
 from .member import Ack, Dispatcher
 from .options import EngineOptions
+from .origins import OriginPolicy
 from .packets import Unfit
 from .protocol import engine_protocol_class
 from .server import EngineServer
@@ -37,6 +38,7 @@ __all__ = [
     "EngineOptions",
     "EngineRedisManager",
     "EngineServer",
+    "OriginPolicy",
     "Unfit",
     "engine_protocol_class",
 ]

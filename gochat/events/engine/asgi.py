@@ -4,30 +4,35 @@ The ASGI server's own websocket settings hold here: turn its pings and compressi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from .asgi_websocket import AsgiWebSocket
 from .engine import Engine
-from .errors import ProtocolError, Refused
-from .frames import MESSAGE_TOO_BIG, POLICY_VIOLATION
-from .handshake import Request, parse_query
-from .polling import Polling
+from .errors import Refused
+from .exchange import Exchange, Headers
+from .frames import POLICY_VIOLATION
+from .handshake import Request
+from .pace import Pace
+from .payloads import SEPARATOR
 from .relay import Relay
-from .session import Session
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+T = TypeVar("T")
 
 PATHS = ("/socket.io/", "/api/v1/ws/")
 """Where the engine is served unless told otherwise: the client libraries' default, and the API's own."""
 
 
 def matches(path: str, paths: Sequence[str]) -> bool:
-    """Whether `path` is one of `paths`, with or without the slash at the end."""
+    """Whether `path` is one of `paths`, with or without the slash at the end, or with one too many at its
+    beginning: so it comes from a base address that ends in a slash.
+    """
+    if path.startswith("//"):
+        path = f"/{path.lstrip('/')}"
     return path in paths or f"{path}/" in paths
 
 
@@ -74,155 +79,152 @@ class EngineApp:
     # Long-polling
 
     async def _http(self, request: Request, receive: Receive, send: Send) -> None:
-        headers: Headers = [(b"cache-control", b"no-store")]
+        answering = Answering(self._engine, request)
         try:
-            origin = self._engine.origins.check(request)
-            if origin is not None:
-                headers += _cors(origin)
-            if request.method == "OPTIONS":
-                await _respond(send, 204, b"", headers)
-                return
-            body = await self._answer(request, receive)
-        except Refused as refused:
-            headers.append((b"content-type", b"application/json"))
-            await _respond(send, refused.status, refused.body, headers)
-        except ClientGone:
-            return
+            owner = answering.exchange.begin()
+            if self._engine.relay is not None and owner is not None:
+                await self._relayed(self._engine.relay, owner, request, answering, receive)
+            elif request.method == "POST":
+                await self._upload(answering, receive)
+            await answering.unless_gone(receive)
+        except (ClientGone, asyncio.CancelledError) as gone:
+            answering.exchange.leave()
+            if isinstance(gone, asyncio.CancelledError):
+                raise
         else:
-            headers.append((b"content-type", b"text/plain; charset=UTF-8"))
-            await _respond(send, 200, body, headers)
+            status, headers, body = answering.answer.result()
+            await _respond(send, status, body, headers)
 
-    async def _answer(self, request: Request, receive: Receive) -> bytes:
-        """Return the body that answers a request. Raises Refused, ClientGone."""
-        query = parse_query(request.query)
-        if query.transport != "polling":
-            raise Refused(400, 3, "Bad request")
-        if query.sid is None:
-            if request.method != "GET":
-                raise Refused(400, 2, "Bad handshake method")
-            return self._engine.open(request, Polling, ["websocket"])
-        owner = self._engine.owner(query)
-        if self._engine.relay is not None and owner is not None:
-            return await self._relayed(self._engine.relay, owner, request, receive)
-        session, polling = self._engine.find_polling(query)
-        if request.method == "GET":
-            return await _poll(session, polling, receive)
-        if request.method == "POST":
-            return await self._post(request, session, polling, receive)
-        raise Refused(400, 3, "Bad request")
+    async def _upload(self, answering: "Answering", receive: Receive) -> None:
+        """Hand a body over while it arrives. Raises ClientGone."""
+        exchange = answering.exchange
+        try:
+            async for data, last in self._body(receive):
+                exchange.feed(data, last=last)
+                while exchange.full and not last:
+                    await answering.room.wait()
+                    answering.room.clear()
+                if exchange.over:
+                    return
+        except TimeoutError:
+            exchange.stall()
 
     async def answer(self, request: Request, body: bytes, gone: asyncio.Event) -> bytes:
         """Answer a polling request that came to another process; `gone` is set when its client leaves.
 
         Raises Refused.
         """
-        unread = [{"type": "http.request", "body": body}]
 
         async def receive() -> dict[str, Any]:
-            if unread:
-                return unread.pop()
             await gone.wait()
             return {"type": "http.disconnect"}
 
+        answering = Answering(self._engine, request)
         try:
-            return await self._answer(request, receive)
+            if answering.exchange.begin() is not None:
+                raise Refused(400, 1, "Session ID unknown")
+            answering.exchange.feed(body, last=True)
+            await answering.unless_gone(receive)
         except ClientGone:
+            answering.exchange.leave()
             raise Refused(400, 3, "Bad request") from None
+        if answering.exchange.refused is not None:
+            raise answering.exchange.refused
+        return answering.answer.result()[2]
 
-    async def _relayed(self, relay: Relay, owner: str, request: Request, receive: Receive) -> bytes:
-        """Have a request answered by the process that has its session. Raises Refused, ClientGone."""
+    async def _relayed(
+        self, relay: Relay, owner: str, request: Request, answering: "Answering", receive: Receive
+    ) -> None:
+        """Have a request answered by the process that has its session. Raises ClientGone."""
         try:
-            body = await self._read(request, receive) if request.method == "POST" else b""
-        except TimeoutError:
-            raise Refused(408, 3, "Request timeout") from None
-        asking = asyncio.ensure_future(relay.request(owner, request, body))
-        leaving = asyncio.ensure_future(_gone(receive))
-        try:
-            await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                raise ClientGone
-            return asking.result()
-        finally:
-            leaving.cancel()
-            asking.cancel()
-
-    async def _read(self, request: Request, receive: Receive) -> bytes:
-        """Return the body of a POST. Raises Refused, TimeoutError, ClientGone."""
-        limit = self._engine.options.max_message
-        length = request.header(b"content-length") or b"0"
-        if not length.isdigit() or int(length) > limit:
-            raise Refused(413, 3, "Payload too large")
-        async with asyncio.timeout(self._engine.options.request_timeout):
-            return await _body(receive, limit)
-
-    async def _post(self, request: Request, session: Session, polling: Polling, receive: Receive) -> bytes:
-        polling.begin_post()
-        try:
-            await polling.post(await self._read(request, receive))
-        except ProtocolError as error:
-            session.fail(error)
-            raise Refused(400, 3, "Bad request") from None
+            answer = b""
+            if request.method == "POST":
+                async for part, last in self._parts(receive):
+                    asking = asyncio.ensure_future(relay.request(owner, request, part))
+                    answer = await (_unless_gone(asking, receive) if last else asking)
+            else:
+                answer = await _unless_gone(
+                    asyncio.ensure_future(relay.request(owner, request, b"")), receive
+                )
         except Refused as refused:
-            session.fail(refused, MESSAGE_TOO_BIG)
-            raise
+            answering.exchange.refuse(refused)
+        else:
+            answering.exchange.answer(answer)
+
+    async def _body(self, receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
+        """Yield a body in pieces, and whether each is the last. Raises TimeoutError, ClientGone."""
+        pace = Pace(self._engine.options, self._engine.now())
+        last = False
+        while not last:
+            async with asyncio.timeout(pace.due - self._engine.now()):
+                message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            data, last = message.get("body", b""), not message.get("more_body", False)
+            pace.count(len(data), self._engine.now())
+            yield data, last
+
+    async def _parts(self, receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
+        """Yield a body in parts of whole packets, none larger than one packet may be, and whether each is
+        the last.
+
+        Raises Refused, ClientGone.
+        """
+        options, size, held = self._engine.options, 0, b""
+        try:
+            async for data, last in self._body(receive):
+                size += len(data)
+                held += data
+                while len(held) > options.max_message:
+                    part, separator, _ = held[: options.max_message + 1].rpartition(SEPARATOR)
+                    if not separator or size > options.max_post:
+                        raise Refused(413, 3, "Payload too large")
+                    held = held[len(part) + 1 :]
+                    yield part, False
+                if last:
+                    yield held, True
         except TimeoutError:
-            session.close("request timeout", code=POLICY_VIOLATION)
             raise Refused(408, 3, "Request timeout") from None
-        except ClientGone:
-            session.close("transport close")
-            raise
-        finally:
-            polling.end_post()
-        return b"ok"
+
+
+class Answering:
+    """An exchange whose answer is awaited."""
+
+    def __init__(self, engine: Engine, request: Request) -> None:
+        self.answer: asyncio.Future[tuple[int, Headers, bytes]] = engine.loop.create_future()
+        self.room = asyncio.Event()
+        self.exchange = Exchange(engine, request, self._respond, self.room.set)
+
+    def _respond(self, status: int, headers: Headers, body: bytes) -> None:
+        self.answer.set_result((status, headers, body))
+
+    async def unless_gone(self, receive: Receive) -> None:
+        """Wait for the answer. Raises ClientGone if the client leaves before."""
+        if not self.answer.done():
+            await _unless_gone(self.answer, receive)
 
 
 class ClientGone(Exception):
     """The client has gone; there is nobody to answer."""
 
 
-async def _body(receive: Receive, limit: int) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise Refused(413, 3, "Payload too large")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _poll(session: Session, polling: Polling, receive: Receive) -> bytes:
-    """Wait for packets. A client that leaves while it waits has left the session: what it missed is lost."""
-    if polling.ready:
-        return await polling.poll()
-    watch = asyncio.ensure_future(_close_when_gone(session, receive))
+async def _unless_gone(answer: asyncio.Future[T], receive: Receive) -> T:
+    """Wait for an answer. Raises ClientGone if the client leaves before: then it is cancelled."""
+    leaving = asyncio.ensure_future(_gone(receive))
     try:
-        return await polling.poll()
+        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientGone
+        return answer.result()
     finally:
-        watch.cancel()
-
-
-async def _close_when_gone(session: Session, receive: Receive) -> None:
-    await _gone(receive)
-    session.close("transport close")
+        leaving.cancel()
+        answer.cancel()
 
 
 async def _gone(receive: Receive) -> None:
     """Wait until the client leaves."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _cors(origin: str) -> Headers:
-    return [
-        (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-allow-credentials", b"true"),
-        (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-        (b"access-control-allow-headers", b"content-type, authorization"),
-        (b"vary", b"origin"),
-    ]
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: Headers) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 from .engine import Engine
 from .errors import ProtocolError, Refused
-from .frames import MESSAGE_TOO_BIG, POLICY_VIOLATION, TEXT, frame, unframe
-from .handshake import Request
+from .frames import COME_BACK, MESSAGE_TOO_BIG, POLICY_VIOLATION, TEXT, frame, unframe
+from .handshake import Request, subprotocol
 from .transports import Inlet
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-GONE = {"type": "websocket.close"}
+LINGER_S = 0.5
+"""How long a connection that ends without a close frame is read from still: what the client has sent and
+nobody reads would reset it, and what was sent last with it."""
 
 
 class AsgiWebSocket:
@@ -31,7 +32,8 @@ class AsgiWebSocket:
         self._backlog = 0
         self._written = asyncio.Event()
         self._room = asyncio.Event()
-        self._close: dict[str, Any] | None = None
+        self._closing = False
+        self._close: dict[str, Any] | None = None  # what is left to say when it closes
         self._limit = asyncio.timeout(None)
 
     async def run(self, request: Request) -> None:
@@ -48,24 +50,28 @@ class AsgiWebSocket:
         reader = asyncio.ensure_future(self._read())
         try:
             async with self._limit:
-                await self._send({"type": "websocket.accept"})
+                offered = subprotocol(request)
+                answer = None if offered is None else offered.decode("ascii")
+                await self._send({"type": "websocket.accept", "subprotocol": answer})
                 await self._write()
+                if self._close is None:
+                    await asyncio.wait((reader,), timeout=LINGER_S)
         except (OSError, TimeoutError):
             pass  # the client has gone, or reads nothing and was given up
         finally:
             reader.cancel()
-            self._close = self._close or GONE  # nobody is left to be told, and the limit is over
+            self._closing = True  # nobody is left to be told, and the limit is over
             self.inlet.lost(self)
 
     # What the session calls
 
     def write(self, frames: bytes) -> None:
         """Queue frames; a client that lets them pile up is evicted."""
-        if self._close is not None:
+        if self._closing:
             return
         self._backlog += len(frames)
         if self._backlog > self._engine.options.max_backlog:
-            self.inlet.fail(ProtocolError("slow consumer"), POLICY_VIOLATION)
+            self.inlet.fail(ProtocolError("slow consumer"), COME_BACK)
             return
         self._queue.append(frames)
         self._written.set()
@@ -80,14 +86,17 @@ class AsgiWebSocket:
         return self._backlog
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
-        """Close, with `flush` after what is queued; give up when that takes too long."""
-        if self._close is None:
+        """Close, with `flush` after what is queued; give up when that takes too long.
+
+        With `COME_BACK` nothing is said: uvicorn then ends the connection without a close frame.
+        """
+        if not self._closing:
             if not flush:
                 self._queue.clear()
-            self._close = {"type": "websocket.close", "code": code, "reason": reason[:120]}
+            if code != COME_BACK:
+                self._close = {"type": "websocket.close", "code": code, "reason": reason[:120]}
             self._limit.reschedule(self._engine.loop.time() + self._engine.options.close_timeout)
-            self._written.set()
-            self._room.set()
+            self._end()
         return True
 
     def release(self) -> None:
@@ -95,6 +104,11 @@ class AsgiWebSocket:
 
     def resume(self) -> None:
         """Go on reading."""
+        self._room.set()
+
+    def _end(self) -> None:
+        self._closing = True
+        self._written.set()
         self._room.set()
 
     # The two directions
@@ -109,27 +123,31 @@ class AsgiWebSocket:
                     else:
                         await self._send({"type": "websocket.send", "bytes": payload})
                 self._backlog -= len(frames)
-            if self._close is not None:
-                await self._send(self._close)
+            if self._closing:
+                if self._close is not None:
+                    await self._send(self._close)
                 return
             self._written.clear()
             await self._written.wait()
 
     async def _read(self) -> None:
         while True:
-            while self.inlet.paused and self._close is None:
-                self._room.clear()
-                await self._room.wait()
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
+                self._queue.clear()
+                self._close = None
+                self._end()  # also if it carries no session yet, or none any more, that would do it
                 self.inlet.lost(self)
                 return
+            while self.inlet.paused and not self._closing:
+                self._room.clear()
+                await self._room.wait()
             text = message.get("text")
             self._hand_over(message["bytes"] if text is None else text)
 
     def _hand_over(self, packet: str | bytes) -> None:
         limit = self._engine.options.max_message
-        if self._close is not None:
+        if self._closing:
             return
         # A character is at most four bytes: only what could be too long is encoded to be measured.
         if len(packet) * 4 > limit and len(packet.encode() if isinstance(packet, str) else packet) > limit:

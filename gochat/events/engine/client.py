@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import packets
 from .errors import ProtocolError
-from .frames import POLICY_VIOLATION, SERVICE_RESTART, TRY_AGAIN_LATER
+from .frames import COME_BACK
 from .handshake import Request
 from .member import Ack, Member
 from .packets import Packet
@@ -90,7 +90,7 @@ class Client:
     def expired(self) -> None:
         """Close a session that was too long without a namespace."""
         if not self.connected:
-            self.session.close("connect timeout", code=POLICY_VIOLATION)
+            self.session.close("connect timeout", code=COME_BACK)
 
     def closed(self, reason: str) -> None:
         """Take leave of every namespace, after the step that is under way."""
@@ -106,7 +106,7 @@ class Client:
     def drain(self) -> None:
         """Close the session once it has nothing to answer."""
         if self._in_flight == 0 and self._inbox is None:
-            self.session.close("server shutdown", code=SERVICE_RESTART, flush=True)
+            self.session.close("server shutdown", code=COME_BACK, flush=True)
 
     # Packets
 
@@ -212,7 +212,7 @@ class Client:
         if not self.connected:
             self._refused += 1
             if self._refused > self.server.options.max_refused_connects:
-                self.session.close("connect refused", code=TRY_AGAIN_LATER, flush=True)
+                self.session.close("connect refused", code=COME_BACK, flush=True)
             elif self._refused == 1:
                 self.session.allow(self.server.options.connect_timeout)
 

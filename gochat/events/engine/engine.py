@@ -11,10 +11,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .errors import Refused
-from .frames import SERVICE_RESTART
-from .handshake import OriginPolicy, Origins, Query, Request, parse_query
+from .frames import COME_BACK
+from .handshake import Query, Request, parse_query
 from .heartbeat import Wheel
 from .options import EngineOptions
+from .origins import OriginPolicy, Origins
 from .output import Output
 from .payloads import open_packet
 from .polling import Polling
@@ -36,9 +37,11 @@ class Engine:
 
     async_mode = "asgi"
 
-    def __init__(self, accept: Accept, options: EngineOptions, origins: Origins = None) -> None:
+    def __init__(
+        self, accept: Accept, options: EngineOptions, origins: Origins | OriginPolicy = None
+    ) -> None:
         self.options = options
-        self.origins = OriginPolicy(origins)
+        self.origins = origins if isinstance(origins, OriginPolicy) else OriginPolicy(origins)
         self.sessions: dict[str, Session] = {}
         self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005), self._wind)
         self.output = Output(io_uring=options.io_uring)
@@ -65,8 +68,9 @@ class Engine:
             self._loop = asyncio.get_running_loop()
         if self.draining:
             raise Refused(503, 3, "Server is stopping")
-        self._count(request.client)
-        session = Session(self, self.generate_id(), request.client)
+        client = self.options.counted_as(request.client)
+        self._count(client)
+        session = Session(self, self.generate_id(), client)
         self.sessions[session.sid] = session
         transport = make(session)
         self.opens[transport.name] = self.opens.get(transport.name, 0) + 1
@@ -220,4 +224,4 @@ class Engine:
         """Close every session, without waiting for anything."""
         self.draining = True
         for session in list(self.sessions.values()):
-            session.close("server shutdown", code=SERVICE_RESTART)
+            session.close("server shutdown", code=COME_BACK)

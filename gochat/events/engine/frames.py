@@ -23,13 +23,15 @@ PING: Final = 9
 PONG: Final = 10
 
 NORMAL_CLOSURE: Final = 1000
-GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
+COME_BACK: Final = 1006
+"""Never travels (section 7.1.5): the connection ends without a close frame, which every library takes for a
+fault of the network, and connects again. On a close frame some wait for their heartbeat:
+engine.io-client-java does not hear of it, whatever its code on OkHttp 4, and but for 1012 and 1013 on
+OkHttp 3."""
 INVALID_DATA: Final = 1007
 POLICY_VIOLATION: Final = 1008
 MESSAGE_TOO_BIG: Final = 1009
-SERVICE_RESTART: Final = 1012
-TRY_AGAIN_LATER: Final = 1013
 
 Message = tuple[int, str | bytes]
 
@@ -106,6 +108,11 @@ class FrameReader:
     def holds(self) -> bool:
         """Whether the rest of something has to come."""
         return bool(self._buffer) or self._fragments is not None
+
+    @property
+    def held(self) -> int:
+        """Bytes that were fed and not read."""
+        return len(self._buffer) - self._position
 
     def feed(self, data: bytes) -> None:
         """Add what was received."""

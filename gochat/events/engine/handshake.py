@@ -1,25 +1,22 @@
 """What a request must bring to open or reach a session, without I/O.
 
 Source: the Engine.IO protocol, sections "Query parameters" and "Handshake"; the error bodies are those of the
-reference server. Neither Host nor any X-Forwarded header is believed.
+reference server.
 """
 
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable
+import re
+import urllib.parse
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from .errors import Refused
 
-Origins = str | Iterable[str] | Callable[[str, dict[str, Any]], bool] | None
-"""`"*"`, the allowed origins, or a function of (origin, environ); None and empty allow no browser.
-
-A request without Origin (a native app) is always allowed.
-"""
-
+_PARAMETERS: Final = frozenset({b"EIO", b"transport", b"sid"})
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -83,44 +80,26 @@ class Query:
 
 
 def parse_query(query: bytes) -> Query:
-    """Read the query string. Raises Refused for a missing, repeated or unknown parameter."""
+    """Read the query string. Raises Refused for a missing or unknown parameter.
+
+    Of a repeated parameter the first counts, and an empty `sid` is none, as the reference server has it:
+    users of the Swift library were told to add EIO by hand, which doubles it.
+    """
     found: dict[bytes, bytes] = {}
+    encoded = b"%" in query
     for pair in query.split(b"&"):
         name, _, value = pair.partition(b"=")
-        if name in (b"EIO", b"transport", b"sid"):
-            if name in found:
-                raise Refused(400, 3, "Bad request")
+        if encoded:
+            name, value = urllib.parse.unquote_to_bytes(name), urllib.parse.unquote_to_bytes(value)
+        if name not in found and name in _PARAMETERS:
             found[name] = value
     transport = found.get(b"transport", b"").decode("latin-1")
     if transport not in ("polling", "websocket"):
         raise Refused(400, 0, "Transport unknown")
-    sid = found.get(b"sid")
+    sid = found.get(b"sid", b"")
     if found.get(b"EIO") != b"4":
         raise Refused(400, 5, "Unsupported protocol version")
-    return Query(transport, None if sid is None else sid.decode("latin-1"))
-
-
-class OriginPolicy:
-    """Which browsers may come in."""
-
-    def __init__(self, origins: Origins) -> None:
-        self._allow = origins if callable(origins) else None
-        if origins is None or callable(origins):
-            self._origins: frozenset[str] = frozenset()
-        else:
-            self._origins = frozenset({origins} if isinstance(origins, str) else origins)
-
-    def check(self, request: Request) -> str | None:
-        """Return the request's origin, None if it has none. Raises Refused for one that is not allowed."""
-        header = request.header(b"origin")
-        if header is None:
-            return None
-        origin = header.decode("latin-1")
-        if "*" in self._origins or origin in self._origins:
-            return origin
-        if self._allow is not None and self._allow(origin, request.environ()):
-            return origin
-        raise Refused(403, 4, "Forbidden")
+    return Query(transport, sid.decode("latin-1") or None)
 
 
 def accept_key(request: Request) -> bytes:
@@ -135,3 +114,16 @@ def accept_key(request: Request) -> bytes:
     if not valid or request.method != "GET":
         raise Refused(400, 3, "Bad request")
     return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+def subprotocol(request: Request) -> bytes | None:
+    """Return the subprotocol to answer with: the first one offered, None if none is.
+
+    It means nothing here. But browsers and the `ws` library fail a connection whose offer gets no answer.
+    Source: RFC 6455 section 4.1; the reference server's `ws` answers with the first.
+    """
+    offered = request.header(b"sec-websocket-protocol")
+    if offered is None:
+        return None
+    first = offered.partition(b",")[0].strip()
+    return first if _TOKEN.fullmatch(first) else None

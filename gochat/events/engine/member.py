@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import packets
 from .errors import ProtocolError
-from .frames import POLICY_VIOLATION
+from .frames import COME_BACK
 from .transports import Write, drop
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Member:
             self._held = []
         self._held_size += len(frames)
         if self._held_size > self.client.session.engine.options.max_backlog:
-            self.client.session.fail(ProtocolError("slow consumer"), POLICY_VIOLATION)
+            self.client.session.fail(ProtocolError("slow consumer"), COME_BACK)
         else:
             self._held.append(frames)
 
@@ -76,7 +76,7 @@ def deliver(members: dict[str, Member], frames: bytes, skip: Collection[str]) ->
             member.write(frames)
         except Exception as error:
             logger.info("session %s: write failed: %s", member.client.session.sid, type(error).__name__)
-            member.client.session.close("transport error")
+            member.client.session.close("transport error", code=COME_BACK)
 
 
 class Ack:

@@ -25,9 +25,19 @@ class EngineOptions:
     close_timeout: float = 3.0
     """How long a closing websocket may take to answer; then it is aborted."""
     request_timeout: float = 10.0
-    """How long a request may take to arrive: its head on the fast path, a POST's body on both ways in."""
+    """How long a request's head may take to arrive on the fast path, and how long a body may stand still."""
+    min_upload_rate: int = 512
+    """Bytes a second that a body has to bring on the whole, after `request_timeout`: a slow phone's, not a
+    trickle."""
+    keep_alive: float = 75.0
+    """How long a connection that has been answered waits for its next request, on the fast path: longer
+    than proxies do (nginx: 60), or one of them sends a request into a connection that is just being
+    closed."""
     max_message: int = 100_000
-    """The largest websocket message and polling payload that is accepted; told to clients as `maxPayload`."""
+    """The largest websocket message, and packet by POST, that is accepted; told to clients as
+    `maxPayload`."""
+    max_post: int = 1 << 23
+    """The most that one POST may bring in all."""
     max_backlog: int = 1 << 20
     """What may wait to be sent to one client; who falls behind further is evicted."""
     max_in_flight: int = 64
@@ -42,5 +52,7 @@ class EngineOptions:
     """Whether many sockets are sent to by one system call, where the kernel can do that."""
     client_address: Callable[[str, Iterable[tuple[bytes, bytes]]], str] = _peer
     """The client's address, of the connection's other end and a request's headers; on the fast path."""
+    counted_as: Callable[[str], str] = str
+    """What an address counts as for `max_sessions_per_address`: several may be one customer's."""
     max_sessions_per_address: int | None = None
     """Sessions that one network address may hold, over all; `None` is no limit (behind one shared proxy)."""

@@ -13,7 +13,7 @@ import orjson
 from .errors import ProtocolError
 from .frames import TEXT, frame, unframe
 
-SEPARATOR: Final = "\x1e"
+SEPARATOR: Final = b"\x1e"
 
 CLOSE_FRAME: Final = frame(b"1")
 PING_FRAME: Final = frame(b"2")
@@ -54,21 +54,17 @@ def take_payload(queue: deque[bytes]) -> tuple[bytes, int]:
             break
         packets += more
         taken += len(queue.popleft())
-    return b"\x1e".join(packets), taken
+    return SEPARATOR.join(packets), taken
 
 
-def decode_payload(body: bytes) -> list[str | bytes]:
-    """Split the body of a POST into packets: text as it came, binary decoded. Raises ProtocolError."""
+def decode_packet(packet: bytes) -> str | bytes:
+    """Decode one packet of a POST: text as it came, `b` and base64 as bytes. Raises ProtocolError."""
+    if not packet.startswith(b"b"):
+        try:
+            return packet.decode()
+        except UnicodeDecodeError:
+            raise ProtocolError("payload is not UTF-8") from None
     try:
-        return [_packet(part) for part in body.decode().split(SEPARATOR)]
-    except UnicodeDecodeError:
-        raise ProtocolError("payload is not UTF-8") from None
-
-
-def _packet(text: str) -> str | bytes:
-    if not text.startswith("b"):
-        return text
-    try:
-        return base64.b64decode(text[1:], validate=True)
+        return base64.b64decode(packet[1:], validate=True)
     except (binascii.Error, ValueError):
         raise ProtocolError("binary packet is not base64") from None

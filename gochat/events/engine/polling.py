@@ -1,23 +1,40 @@
-"""HTTP long-polling as a transport: a bounded queue between the session and the polls.
+"""HTTP long-polling as a transport: a bounded queue between the session and the polls, and the posts.
+Without I/O.
 
-Source: the Engine.IO protocol, section "HTTP long-polling". The HTTP itself is asgi.py's.
+Source: the Engine.IO protocol, section "HTTP long-polling". The HTTP itself is `http_polling` and `asgi`.
 """
 
-import asyncio
 from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from .errors import ProtocolError, Refused
-from .payloads import CLOSE_FRAME, NOOP_FRAME, decode_payload, take_payload
+from .frames import COME_BACK, MESSAGE_TOO_BIG
+from .payloads import CLOSE_FRAME, NOOP_FRAME, SEPARATOR, decode_packet, take_payload
 from .session import Session
 
-PATIENCE_S = 0.1
+PATIENCE_S: Final = 0.1
 """How long a poll is held while the client upgrades; it may send one after it was told not to."""
 
 
-class Polling:
-    """One session's polls (GET) and posts (POST), at most one of each at a time."""
+YIELD: Final = 8
+"""Bytes that may come of one that was posted, as acks and deltas of short messages."""
+SLICE: Final = 128
+"""Packets of one POST that are handled before others get their turn."""
 
-    __slots__ = ("_backlog", "_noop_due", "_posting", "_queue", "_room", "_session", "_waiting")
+
+class Poll(Protocol):
+    """One poll that waits."""
+
+    def answer(self, body: bytes) -> None:
+        """Send a payload to its client."""
+
+
+class Polling:
+    """One session's polls (GET), at most one at a time. What is written in one turn of the loop goes out
+    together."""
+
+    __slots__ = ("_backlog", "_due", "_grace", "_noop_due", "_poll", "_queue", "_session", "fd")
 
     name = "polling"
 
@@ -25,19 +42,31 @@ class Polling:
         self._session = session
         self._queue: deque[bytes] = deque()
         self._backlog = 0
-        self._waiting: asyncio.Future[None] | None = None
-        self._posting = False
-        self._room: asyncio.Future[None] | None = None
+        self._poll: Poll | None = None  # the one that waits
+        self._grace = 0  # bytes that may wait beyond the bound, until nothing waits
         self._noop_due = False
+        self._due = False  # `flush` will be called at the end of the turn
+        self.fd = -1
+
+    # What the session calls
 
     def write(self, frames: bytes) -> None:
-        """Queue frames for the next poll; a client that lets them pile up is evicted."""
+        """Queue frames for the next poll; a client that lets them pile up is evicted.
+
+        What comes of a POST may wait beyond the bound: a library that changes over does not poll until its
+        POST is answered, and posts all at once what was written offline.
+        """
         self._backlog += len(frames)
-        if self._backlog > self._session.engine.options.max_backlog:
-            self._session.fail(ProtocolError("slow consumer"))
+        post = self._session.post
+        if post is not None:
+            self._grace = max(self._grace, post.size * YIELD)
+        if self._backlog > self._session.engine.options.max_backlog + self._grace:
+            self._session.fail(ProtocolError("slow consumer"), COME_BACK)
             return
         self._queue.append(frames)
-        self._wake()
+        if self._poll is not None and not self._due:
+            self._due = True
+            self._session.engine.output.add(self)
 
     def send(self, frames: bytes) -> None:
         """Send frames."""
@@ -56,14 +85,12 @@ class Polling:
         """
         if not flush:
             self._queue.clear()
+        heard = not flush or (self._poll is not None and not self._queue)
         self._wake()
-        self.resume()
-        return not flush or (self._waiting is not None and not self._queue)
+        return heard
 
     def resume(self) -> None:
-        """Let the post that waits go on."""
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        """Do nothing: what waits is a post's, which the session knows."""
 
     def release(self) -> None:
         """Answer a poll with NOOP, the pending one or else the next: the client is about to upgrade."""
@@ -76,18 +103,54 @@ class Polling:
         self.release()
         return waiting
 
-    @property
-    def ready(self) -> bool:
-        """Whether a poll would be answered at once, be it with a refusal."""
-        return bool(self._queue) or self._noop_due or self._waiting is not None or not self._session.open
+    # What the loop's output calls
 
-    async def poll(self) -> bytes:
-        """Wait for something to send and return it as a payload. Raises Refused for a second poll."""
-        if self._waiting is not None:
-            self._session.fail(ProtocolError("overlapping polls"))
+    def flush(self) -> None:
+        """Answer the pending poll with what was written."""
+        self._due = False
+        if self._queue:
+            self._wake()
+
+    def take(self) -> bytes | None:
+        """Give out nothing: a poll's answer is more than frames."""
+        return None
+
+    def put_back(self, data: bytes) -> None:
+        """Do nothing."""
+
+    # What HTTP calls
+
+    def poll(self, poll: Poll) -> None:
+        """Have a poll answered once, now or when there is something to say. Raises Refused for a second
+        poll."""
+        session = self._session
+        if self._poll is not None:
+            session.fail(ProtocolError("overlapping polls"))
             raise Refused(400, 3, "Bad request")
-        if not self._queue and not self._noop_due and self._session.open:
-            await self._wait()
+        self._poll = poll
+        if self._queue or self._noop_due or not session.open:
+            self._wake()
+        elif session.upgrade is not None and session.upgrade.probed:
+            session.engine.loop.call_later(PATIENCE_S, self._end_patience, poll)
+
+    def leave(self, poll: Poll) -> None:
+        """Note that a poll's client is gone. If it waited, it has left the session: what it missed is
+        lost."""
+        if self._poll is poll:
+            self._poll = None
+            self._session.close("transport close", code=COME_BACK)
+
+    # Inside
+
+    def _end_patience(self, poll: Poll) -> None:
+        if self._poll is poll:
+            self.release()
+
+    def _wake(self) -> None:
+        """Answer the pending poll, if there is one."""
+        poll, self._poll = self._poll, None
+        if poll is None:
+            return
         noop, self._noop_due = self._noop_due, False
         if not self._queue:
             if not self._session.open:
@@ -95,46 +158,123 @@ class Polling:
             self._queue.append(NOOP_FRAME if noop or self._session.open else CLOSE_FRAME)
         payload, taken = take_payload(self._queue)
         self._backlog = max(self._backlog - taken, 0)
-        return payload
+        if not self._queue:
+            self._grace = 0
+        poll.answer(payload)
 
-    async def _wait(self) -> None:
-        """Wait until there is something to say; a client that upgrades waits for its last poll to end."""
-        loop = asyncio.get_running_loop()
-        self._waiting = loop.create_future()
-        upgrade = self._session.upgrade
-        timer = loop.call_later(PATIENCE_S, self.release) if upgrade and upgrade.probed else None
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
-            if timer is not None:
-                timer.cancel()
 
-    async def post(self, body: bytes) -> None:
-        """Hand over the packets of a POST, waiting while the session is paused. Raises ProtocolError."""
-        session = self._session
-        for packet in decode_payload(body):
-            while session.paused and session.open:
-                self._room = asyncio.get_running_loop().create_future()
-                try:
-                    await self._room
-                finally:
-                    self._room = None
-            if not session.open:
-                return
-            session.receive(packet)
+class Post:
+    """One POST to a session: its packets are handed over as they arrive, and wait while the session is
+    paused.
 
-    def begin_post(self) -> None:
-        """Note that a POST has begun. Raises Refused for a second one."""
-        if self._posting:
-            self._session.fail(ProtocolError("overlapping posts"))
+    So its size does not matter, only that of each packet: clients that were not told `maxPayload`, or know
+    nothing of it (Java 2.1, JavaScript before 4.5), send all that was written offline in one.
+
+    Args:
+        done: called once, when all was handed over, with None, or with why it was refused.
+        more: called when a post that was `full` has room again.
+    """
+
+    __slots__ = ("_done", "_ended", "_more", "_rest", "_session", "_waiting", "size")
+
+    def __init__(
+        self, session: Session, done: Callable[[Refused | None], object], more: Callable[[], object]
+    ) -> None:
+        """Begin. Raises Refused if another one is under way: that closes the session."""
+        if session.post is not None:
+            session.fail(ProtocolError("overlapping posts"))
             raise Refused(400, 3, "Bad request")
-        self._posting = True
+        session.post = self
+        self._session = session
+        self._done: Callable[[Refused | None], object] | None = done
+        self._more = more
+        self._rest = bytearray()  # a packet whose end has not arrived
+        self.size = 0  # bytes of the body so far
+        self._waiting: deque[bytes] = deque()  # packets that may not be handed over yet
+        self._ended = False
 
-    def end_post(self) -> None:
-        """Note that the POST is over."""
-        self._posting = False
+    @property
+    def full(self) -> bool:
+        """Whether packets wait, so that no more should be read."""
+        return bool(self._waiting)
 
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+    @property
+    def over(self) -> bool:
+        """Whether `done` was called."""
+        return self._done is None
+
+    def feed(self, data: bytes, *, last: bool) -> None:
+        """Take the next piece of the body."""
+        if self._done is None:
+            return
+        options = self._session.engine.options
+        self.size += len(data)
+        self._ended = last
+        if self._rest or not last:
+            self._session.heard()  # who uploads for long has no way to answer pings meanwhile
+            self._rest += data
+            if not last and SEPARATOR not in data:
+                if len(self._rest) > options.max_message:
+                    self.refuse_size()
+                return
+            data = bytes(self._rest)
+            self._rest = bytearray()
+        packets = data.split(SEPARATOR)
+        if not last:
+            self._rest += packets.pop()
+        if self.size > options.max_post or max(map(len, (*packets, self._rest))) > options.max_message:
+            self.refuse_size()
+            return
+        self._waiting.extend(packets)
+        self.resume()
+
+    def resume(self) -> None:
+        """Hand over what waits, until the session is paused or over."""
+        session = self._session
+        waiting = self._waiting
+        had_to_wait = bool(waiting)
+        left = SLICE
+        while waiting and not session.paused and session.open:
+            if not left:
+                session.engine.loop.call_soon(self.resume)
+                return
+            left -= 1
+            try:
+                session.receive(decode_packet(waiting.popleft()))
+            except ProtocolError as error:
+                self._end(Refused(400, 3, "Bad request"))
+                session.fail(error)
+                return
+        if waiting and not session.open:
+            self._end(Refused(400, 1, "Session ID unknown"))
+        elif not waiting and self._ended:
+            self._end(None)
+        elif not waiting and had_to_wait:
+            self._more()
+
+    def fail(self, status: int, reason: str) -> None:
+        """Give up a body that does not come, and the session with it."""
+        if self._done is not None:
+            self._end(Refused(status, 3, reason.capitalize()))
+            self._session.close(reason, code=COME_BACK)
+
+    def refuse_size(self) -> None:
+        """Give up a body that is, or will be, too large, and the session with it."""
+        refused = Refused(413, 3, "Payload too large")
+        self._end(refused)
+        self._session.fail(refused, MESSAGE_TOO_BIG)
+
+    def leave(self) -> None:
+        """Note that the client of the post is gone; a session that goes on elsewhere takes what came
+        whole."""
+        if self._done is None:
+            return
+        if not self._ended or self._session.transport.name == "polling":
+            self.fail(400, "transport close")
+
+    def _end(self, outcome: Refused | None) -> None:
+        done, self._done = self._done, None
+        self._waiting.clear()
+        if done is not None:
+            self._session.end_post()
+            done(outcome)

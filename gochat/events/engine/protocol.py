@@ -1,15 +1,17 @@
-"""The fast path: uvicorn's HTTP protocol, which takes the engine's websockets out of ASGI at their handshake.
+"""The fast path: uvicorn's HTTP protocol, which keeps the engine's requests and websockets out of ASGI.
 
     uvicorn.Config(app, http=engine_protocol_class(server))
 
-Everything else, polling included, goes on to the ASGI app as before. It also bounds what uvicorn does not:
-the size of a request's head and the time it takes to arrive.
+Everything else goes on to the ASGI app as before. It also bounds what uvicorn does not: the size of a
+request's head, the time it takes to arrive, and how slowly a body may come.
 """
 
 import asyncio
+import logging
 import urllib.parse
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,8 +20,18 @@ from . import frames
 from .asgi import PATHS, HasEngine, matches
 from .engine import Engine
 from .errors import Refused
-from .handshake import Request, accept_key
+from .exchange import Exchange, Headers
+from .handshake import Request, accept_key, subprotocol
+from .pace import Pace
 from .websocket import WebSocket
+
+logger = logging.getLogger(__name__)
+
+_METHODS: Final = frozenset({b"GET", b"POST", b"OPTIONS"})
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+_HOP_BY_HOP: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 def engine_protocol_class(
@@ -30,57 +42,145 @@ def engine_protocol_class(
     class BoundProtocol(EngineHttpProtocol):
         engine = server.eio
         paths = tuple(socketio_paths)
+        plain_paths = frozenset(form.encode() for path in paths for form in (path, path.rstrip("/")))
 
     return BoundProtocol
 
 
 class EngineHttpProtocol(HttpToolsProtocol):
-    """One TCP connection until it turns into a websocket of the engine, if it does."""
+    """One TCP connection until it turns into a websocket of the engine, if it does.
+
+    It has one deadline at a time, on the engine's wheel: for the head of a request, for the next bytes of
+    its body, or for the next request.
+    """
 
     engine: ClassVar[Engine]
     paths: ClassVar[tuple[str, ...]]
+    plain_paths: ClassVar[frozenset[bytes]]
+    """How the paths look in a request that hides nothing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
         self.bucket = 0
-        self._head = 0  # bytes of the request head that is arriving
-        self._await_head()
+        self._head = 0  # bytes since the head of a request began
+        self._in_head = False  # a head is arriving
+        self._in_body = False  # a body is arriving
+        self._declining = False  # a request that has to be read again without its offer to change over
+        self._pace: Pace | None = None  # of a body that takes more than one turn
+        self._exchange: Exchange | None = None  # a request of the engine's own that is not answered
+        self._upload: Exchange | None = None  # one whose body is arriving
+        self._own: _Cycle | None = None  # what stands for `_exchange` in the place of an ASGI cycle
+        self._wait(self.engine.options.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self.engine.wheel.cancel(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.leave()
+        if isinstance(self.cycle, _Cycle):
+            self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; a websocket may have begun behind it."""
-        self._unset_keepalive_if_required()
-        self._head += len(data)
+        if not self._in_body:
+            self._head += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
-                self._upgrade(data[upgrade.args[0] :])
-            else:
-                self.send_400_response("Unsupported upgrade request.")
+            behind = self._parse(data)
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
-        else:
-            if not self.bucket:
-                self._head = 0
-            elif self._head > self.engine.options.max_request_head:
+            return
+        if behind is not None:
+            self._upgrade(behind)
+        elif self._in_head:
+            if self._head > self.engine.options.max_request_head:
                 self.send_400_response("Request head too large.")
+        elif self._in_body:
+            self._expect_more(len(data))
+
+    def _parse(self, data: bytes) -> bytes | None:
+        """Feed the parser; return what stands behind the handshake of a websocket. Raises HttpParserError."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return None
+            except httptools.HttpParserUpgrade as upgrade:
+                if not self._declining:
+                    return data[upgrade.args[0] :]
+                # The parser takes any offer to change over for accepted, and no body for one.
+                data = self._without_offer() + data[upgrade.args[0] :]
+                self._declining = False
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    # What the parser calls
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        super().on_message_begin()
-        if not self.bucket:
-            self._await_head()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self._in_head = True
+        self._wait(self.engine.options.request_timeout)
 
     def on_headers_complete(self) -> None:
-        """Stop the clock: the request's head has arrived."""
+        """Begin to answer: the request's head has arrived."""
+        self._in_head = False
+        self._head = 0
+        if self.parser.should_upgrade():
+            self._declining = not self._should_upgrade()
+            self.engine.wheel.cancel(self)
+            return
+        self._in_body = True
+        self._pace = None
         self.engine.wheel.cancel(self)
-        super().on_headers_complete()
+        if not self._begin_exchange():
+            self._begin_scope()
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        exchange = self._upload
+        if exchange is None:
+            super().on_body(body)
+        else:
+            self._feed(exchange, body, last=False)
+            if exchange.full:
+                self.flow.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """Note that all of a request has arrived."""
+        if not self._in_body:
+            return  # it is about to change over
+        self._in_body = False
+        exchange, self._upload = self._upload, None
+        if exchange is not None:
+            self.flow.resume_reading()  # or it would not be heard that the client has gone
+            self._feed(exchange, b"", last=True)
+        else:
+            super().on_message_complete()
+        if self.cycle.response_complete:
+            self._wait(self.engine.options.keep_alive)
+        else:
+            self.engine.wheel.cancel(self)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or begin the one that came meanwhile."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._in_body:
+            self._wait(self.engine.options.request_timeout)
+        elif not self._in_head:
+            self._wait(self.engine.options.keep_alive)
+
+    # What uvicorn and the wheel call
 
     def shutdown(self) -> None:
         """Begin to end the connection: the server stops."""
@@ -88,11 +188,115 @@ class EngineHttpProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def expire(self, _now: float) -> None:
-        """Close a connection that has not brought a request in time."""
+        """Close a connection that is idle, or does not bring its request in time."""
+        if self._in_body and self.flow.read_paused:  # it may not bring more
+            self._pace = Pace(self.engine.options, self.engine.now())
+            self._wait(self.engine.options.request_timeout)
+            return
+        if self._upload is not None and self._own is not None:
+            self._own.keep_alive = False
+            self._upload.stall()
         self.transport.close()
 
-    def _await_head(self) -> None:
-        self.engine.wheel.set(self, self.engine.now() + self.engine.options.request_timeout)
+    # Requests
+
+    def _wait(self, seconds: float) -> None:
+        self.engine.wheel.set(self, self.engine.now() + seconds)
+
+    def _expect_more(self, size: int) -> None:
+        """Set the deadline for the rest of a body."""
+        if self.cycle.response_complete:
+            return  # that of the rest stands, which nobody reads
+        now = self.engine.now()
+        if self._pace is None:
+            self._pace = Pace(self.engine.options, now)
+        self._pace.count(size, now)
+        self.engine.wheel.set(self, self._pace.due)
+
+    def _begin_exchange(self) -> bool:
+        """Answer a request of the engine's here, if it is one."""
+        path, _, query = self.url.partition(b"?")
+        if path not in self.plain_paths or (self.cycle is not None and not self.cycle.response_complete):
+            return False
+        method = self.parser.get_method()
+        if method not in _METHODS:
+            return False
+        request = Request(method.decode(), path.decode(), query, self.headers, self._client_address())
+        exchange = Exchange(self.engine, request, self._respond, self._read_on)
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        self._own = self.cycle = _Cycle(keep_alive)  # type: ignore[assignment]
+        self._exchange = self._upload = exchange
+        try:
+            elsewhere = exchange.begin() is not None
+        except Exception:
+            self._fail()
+            return True
+        if elsewhere:
+            self._exchange = self._upload = self._own = self.cycle = None  # type: ignore[assignment]
+            return False
+        if self.expect_100_continue and not exchange.over:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def _feed(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
+        try:
+            exchange.feed(data, last=last)
+        except Exception:
+            self._fail()
+
+    def _fail(self) -> None:
+        """Answer what failed because of a fault of ours; the parser would take it for the client's."""
+        logger.exception("request failed")
+        self._respond(500, [], b"")
+        self.transport.close()
+
+    def _respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write the answer of an exchange."""
+        own, self._own = self._own, None
+        self._exchange = None
+        if own is None or self.transport.is_closing():
+            return
+        own.response_complete = True
+        out = [_STATUS_LINES[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            out += (name, b": ", value, b"\r\n")
+        if not own.keep_alive:
+            out.append(b"connection: close\r\n")
+        out.append(b"content-length: %d\r\n\r\n" % len(body))
+        out.append(body)
+        self.transport.write(b"".join(out))
+        if not own.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _read_on(self) -> None:
+        self.flow.resume_reading()
+
+    def _begin_scope(self) -> None:
+        """Make ready what uvicorn needs for a request that is not the engine's."""
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers.extend(headers)
+
+    # Changing over
+
+    def _should_upgrade(self) -> bool:
+        offers = b",".join(value for name, value in self.headers if name == b"upgrade")
+        return b"websocket" in [offer.strip().lower() for offer in offers.split(b",")]
+
+    def _without_offer(self) -> bytes:
+        """Return the head of the request as it is without its offer to change over (RFC 9110 section 7.8)."""
+        keep = b"close" if b"close" in self._connection_options() else b"keep-alive"
+        lines = [
+            b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        ]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] not in _HOP_BY_HOP]
+        return b"\r\n".join((*lines, b"connection: " + keep, b"", b""))
+
+    def _connection_options(self) -> list[bytes]:
+        options = b",".join(value for name, value in self.headers if name == b"connection")
+        return [option.strip().lower() for option in options.split(b",")]
 
     def _upgrade(self, rest: bytes) -> None:
         try:
@@ -101,10 +305,14 @@ class EngineHttpProtocol(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
             return
         path = urllib.parse.unquote(url.path.decode("latin-1"))
+        method = self.parser.get_method().decode()
         if not matches(path, self.paths):
+            self._begin_scope()
+            self.scope["method"] = method
             self.handle_websocket_upgrade()
             return
-        request = Request(self.scope["method"], path, url.query or b"", self.headers, self._client_address())
+        client = self._client_address()
+        request = Request(method, path, url.query or b"", self.headers, client)
         try:
             websocket = self._take_over(request)
         except Refused as refused:
@@ -119,8 +327,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
         engine.origins.check(request)
         head = (
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept_key(request)
+            b"Sec-WebSocket-Accept: %b\r\n" % accept_key(request)
         )
+        protocol = subprotocol(request)
+        head += b"\r\n" if protocol is None else b"Sec-WebSocket-Protocol: %b\r\n\r\n" % protocol
         connections: set[Any] = self.connections
         websocket = WebSocket(engine, transport, connections)
         packet = engine.attach(request, websocket)
@@ -135,7 +345,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
     def _let_go(self) -> None:
         """Leave the connection to its websocket, holding on to nothing."""
         self.connections.discard(self)
-        self._unset_keepalive_if_required()
+        self.engine.wheel.cancel(self)
         for name in ("transport", "flow", "cycle", "scope", "headers", "parser"):
             setattr(self, name, None)
 
@@ -151,3 +361,13 @@ class EngineHttpProtocol(HttpToolsProtocol):
             b"Connection: close\r\n\r\n%b" % (refused.status, len(body), extra, body)
         )
         self.transport.close()
+
+
+class _Cycle:
+    """What uvicorn asks of a request under way, for one that is not its own."""
+
+    __slots__ = ("keep_alive", "response_complete")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = False

@@ -12,11 +12,12 @@ from socketio.exceptions import ConnectionRefusedError as Rejected
 from . import packets
 from .client import Client, Step
 from .engine import Engine
-from .frames import TRY_AGAIN_LATER
-from .handshake import Origins, Request
+from .frames import COME_BACK
+from .handshake import Request
 from .manager import EngineManager
 from .member import Dispatcher, Member
 from .options import EngineOptions
+from .origins import OriginPolicy, Origins
 from .session import Session
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
         self,
         client_manager: EngineManager | None = None,
         *,
-        cors_allowed_origins: Origins = None,
+        cors_allowed_origins: Origins | OriginPolicy = None,
         options: EngineOptions | None = None,
         namespaces: list[str] | Literal["*"] | None = None,
     ) -> None:
@@ -141,11 +142,11 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
 
         What was sent to it before still goes out.
 
-        `reason` goes to the disconnect handler and, cut to 123 bytes, into the websocket's close frame.
+        `reason` goes to the disconnect handler.
         """
         member = self.manager.member(sid, namespace)
         if member is not None:
-            member.client.session.close(reason, code=TRY_AGAIN_LATER, flush=True)
+            member.client.session.close(reason, code=COME_BACK, flush=True)
 
     def failure_ack(self, event: str, failure: Failure) -> tuple[Any, ...]:
         """Return the ack's arguments for an event that no handler answered; for subclasses to shape."""

@@ -19,6 +19,7 @@ from .transports import SocketTransport, Transport, Write, drop
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .polling import Post
     from .upgrade import Upgrade
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Session:
         "engine",
         "open",
         "paused",
+        "post",
         "sid",
         "state",
         "transport",
@@ -75,6 +77,7 @@ class Session:
         self.paused = False
         self.draining = False
         self.upgrade: Upgrade | None = None
+        self.post: Post | None = None  # a POST that is being handed over
         self.state: dict[str, Any] | None = None
         """What the application keeps here, by namespace."""
         self.write: Write = drop
@@ -105,24 +108,37 @@ class Session:
     # Inbound
 
     def receive(self, packet: str | bytes) -> None:
-        """Take one packet. Raises ProtocolError."""
+        """Take one packet. Raises ProtocolError.
+
+        What the reference server overhears is overheard: NOOP and the end of an upgrade, which libraries send
+        twice, and pongs that nobody asked for.
+        """
         if type(packet) is bytes:
             self.application.receive(packet)
         elif packet[:1] == "4":
             self.application.receive(packet[1:])
-        elif packet == "3":
-            if not self._pinged:
-                raise ProtocolError("pong without a ping")
+        elif packet[:1] == "3":
+            self.heard()
+        elif packet == "1":
+            self.transport.release()
+            self.close("transport close", flush=self.transport.name != "polling")
+        elif packet not in ("6", "5"):
+            raise ProtocolError("packet type not allowed here")
+
+    def heard(self) -> None:
+        """Note that the client lives: by a pong, or by what is worth one."""
+        if self._pinged:
             self._pinged = False
             if self._overdue:
                 self._overdue = False
                 self._due = self._beat = self.engine.now()
                 self._set_timer()
-        elif packet == "1":
-            self.transport.release()
-            self.close("transport close", flush=True)
-        else:
-            raise ProtocolError("packet type not allowed here")
+
+    def end_post(self) -> None:
+        """Note that all of a POST was handed over."""
+        self.post = None
+        if self.upgrade is not None:
+            self.upgrade.follow()
 
     def pause(self) -> None:
         """Have the transport stop after the packet that it is handing over."""
@@ -132,7 +148,10 @@ class Session:
         """Have the transport go on, unless the session is draining."""
         if self.paused and self.open and not self.draining:
             self.paused = False
-            self.transport.resume()
+            if self.post is not None:
+                self.post.resume()
+            if not self.paused:
+                self.transport.resume()
 
     # Time
 
@@ -172,10 +191,7 @@ class Session:
             self._beat = self._due - options.ping_interval + options.ping_timeout
             self._overdue = True
             if self._beat <= soon:
-                # The code matters to a phone that wakes up late. The Java client overlooks a close frame, but
-                # for the codes that its library takes for a fault, and would wait for a heartbeat before it
-                # returns.
-                self.close("ping timeout", code=frames.TRY_AGAIN_LATER)
+                self.close("ping timeout", code=frames.COME_BACK)
         self._set_timer()
 
     def _ping(self) -> None:
@@ -194,15 +210,20 @@ class Session:
     def move(self, transport: SocketTransport, waiting: Iterable[bytes]) -> None:
         """Go on over `transport`, first with the frames that wait."""
         self.transport = transport
-        transport.inlet = self
         for item in waiting:
             transport.write(item)
         self.set_writer(transport.write)
-        self.end_upgrade()
+        if self.post is None and self.upgrade is not None:
+            self.upgrade.follow()
+        else:
+            self._close_if_postponed()
 
     def end_upgrade(self) -> None:
         """Note that no websocket is about to take over (any more)."""
         self.upgrade = None
+        self._close_if_postponed()
+
+    def _close_if_postponed(self) -> None:
         if self._postponed is not None:
             reason, code = self._postponed
             self.close(reason, code=code, flush=True)
@@ -221,7 +242,7 @@ class Session:
         """
         if not self.open:
             return
-        if flush and self.upgrade is not None:
+        if flush and self.upgrade is not None and not self.upgrade.taken:
             self._postponed = (reason, code)
             return
         self.set_writer(drop)
@@ -229,13 +250,15 @@ class Session:
         self.engine.count_close(reason, self.transport.name)
         self.engine.wheel.cancel(self)
         upgrade, self.upgrade = self.upgrade, None
-        if upgrade is not None:
+        if upgrade is not None and not upgrade.taken:
             upgrade.transport.close(code, reason, flush=False)
         if self.transport.close(code, reason, flush=flush):
             self.engine.forget(self)
         else:
             self.engine.wheel.set(self, self.engine.now() + self.engine.options.close_timeout)
         self.application.closed(reason)
+        if self.post is not None:
+            self.post.resume()
 
     def lost(self, transport: Transport) -> None:
         """Note that `transport` broke or was closed by the client."""

@@ -6,7 +6,7 @@ Source: the Engine.IO protocol, sections "Upgrade" and "WebSocket".
 import logging
 
 from .errors import ProtocolError
-from .frames import PROTOCOL_ERROR, SERVICE_RESTART
+from .frames import COME_BACK, PROTOCOL_ERROR
 from .payloads import PROBE_FRAME
 from .polling import Polling
 from .session import Session
@@ -41,9 +41,13 @@ class Surplus:
 
 
 class Upgrade:
-    """A websocket that is about to take a polling session over; it hears `2probe`, then `5`."""
+    """A websocket that is about to take a polling session over: it hears `2probe`, then `5`, or `5` at once.
 
-    __slots__ = ("_polling", "bucket", "paused", "probed", "session", "transport")
+    A POST may still be under way then, since not every library waits for its end: the websocket writes
+    already, but is read only when all of the POST was handed over.
+    """
+
+    __slots__ = ("_polling", "bucket", "paused", "probed", "session", "taken", "transport")
 
     def __init__(self, session: Session, polling: Polling, transport: SocketTransport) -> None:
         self.session = session
@@ -53,37 +57,56 @@ class Upgrade:
         self.bucket = 0
         self.paused = False
         self.probed = False
+        self.taken = False  # the session is on the websocket; only a POST is waited for
         session.upgrade = self
         session.engine.wheel.set(self, session.engine.now() + session.engine.options.upgrade_timeout)
 
     def receive(self, packet: str | bytes) -> None:
         """Take the next packet of the upgrade. Raises ProtocolError."""
-        if packet == "2probe" and not self.probed:
+        if packet == "2probe":
             self.probed = True
             self.transport.write(PROBE_FRAME)
             self._polling.release()
-        elif packet == "5" and self.probed:
+        elif packet == "5":
+            self.taken = self.paused = True
             self.session.engine.wheel.cancel(self)
             self.session.move(self.transport, self._polling.hand_over())
         else:
             raise ProtocolError("not an upgrade")
+
+    def follow(self) -> None:
+        """Let the session hear the websocket, if it has taken over: no POST is in its way."""
+        if self.taken:
+            self.paused = False
+            self.transport.inlet = self.session
+            self.transport.resume()
+            self.session.end_upgrade()
 
     def expire(self, _now: float) -> None:
         """Give the upgrade up: it took too long."""
         self.fail(ProtocolError("upgrade took too long"))
 
     def fail(self, error: Exception, code: int = PROTOCOL_ERROR) -> None:
-        """Close the websocket; the session stays on polling."""
+        """Close the websocket; the session stays on polling, unless it has left it."""
+        if self.taken:
+            self.session.fail(error, code)
+            return
         logger.info("upgrade of %s given up: %s", self.session.sid, error)
         self.lost(self.transport)
         self.transport.close(code, "upgrade", flush=False)
 
-    def lost(self, _transport: Transport) -> None:
-        """Go on polling: the websocket is gone."""
+    def lost(self, transport: Transport) -> None:
+        """Go on polling, if the session has not left it: the websocket is gone."""
+        if self.taken:
+            self.session.lost(transport)
+            return
         self.session.engine.wheel.cancel(self)
         if self.session.upgrade is self:
             self.session.end_upgrade()
 
     def drain(self) -> None:
         """Give way when the server stops."""
-        self.fail(ProtocolError("server stops"), SERVICE_RESTART)
+        if self.taken:
+            self.session.drain()
+        else:
+            self.fail(ProtocolError("server stops"), COME_BACK)

@@ -11,6 +11,9 @@ from .transports import Inlet
 
 SLICE = 128
 """Packets of one client that are handled before others get their turn."""
+READ_AHEAD = 16_384
+"""Bytes that are read of a client whose packets have to wait: who is not read at all can't be heard to have
+gone."""
 
 
 class WebSocket:
@@ -22,6 +25,7 @@ class WebSocket:
         "_connections",
         "_deaf",
         "_engine",
+        "_halted",
         "_output",
         "_reader",
         "_reading",
@@ -40,7 +44,8 @@ class WebSocket:
         self._transport: asyncio.Transport | None = transport
         self._connections = connections
         self._reader: FrameReader | None = None
-        self._reading = True
+        self._reading = True  # packets are handed over
+        self._halted = False  # the transport reads nothing
         self.bucket = 0
         self.fd = _descriptor(transport) if engine.options.io_uring else -1
         self.inlet: Inlet
@@ -112,7 +117,7 @@ class WebSocket:
         waiting.clear()
         if self._congested and transport.get_write_buffer_size() > self._engine.options.max_backlog:
             self._closing = True
-            self.inlet.fail(ProtocolError("slow consumer"), frames.POLICY_VIOLATION)
+            self.inlet.fail(ProtocolError("slow consumer"), frames.COME_BACK)
             transport.abort()
 
     def take(self) -> bytes | None:
@@ -137,7 +142,7 @@ class WebSocket:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.
 
         Closing at once, with unread data in the socket, could reset the connection before the client has read
-        what was sent last (RFC 6455 section 7.1.1).
+        what was sent last (RFC 6455 section 7.1.1). `COME_BACK` sends no frame.
         """
         transport = self._transport
         if transport is None or self._closing:
@@ -146,6 +151,9 @@ class WebSocket:
         self.flush()
         if transport.get_write_buffer_size() > self._engine.options.max_backlog // 2:
             transport.abort()
+            return True
+        if code == frames.COME_BACK:
+            self._hang_up(transport)
             return True
         transport.write(frames.close_frame(code, reason))
         if flush:
@@ -182,6 +190,9 @@ class WebSocket:
         self._reader.feed(data)
         if self._reading:
             self._pump(self._reader)
+        elif self._reader.held > READ_AHEAD and not self._halted and self._transport is not None:
+            self._halted = True
+            self._transport.pause_reading()
 
     def _pump(self, reader: FrameReader) -> None:
         """Hand over what has been fed, in slices so that no client keeps the others waiting."""
@@ -205,14 +216,17 @@ class WebSocket:
         self.resume()
 
     def _hold(self) -> None:
-        if self._reading and self._transport is not None:
-            self._reading = False
-            self._transport.pause_reading()
+        self._reading = False
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        self._reading = True
+        if self._halted:
+            self._halted = False
+            transport.resume_reading()
 
     def _continue(self) -> None:
         if not self._reading and self._transport is not None and not self._transport.is_closing():
-            self._reading = True
-            self._transport.resume_reading()
+            self._read_on(self._transport)
             self.data_received(b"")
 
     def _control(self, opcode: int, payload: Any) -> None:
@@ -224,12 +238,25 @@ class WebSocket:
                 self._transport.write(frames.frame(payload[:2], frames.CLOSE))
             self._cut(self._transport)
 
-    def _cut(self, transport: asyncio.Transport) -> None:
-        """Read nothing more; close when what was written has gone out, or in a while without."""
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        """Send nothing more, and what comes still is not heard; the connection ends when the client hangs
+        up, too."""
+        if not transport.can_write_eof():  # TLS
+            self._cut(transport)
+            return
+        self._deafen()
+        transport.write_eof()
+        self._read_on(transport)
+
+    def _deafen(self) -> None:
         self._closing = self._deaf = True
         self._reader = None
         self._waiting.clear()
         self._engine.wheel.set(self, self._engine.now() + self._engine.options.close_timeout)
+
+    def _cut(self, transport: asyncio.Transport) -> None:
+        """Read nothing more; close when what was written has gone out, or in a while without."""
+        self._deafen()
         transport.close()
 
 

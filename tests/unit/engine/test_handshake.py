@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gochat.events.engine.errors import Refused
-from gochat.events.engine.handshake import OriginPolicy, Query, Request, accept_key, parse_query
+from gochat.events.engine.handshake import Query, Request, accept_key, parse_query, subprotocol
+from gochat.events.engine.origins import OriginPolicy, is_own
 
 
 def request(**headers: str) -> Request:
@@ -18,6 +19,8 @@ def request(**headers: str) -> Request:
 def test_query() -> None:
     assert parse_query(b"t=x&EIO=4&transport=polling") == Query("polling", None)
     assert parse_query(b"EIO=4&transport=websocket&sid=abc&x") == Query("websocket", "abc")
+    assert parse_query(b"EIO=4&EIO=3&transport=polling&sid=a&sid=b") == Query("polling", "a")
+    assert parse_query(b"%45IO=4&transport=p%6flling&s%69d=") == Query("polling", None)
 
 
 @given(st.binary(max_size=100))
@@ -50,8 +53,46 @@ def test_origins(origins: object, allowed: set[str]) -> None:
         if origin in allowed:
             assert policy.check(request(origin=origin)) == origin
         else:
+            assert policy.check(request(origin=origin, host=origin.removeprefix("https://"))) == origin
             with pytest.raises(Refused):
-                policy.check(request(origin=origin, host=origin.removeprefix("https://")))
+                policy.check(request(origin=origin, host="c"))
+
+
+def test_apps_may_be_kept_out() -> None:
+    for origin in ("null", "file://", "capacitor://localhost", "ionic://localhost", "app://x"):
+        assert OriginPolicy(None).allows(origin)
+        assert not OriginPolicy(None, apps=False).allows(origin)
+        assert OriginPolicy([origin], apps=False).allows(origin)
+
+
+def test_this_machine_in_development() -> None:
+    policy = OriginPolicy(None, localhost=True)
+    for origin in ("http://localhost:3000", "http://127.0.0.1", "http://[::1]:5173", "https://localhost"):
+        assert policy.allows(origin)
+        assert not OriginPolicy(None).allows(origin)
+    for origin in ("http://localhost.evil.com", "http://evil.com/localhost", "http://localhost:80.evil.com"):
+        assert not policy.allows(origin)
+
+
+@given(st.text(max_size=50), st.text(max_size=50))
+def test_any_origin_is_let_in_or_not(origin: str, host: str) -> None:
+    assert is_own(origin, host) in (True, False)
+    assert OriginPolicy(None, localhost=True).allows(origin) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("offered", "answer"),
+    [
+        ("chat", b"chat"),
+        (" chat , v2", b"chat"),
+        ("v1.2+json", b"v1.2+json"),
+        ("", None),
+        ("a b", None),
+        (",x", None),
+    ],
+)
+def test_the_first_subprotocol(offered: str, answer: bytes | None) -> None:
+    assert subprotocol(request(sec_websocket_protocol=offered)) == answer
 
 
 def test_environ_is_what_python_socketio_gives() -> None:

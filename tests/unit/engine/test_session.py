@@ -96,12 +96,29 @@ async def test_a_pong_that_is_later_than_the_next_ping_is_followed_by_that() -> 
     assert [clock.wait(1.5), clock.wait(2)] == [0, 1]
 
 
-async def test_a_pong_that_was_not_asked_for_is_refused() -> None:
+async def test_pongs_that_were_not_asked_for_change_nothing() -> None:
     clock = Clock(3, 20)
-    clock.wait(4)
-    clock.session.receive("3")
-    with pytest.raises(ProtocolError):
+    for _ in range(20):
         clock.session.receive("3")
+    assert clock.wait(4) == 1
+    clock.session.receive("3")
+    clock.session.receive("3probe")
+    assert clock.wait(3) == 1
+    clock.wait(20)
+    assert clock.other.reasons == ["ping timeout"]
+
+
+@pytest.mark.parametrize("packet", ["6", "5"])
+async def test_what_the_reference_server_overhears(packet: str) -> None:
+    clock = Clock(3, 20)
+    clock.session.receive(packet)
+    assert clock.session.open
+
+
+@pytest.mark.parametrize("packet", ["0{}", "2", "2probe", "7", "", "x"])
+async def test_what_is_no_packet_of_a_client(packet: str) -> None:
+    with pytest.raises(ProtocolError):
+        Clock(3, 20).session.receive(packet)
 
 
 async def test_a_ping_that_fails_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

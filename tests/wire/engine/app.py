@@ -4,6 +4,7 @@ python app.py WAY DISPATCH OPTIONS     (fast | asgi, handlers | dispatcher, JSON
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import socket
@@ -17,10 +18,20 @@ from socketio.exceptions import ConnectionRefusedError as Rejected
 from gochat.events.engine import Ack, EngineApp, EngineOptions, EngineServer, Unfit, engine_protocol_class
 
 gate = asyncio.Event()
+opened = itertools.count(1)
+"""Sessions, and questions how many there were."""
+
+
+class Counting(EngineServer):
+    """Counts the sessions that were opened."""
+
+    def _accept(self, *args: Any) -> Any:
+        next(opened)
+        return super()._accept(*args)
 
 
 def make_server(dispatch: str, options: EngineOptions) -> EngineServer:
-    server = EngineServer(options=options, cors_allowed_origins=["https://good.example"])
+    server = Counting(options=options, cors_allowed_origins=["https://good.example"])
 
     async def connect(sid: str, _environ: Any, auth: Any) -> None:
         token = (auth or {}).get("token", "good")
@@ -77,6 +88,12 @@ async def handle(server: EngineServer, sid: str, event: str, args: tuple[Any, ..
             return "draining"
         case "open":
             gate.set()
+        case "shut":
+            gate.clear()
+        case "tasks":
+            return len(asyncio.all_tasks())
+        case "opened":
+            return next(opened) - 1
         case "raise":
             raise ValueError("test")
         case _:

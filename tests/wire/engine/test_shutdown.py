@@ -8,12 +8,12 @@ from tests.wire.engine.conftest import Start
 from tests.wire.engine.wire import Poller, Ws, answer
 
 
-def test_idle_clients_are_closed(start: Start) -> None:
+def test_idle_clients_are_closed(start: Start, way: str) -> None:
     with start() as server:
         sockets = [Ws(server.port).connect() for _ in range(20)]
         server.process.send_signal(signal.SIGTERM)
         for ws in sockets:
-            assert ws.expect_closed() == 1012
+            assert ws.expect_closed() == (None if way == "fast" else 1012)  # uvicorn's own
             ws.socket.close()
         assert server.process.wait(10) in (0, -signal.SIGTERM)
 
@@ -48,5 +48,5 @@ def test_accepted_events_are_acked(start: Start, way: str, dispatch: str) -> Non
         other.expect_alive()
         server.process.send_signal(signal.SIGTERM)
         ws.expect('431["draining"]')
-        assert ws.expect_closed() == 1012
+        assert ws.expect_closed() is None
         assert server.process.wait(10) in (0, -signal.SIGTERM)

@@ -49,6 +49,8 @@ class Ws:
         path: str = "/socket.io/",
         headers: str = "",
         receive_buffer: int | None = None,
+        host: str = "127.0.0.1",
+        upgrade: str = "Upgrade: websocket\r\nConnection: Upgrade\r\n",
     ) -> None:
         self.socket = socket.socket()
         if receive_buffer is not None:
@@ -58,11 +60,13 @@ class Ws:
         self.silent = silent
         self.buffer = b""
         self.socket.sendall(
-            f"GET {path}?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\n{upgrade}"
             f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n".encode()
         )
         head = self._until(b"\r\n\r\n")
         self.status = int(head.split()[1])
+        lines = [line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:]]
+        self.headers = {name.lower(): value for name, _, value in lines}
         if self.status == 101:
             assert ACCEPT in head
 

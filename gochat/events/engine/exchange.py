@@ -1,0 +1,171 @@
+"""One HTTP request to the engine: a handshake, a poll, a post or a preflight, however it came in. Without
+I/O.
+
+Source: the Engine.IO protocol, section "HTTP long-polling"; for the headers of CORS the Fetch standard.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from .errors import Refused
+from .handshake import Request, parse_query
+from .polling import Polling, Post
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .session import Session
+
+Headers = list[tuple[bytes, bytes]]
+
+PREFLIGHT_S: Final = 7200
+"""How long a browser may keep the answer to a preflight, in seconds: the longest that Chromium does."""
+_NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
+
+
+class Exchange:
+    """Answers one request, once.
+
+    Args:
+        respond: takes the status, the headers but Content-Length, and the body.
+        more: is called when a body whose exchange was `full` may go on.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_headers",
+        "_more",
+        "_polling",
+        "_post",
+        "_request",
+        "_respond",
+        "over",
+        "refused",
+    )
+
+    def __init__(
+        self,
+        engine: "Engine",
+        request: Request,
+        respond: Callable[[int, Headers, bytes], object],
+        more: Callable[[], object],
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        self._respond = respond
+        self._more = more
+        self._headers: Headers = [(b"cache-control", b"no-store")]
+        self._polling: Polling | None = None
+        self._post: Post | None = None
+        self.over = False
+        self.refused: Refused | None = None
+
+    def begin(self) -> str | None:
+        """Answer as soon as may be. Returns the other process that has the session: then that has to
+        `answer`."""
+        request = self._request
+        try:
+            origin = self._engine.origins.check(request)
+            if origin is not None:
+                self._headers += _cors(origin, request)
+            if request.method == "OPTIONS":
+                self._end(204, b"")
+                return None
+            query = parse_query(request.query)
+            if query.transport != "polling":
+                raise Refused(400, 3, "Bad request")
+            if query.sid is None:
+                if request.method != "GET":
+                    raise Refused(400, 2, "Bad handshake method")
+                self.answer(self._engine.open(request, Polling, ["websocket"]))
+                return None
+            owner = self._engine.owner(query)
+            if owner is None:
+                self._reach(*self._engine.find_polling(query))
+            return owner
+        except Refused as refused:
+            self.refuse(refused)
+            return None
+
+    def answer(self, body: bytes) -> None:
+        """Answer with a payload."""
+        self._headers.append((b"content-type", b"text/plain; charset=UTF-8"))
+        self._end(200, body)
+
+    def refuse(self, refused: Refused) -> None:
+        """Answer with an error."""
+        self.refused = refused
+        self._headers.append((b"content-type", b"application/json"))
+        self._end(refused.status, refused.body)
+
+    # The body
+
+    @property
+    def full(self) -> bool:
+        """Whether no more of the body should be read, until `more` is called."""
+        return self._post is not None and self._post.full
+
+    def feed(self, data: bytes, *, last: bool) -> None:
+        """Take the next piece of the body, if it is one that matters."""
+        if self._post is not None:
+            self._post.feed(data, last=last)
+
+    # The client
+
+    def stall(self) -> None:
+        """Give up a body that does not come."""
+        if self._post is not None:
+            self._post.fail(408, "request timeout")
+
+    def leave(self) -> None:
+        """Note that the client is gone."""
+        self.over = True
+        if self._polling is not None:
+            self._polling.leave(self)
+        elif self._post is not None:
+            self._post.leave()
+
+    # Inside
+
+    def _reach(self, session: "Session", polling: Polling) -> None:
+        if self._request.method == "GET":
+            self._polling = polling
+            polling.poll(self)
+        elif self._request.method == "POST":
+            self._post = Post(session, self._posted, self._more)
+            length = self._request.header(b"content-length") or b"0"
+            if not length.isdigit() or int(length) > self._engine.options.max_post:
+                self._post.refuse_size()
+        else:
+            raise Refused(400, 3, "Bad request")
+
+    def _posted(self, refused: Refused | None) -> None:
+        if refused is None:
+            self.answer(b"ok")
+        else:
+            self.refuse(refused)
+
+    def _end(self, status: int, body: bytes) -> None:
+        if not self.over:
+            self.over = True
+            self._respond(status, self._headers, body)
+
+
+def _cors(origin: str, request: Request) -> Headers:
+    """Return what lets a page of that origin read the answer, and ask with headers of its own."""
+    headers = [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-credentials", b"true"),
+        (b"vary", b"origin"),
+    ]
+    if request.method == "OPTIONS":
+        wanted = request.header(b"access-control-request-headers") or b""
+        headers += [
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (
+                b"access-control-allow-headers",
+                wanted if _NAMES.fullmatch(wanted) else b"content-type, authorization",
+            ),
+            (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+        ]
+    return headers
