@@ -18,6 +18,9 @@ from tests.services.sql_server import SQLServer, data_directory
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, max_examples=300)
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, derandomize=True, max_examples=30, database=None
+)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
 SLOW_FOLDERS = {"browser", "compiled", "faults", "fuzz", "java"}

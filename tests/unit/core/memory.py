@@ -8,7 +8,17 @@ from gochat.core.command import AnyCommand, Command, Reserving
 from gochat.core.delta import Change
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId
+from gochat.core.model import (
+    Conversation,
+    ConversationId,
+    History,
+    Kind,
+    Member,
+    Message,
+    Profile,
+    Role,
+    UserId,
+)
 from gochat.core.needs import Needs
 from gochat.core.state import A, Decision, State
 
@@ -25,6 +35,11 @@ class Memory:
     members: dict[MemberKey, Member] = field(default_factory=dict)
     messages: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     me: dict[UserId, int] = field(default_factory=dict)
+    """Users who exist, with the revisions of their own logs."""
+    blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
+    unwelcome: set[tuple[UserId, UserId]] = field(default_factory=set)
+    """The first does not let the second bring them into conversations."""
+    profiles: dict[UserId, Profile] = field(default_factory=dict)
 
     def run(self, commands: Sequence[AnyCommand], now: int) -> tuple[list[Any], list[Change]]:
         """Decide a batch, creations alone or none, and write it."""
@@ -41,13 +56,30 @@ class Memory:
         self._write(state)
         return answers, list(state.changes(self.limits))
 
+    def outcome(self, command: AnyCommand, now: int = 0) -> Any:
+        """`ok`, or how a command is refused: the code, the field, and the details if there are any."""
+        try:
+            self.decide(command, now)
+        except ChatError as error:
+            return (error.code, error.field, *([dict(error.details)] if error.details else []))
+        return "ok"
+
     def decide(self, command: Command[A], now: int) -> Decision[A]:
         """What a command does, by itself; nothing is written."""
         return command.decide(self._load([command]), now, self.limits)
 
     def copy(self) -> "Memory":
         """The same rows, apart."""
-        return Memory(self.limits, {**self.conversations}, {**self.members}, {**self.messages}, {**self.me})
+        return Memory(
+            self.limits,
+            {**self.conversations},
+            {**self.members},
+            {**self.messages},
+            {**self.me},
+            {*self.blocks},
+            {*self.unwelcome},
+            {**self.profiles},
+        )
 
     def unread(self, member: Member) -> int:
         """Counted one by one."""
@@ -86,7 +118,11 @@ class Memory:
             state.makers[user_id] = sum(
                 (cid, user_id) in self.members and self.members[cid, user_id].active for cid in made
             )
-        state.welcome.update((pair, True) for pair in needs.welcome if pair[0] in self.me)
+        welcome = needs.welcome - self.unwelcome
+        state.welcome.update((pair, True) for pair in welcome if pair[0] in self.me)
+        state.blocks.update((pair, True) for pair in needs.blocks & self.blocks)
+        state.blockers.update((it, sum(pair[0] == it for pair in self.blocks)) for it in needs.blockers)
+        state.profiles.update((it, self.profiles[it]) for it in needs.profiles & self.profiles.keys())
         state.me.update((user_id, self.me[user_id]) for user_id in needs.me & self.me.keys())
         for cid, user_id, seq in needs.deleted_after:
             state.deleted_after[(cid, user_id, seq)] = sum(
@@ -119,6 +155,9 @@ class Memory:
                     self.members[key] = replace(member, revision=revision)
         self.members.update(state.changed_members)
         self.me.update((user_id, state.me[user_id]) for user_id in state.me_since)
+        self.profiles.update(state.changed_profiles)
+        for pair, on in state.changed_blocks.items():
+            (self.blocks.add if on else self.blocks.discard)(pair)
 
 
 def _reserved(cid: ConversationId, key: str) -> Conversation:

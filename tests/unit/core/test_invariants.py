@@ -1,13 +1,20 @@
 """Whatever is asked, in whatever order and however it is batched, the rules keep what they promise."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import CreateConversation, UpdateConversation
@@ -25,6 +32,23 @@ LIMITS = Limits(
 )
 USERS = range(1, 8)
 STRANGER = 99
+
+STEPS = 25
+LEAST = {
+    "SendMessage": 2.0,
+    "EditMessage": 0.3,
+    "DeleteMessage": 0.5,
+    "CreateConversation": 1.0,
+    "UpdateConversation": 0.1,
+    "AddMembers": 0.1,
+    "RemoveMember": 0.5,
+    "SetRole": 0.2,
+    "AdvanceReceipts": 1.0,
+    "another owner": 0.3,
+    "in one delta": 0.5,
+}
+"""How often a run has to reach each on average: accepted commands, hand-overs, and deltas of several."""
+REACHED: Counter[str] = Counter()
 
 users = st.sampled_from([*USERS, STRANGER])
 cids = st.integers(1, 6)
@@ -50,9 +74,10 @@ members = st.sampled_from([1, 2, 3])
 reading: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(SendMessage, st.just(1), members, st.binary(min_size=16, max_size=16), st.just("a")),
     st.builds(DeleteMessage, st.just(1), st.just(1), st.integers(1, 6)),
+    st.builds(EditMessage, st.just(1), st.just(2), st.integers(1, 6), st.sampled_from(["a", "b", "c"])),
     st.builds(AdvanceReceipts, st.just(1), st.dictionaries(members, positions, min_size=1, max_size=2)),
 )
-"""What moves unread, of members who may, in one conversation."""
+"""What moves unread, of members who mostly may, in one conversation."""
 creating = st.builds(
     CreateConversation,
     new_id=st.just(0),
@@ -129,6 +154,24 @@ class Chatting(RuleBasedStateMachine):
         """A batch in which messages are deleted while others read them."""
         self._run(commands)
 
+    @rule(data=st.data())
+    def lead(self, data: st.DataObject) -> None:
+        """Whoever owns a group hands it on, quits, takes somebody out or in: by chance that is seldom asked."""
+        groups = [it.id for it in self.batched.conversations.values() if it.kind is Kind.GROUP]
+        cid = data.draw(st.sampled_from(groups))
+        active = [member.user_id for member in self.batched.active(cid)]
+        if not active:
+            return
+        owner, other = active[0], data.draw(st.sampled_from(active))
+        asked: list[AnyCommand] = [
+            SetRole(cid, owner, other, Role.OWNER),
+            RemoveMember(cid, owner, other),
+            RemoveMember(cid, owner, owner),
+            AddMembers(cid, owner, (data.draw(st.sampled_from(USERS)),)),
+            UpdateConversation(cid, owner, data.draw(st.sampled_from(["v", "w"]))),
+        ]
+        self._run([data.draw(st.sampled_from(asked))])
+
     def _run(self, commands: Sequence[AnyCommand]) -> None:
         self.before = self.batched.copy()
         answers, self.changes = self.batched.run(commands, self.now)
@@ -136,7 +179,22 @@ class Chatting(RuleBasedStateMachine):
         assert [_comparable(answer) for answer in answers] == [_comparable(answer) for answer in alone]
         for change in self.changes:
             self.follower.take(change, self.batched.members)
+        self._count(commands, answers)
         self._repeat(commands, answers)
+
+    def _count(self, commands: Sequence[AnyCommand], answers: Sequence[Any]) -> None:
+        """What of interest has happened, for `test_whatever_is_asked`."""
+        for command, answer in zip(commands, answers, strict=True):
+            if not isinstance(answer, ChatError):
+                REACHED[type(command).__name__] += 1
+        for cid, before in self.before.conversations.items():
+            owners = [it.active(cid)[:1] for it in (self.before, self.batched)]
+            if before.kind is Kind.GROUP and owners[0] and owners[1]:
+                REACHED["another owner"] += owners[0][0].user_id != owners[1][0].user_id
+        REACHED["in one delta"] += len(self.changes) < sum(
+            self.batched.conversations[cid].revision - it.revision
+            for cid, it in self.before.conversations.items()
+        )
 
     def _repeat(self, commands: Sequence[AnyCommand], answers: Sequence[Any]) -> None:
         """A send that was stored, sent again, changes nothing and finds the same message."""
@@ -233,5 +291,10 @@ def _shown(member: Member) -> tuple[object, ...]:
     return member.role, member.active, member.shown_delivered_seq, member.shown_read_seq, member.revision
 
 
-TestChatting = Chatting.TestCase
-TestChatting.settings = settings(stateful_step_count=25)
+def test_whatever_is_asked() -> None:
+    """And the runs reach what matters often enough: a share of the examples, each of `STEPS` steps."""
+    REACHED.clear()
+    run_state_machine_as_test(Chatting, settings=settings(stateful_step_count=STEPS))
+    examples = settings().max_examples
+    for what, share in LEAST.items():
+        assert REACHED[what] >= share * examples, f"{what}: {REACHED[what]} times in {examples} runs"
