@@ -156,7 +156,7 @@ class Chatting(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def lead(self, data: st.DataObject) -> None:
-        """Whoever owns a group hands it on, quits, takes somebody out or in: by chance that is seldom asked."""
+        """Whoever owns a group hands it on, quits, takes somebody out or in; chance seldom asks that."""
         groups = [it.id for it in self.batched.conversations.values() if it.kind is Kind.GROUP]
         cid = data.draw(st.sampled_from(groups))
         active = [member.user_id for member in self.batched.active(cid)]
