@@ -15,6 +15,7 @@ from gochat.core.errors import ChatError, InvalidCredentials, InvalidPayload, To
 from gochat.core.model import Device, Millis, SessionId, User, UserId
 from gochat.core.ports.accounts import Account, Accounts
 from gochat.core.ports.logins import Identity, LoggedIn
+from gochat.core.text import line
 from gochat.ids import new_id
 
 NOBODY: UserId = 0
@@ -55,7 +56,7 @@ class PasswordLogins:
         """Make an account and log in."""
         name = username_in(username)
         number = None if phone is None else phone_in(phone)
-        shown = username if display_name is None else display_name.strip()
+        shown = username if display_name is None else line(display_name, "display_name")
         if not shown:
             raise InvalidPayload("display_name: is blank.", field="display_name")
         await self._tries.register(address)

@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gochat.contract.ids import UUID_PATTERN, id_in, ids_in, uuid_in
 from gochat.core.errors import InvalidPayload
 from gochat.core.model import ConversationId
+from gochat.core.text import line
 
 MAX_INTEGER = 2**53 - 1
 """What every JSON library reads exactly (RFC 8259, section 6)."""
@@ -62,6 +63,17 @@ Data: TypeAlias = Annotated[dict[str, Any], AfterValidator(_check_depth)]
 """A JSON object of the app's own."""
 
 
+def _in_one_line(text: str) -> str:
+    try:
+        return line(text, "")
+    except InvalidPayload as error:
+        raise PydanticCustomError("not_one_line", "Is not one line of visible text") from error
+
+
+ONE_LINE = AfterValidator(_in_one_line)
+"""What an app calls itself or its phone."""
+
+
 class Request(BaseModel):
     """Strict: no field is converted from another type, and none may be unknown."""
 
@@ -96,10 +108,10 @@ def _invalid(error: ValidationError) -> InvalidPayload:
 
 
 class Attachment(Request):
-    """A link to a file. `size` in bytes, `width` and `height` in pixels."""
+    """A link to a file; `mime_type` may have parameters. `size` in bytes, `width` and `height` in pixels."""
 
-    url: Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^https?://")]
-    mime_type: Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[\w.+-]+/[\w.+-]+$")]
+    url: Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://")]
+    mime_type: Annotated[str, Field(min_length=3, max_length=255)]
     size: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
     width: Annotated[int, Field(ge=1, le=100_000)] | None = None
     height: Annotated[int, Field(ge=1, le=100_000)] | None = None
@@ -270,18 +282,18 @@ class DeviceIn(Request):
     login that this installation had before.
     """
 
-    name: Annotated[str, Field(max_length=100)] | None = None
-    platform: Annotated[str, Field(max_length=50)] | None = None
-    app_version: Annotated[str, Field(max_length=50)] | None = None
+    name: Annotated[str, Field(max_length=100), ONE_LINE] | None = None
+    platform: Annotated[str, Field(max_length=50), ONE_LINE] | None = None
+    app_version: Annotated[str, Field(max_length=50), ONE_LINE] | None = None
     installation_id: Key | None = None
 
 
 class UpdateSession(Request):
     """`PUT auth/sessions/current`. What is left out stays as it is."""
 
-    name: Annotated[str, Field(max_length=100)] | None = None
-    platform: Annotated[str, Field(max_length=50)] | None = None
-    app_version: Annotated[str, Field(max_length=50)] | None = None
+    name: Annotated[str, Field(max_length=100), ONE_LINE] | None = None
+    platform: Annotated[str, Field(max_length=50), ONE_LINE] | None = None
+    app_version: Annotated[str, Field(max_length=50), ONE_LINE] | None = None
 
 
 Password: TypeAlias = Annotated[str, Field(min_length=8, max_length=256)]

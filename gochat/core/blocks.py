@@ -39,8 +39,8 @@ class Block(Reserving[None]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 512
+        """At most so many bytes it adds to a batch's statements."""
+        return 1_536
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[None]:
         """Block a user, or do so no more; what is so already stays as it is.

@@ -25,7 +25,7 @@ class Command(ABC, Generic[A]):
     @property
     @abstractmethod
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
+        """At most so many bytes it adds to a batch's statements."""
 
     @abstractmethod
     def need(self, needs: Needs) -> None:

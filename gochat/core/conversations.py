@@ -24,6 +24,7 @@ from gochat.core.model import (
 )
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.text import line
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,16 @@ class CreateConversation(Reserving[Conversation]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 512 + 128 * len(self.member_ids)
+        """At most so many bytes it adds to a batch's statements."""
+        return 4_096 + 400 * len(self.member_ids)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
         """Create a conversation, or find it: a direct one by its pair, a group by its creator's key.
 
         Raises:
             IdempotencyConflict: the group's key was used for another request.
-            InvalidPayload: a direct conversation with nobody, oneself, several, or a title.
+            InvalidPayload: a direct conversation with nobody, oneself, several, or a title; or what no title
+                is.
             NotFound: a member does not exist, or has blocked the creator.
             Forbidden: the creator has blocked the other of a direct one; or a member does not let them.
             LimitExceeded: too many members, conversations that one made, or conversations of a member.
@@ -132,15 +134,15 @@ class UpdateConversation(Command[Conversation]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 1024
+        """At most so many bytes it adds to a batch's statements."""
+        return 4_096
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
         """Rename a group.
 
         Raises:
             NotFound, Forbidden: not a member, not a group, not an admin.
-            InvalidPayload: the title is too long.
+            InvalidPayload: the title is too long, or holds what no title does.
         """
         conversation, member = group(state, self.conversation_id, self.user_id)
         require_admin(member)
@@ -185,14 +187,14 @@ def _check_users(state: State, command: CreateConversation, others: list[UserId]
 
 
 def _title(title: str | None, limits: Limits) -> str | None:
-    title = (title or "").strip() or None
-    if title is not None and len(title) > limits.title:
+    title = (title or "").strip()
+    if len(title) > limits.title:
         raise InvalidPayload(
             f"The title is longer than {limits.title} characters.",
             field="title",
             details={"reason": "too_long", "limit": limits.title},
         )
-    return title
+    return line(title, "title") or None
 
 
 def _first_member(conversation: Conversation, user_id: UserId, role: Role) -> Member:

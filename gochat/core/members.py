@@ -30,8 +30,8 @@ class AddMembers(Command[Conversation]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 256 + 256 * len(self.member_ids)
+        """At most so many bytes it adds to a batch's statements."""
+        return 1_024 + 400 * len(self.member_ids)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
         """Bring users in; who is there already stays as he is.
@@ -82,8 +82,8 @@ class RemoveMember(Command[Conversation]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 512
+        """At most so many bytes it adds to a batch's statements."""
+        return 1_536
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
         """Take a member out, or quit.
@@ -130,8 +130,8 @@ class SetRole(Command[Conversation]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 512
+        """At most so many bytes it adds to a batch's statements."""
+        return 1_536
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
         """Change a member's role; a group has one owner, so a new one replaces the old.

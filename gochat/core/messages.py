@@ -34,6 +34,12 @@ from gochat.core.model import (
 )
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.text import NAME_BYTES, check_bytes, line, link, media_type, shows_nothing, weight
+
+ROW_BYTES = 1_024
+"""What a message takes in a batch's statements without its texts, with the rows that change with it."""
+ATTACHED_BYTES = 16_384
+"""What is reserved for the attachments of a message that is written again. They may be some times as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,12 @@ class SendMessage(Command[Sent]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        size = 256 + 4 * len(self.body) + 1024 * len(self.attachments)
-        if self.extras is None:
-            return size
-        mentions = self.extras.mentions
-        return size + 4 * len(self.extras.data or "") + (64 * len(mentions.user_ids) if mentions else 0)
+        """At most so many bytes it adds to a batch's statements, as hexadecimal digits."""
+        texts = sum(_weight(it.url, it.mime_type, it.name or "") for it in self.attachments)
+        if self.extras is not None:
+            mentions = self.extras.mentions
+            texts += _weight(self.extras.data or "") + (48 * len(mentions.user_ids) if mentions else 0)
+        return ROW_BYTES + 2 * weight(self.body) + texts
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Sent]:
         """Store a message, or find it stored: the retry comes before every other check.
@@ -96,7 +102,7 @@ class SendMessage(Command[Sent]):
             IdempotencyConflict: the key was used for other contents.
             NotFound: not a member; or `reply_to_seq` is no message he sees.
             Forbidden: one of the two has blocked the other.
-            InvalidPayload: an empty or too long body.
+            InvalidPayload: an empty or too long body, or an attachment that is no link to a file.
         """
         request_hash = self.request_hash
         stored = state.sent.find((self.sender_id, self.client_message_id))
@@ -109,6 +115,7 @@ class SendMessage(Command[Sent]):
         check_body(self.body, limits, blank=bool(self.attachments) or has_data)
         if len(self.attachments) > limits.attachments:
             raise LimitExceeded(field="attachments", details={"limit": limits.attachments})
+        attachments = tuple(_kept(it, f"attachments.{n}") for n, it in enumerate(self.attachments))
         if self.reply_to_seq is not None:
             _visible(state, sender, self.conversation_id, self.reply_to_seq, "reply_to_seq")
         if extras is not None:
@@ -125,7 +132,7 @@ class SendMessage(Command[Sent]):
             self.client_message_id,
             request_hash,
             self.body,
-            self.attachments,
+            attachments,
             created_at,
             None,
             None,
@@ -169,9 +176,9 @@ class EditMessage(Command[Message]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        texts = (it for it in (self.body, self.data) if isinstance(it, str))
-        return 1024 + sum(4 * len(text) for text in texts)
+        """About so many bytes it adds to a batch's statements; what is attached is written again."""
+        texts = [it for it in (self.body, self.data) if isinstance(it, str)]
+        return ROW_BYTES + ATTACHED_BYTES + sum(_weight(it) for it in texts)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Message]:
         """Replace parts of one's own message; the same again changes nothing.
@@ -234,8 +241,8 @@ class DeleteMessage(Command[Message]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 256
+        """At most so many bytes it adds to a batch's statements."""
+        return ROW_BYTES
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Message]:
         """Empty a message; it keeps its place. Deleting it again changes nothing.
@@ -269,7 +276,7 @@ def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
     Raises:
         InvalidPayload: `details.reason` is `blank` or `too_long` (with `limit`, in code points).
     """
-    if not blank and not body.strip():
+    if not blank and shows_nothing(body):
         raise InvalidPayload("The body is empty.", field="body", details={"reason": "blank"})
     if len(body) > limits.body:
         raise InvalidPayload(
@@ -291,6 +298,25 @@ def check_data(data: str | None, limits: Limits) -> None:
             field="data",
             details={"reason": "too_long", "limit": limits.data},
         )
+
+
+def _kept(attachment: Attachment, field: str) -> Attachment:
+    """An attachment as it is stored. Raises InvalidPayload."""
+    name = attachment.name
+    if name is not None:
+        check_bytes(name, NAME_BYTES, f"{field}.name")
+        name = line(name, f"{field}.name")
+    return replace(
+        attachment,
+        url=link(attachment.url, f"{field}.url"),
+        mime_type=media_type(attachment.mime_type, f"{field}.mime_type"),
+        name=name,
+    )
+
+
+def _weight(*texts: str) -> int:
+    """Bytes of a statement: JSON within JSON, where a quote or a backslash is four, as hexadecimal digits."""
+    return 2 * (160 + sum(weight(json.dumps(text, ensure_ascii=False)) for text in texts))
 
 
 def told_again(message: Message, visible_from_seq: int | None) -> Message:

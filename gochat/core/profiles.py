@@ -10,6 +10,7 @@ from gochat.core.limits import Limits
 from gochat.core.model import Millis, Profile, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.text import line
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +30,20 @@ class UpdateProfile(Command[None]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 1024
+        """At most so many bytes it adds to a batch's statements."""
+        return 4_096
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[None]:
         """Change what is said of a user.
 
         Raises:
-            InvalidPayload: a blank name.
+            InvalidPayload: a name that shows nothing, or holds what no name does.
             NotFound: there is no such user.
         """
         profile = state.profiles.find(self.user_id)
         if profile is None:
             raise NotFound("There is no such user.")
-        said = {name: value.strip() for name, value in self.said.items()}
+        said = {name: line(value, name) for name, value in self.said.items()}
         if said.get("display_name") == "":
             raise InvalidPayload("display_name: is blank.", field="display_name")
         changed = Profile(replace(profile.user, **said), replace(profile.settings, **self.settings))

@@ -65,8 +65,8 @@ class AdvanceReceipts(Command[Answers]):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a batch's statements."""
-        return 256 * (1 + len(self.positions))
+        """At most so many bytes it adds to a batch's statements."""
+        return 1_024 + 400 * len(self.positions)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Answers]:
         """Move several members' positions, with one revision for all that others are shown.

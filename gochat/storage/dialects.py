@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Connection
 
 from gochat.storage.answers import ask
+from gochat.storage.faults import PacketTooLargeError
 from gochat.storage.rows import Table, columns
 from gochat.storage.tables import Type
 
@@ -161,6 +162,8 @@ class MySQL(Dialect):
 
     def __init__(self) -> None:
         self._few: dict[str, tuple[str, tuple[Type, ...], str]] = {}
+        self._packet = 1 << 24
+        """Bytes that the server takes at once (`max_allowed_packet`), as the connection began with it."""
 
     @property
     def unreserve(self) -> str:
@@ -172,6 +175,7 @@ class MySQL(Dialect):
     def prepare(self, connection: Connection) -> None:
         for statement in self._SESSION:
             connection.exec_driver_sql(statement)
+        self._packet = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
 
     def given(self, *names: str) -> str:
         return self._given({name: self._KEYS.get(name, Type.NUMBER) for name in names})
@@ -248,9 +252,10 @@ class MySQL(Dialect):
 
     def _run(self, connection: Driver, asked: Sequence[Asked], *others: str) -> list[Sequence[Any]]:
         """All in one round trip. A statement that fails ends it: those after it are not run."""
-        return ask(
-            connection, ";".join([*(self._with(statement, given) for statement, given in asked), *others])
-        )
+        script = ";".join([*(self._with(statement, given) for statement, given in asked), *others])
+        if len(script) >= self._packet:  # it is ASCII
+            raise PacketTooLargeError
+        return ask(connection, script)
 
     def _with(self, statement: str, given: Sequence[Row]) -> str:
         few = self._few.get(statement) if len(given) <= FEW else None

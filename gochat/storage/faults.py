@@ -17,6 +17,10 @@ DATABASE_ERRORS = (DBAPIError, pymysql.Error, sqlite3.Error)
 """What running statements raises: SQLAlchemy's, or the driver's own where that is called at once."""
 
 
+class PacketTooLargeError(Exception):
+    """A script is larger than what the server takes: sent all the same, it would cost the connection."""
+
+
 class Fault(Enum):
     """What may help."""
 
@@ -124,7 +128,7 @@ def fault_of(error: Exception) -> Fault:
     Raised by SQLAlchemy, or by the driver itself.
     """
     cause = _driver_error(error)
-    if isinstance(cause, UnicodeEncodeError | orjson.JSONEncodeError):
+    if isinstance(cause, UnicodeEncodeError | orjson.JSONEncodeError | PacketTooLargeError):
         return Fault.DATA
     if isinstance(cause, OSError):
         return Fault.LOST

@@ -24,6 +24,10 @@ def without(name: str, payload: dict[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in payload.items() if field != name}
 
 
+def linked(**fields: Any) -> dict[str, Any]:
+    return send(attachments=[{"url": "https://a.example/b", "mime_type": "a/b"} | fields])
+
+
 # (event, payload, code, field)
 BAD: list[tuple[str, Any, str, str | None]] = [
     ("message:send", None, "invalid_payload", None),
@@ -69,6 +73,31 @@ BAD: list[tuple[str, Any, str, str | None]] = [
         send(attachments=[{"url": "https://a.example/b", "mime_type": "a/b"}] * 11),
         "limit_exceeded",
         "attachments",
+    ),
+    # What nobody sees, and what nobody should be shown.
+    ("message:send", send(body="\u200b\u2060\ufeff"), "invalid_payload", "body"),
+    ("message:send", send(body="\u0301\u3164 \u2800"), "invalid_payload", "body"),
+    ("message:send", send(body="\0\x01"), "invalid_payload", "body"),
+    ("message:send", linked(url="https:///path"), "invalid_payload", "attachments.0.url"),
+    ("message:send", linked(url="https://a.example/a b"), "invalid_payload", "attachments.0.url"),
+    ("message:send", linked(url="https://a.example/" + "é" * 1_500), "invalid_payload", "attachments.0.url"),
+    ("message:send", linked(mime_type="audio/ogg; codecs"), "invalid_payload", "attachments.0.mime_type"),
+    ("message:send", linked(mime_type="png"), "invalid_payload", "attachments.0.mime_type"),
+    ("message:send", linked(name="photo\u202egpj.exe"), "invalid_payload", "attachments.0.name"),
+    ("message:send", linked(name="a\nb.png"), "invalid_payload", "attachments.0.name"),
+    ("message:send", linked(name="a\0.png"), "invalid_payload", "attachments.0.name"),
+    ("conversation:create", {"kind": "group", "member_ids": [], "title": "a\nb"}, "invalid_payload", "title"),
+    (
+        "conversation:create",
+        {"kind": "group", "member_ids": [], "title": "\u202ex"},
+        "invalid_payload",
+        "title",
+    ),
+    (
+        "conversation:create",
+        {"kind": "group", "member_ids": [], "title": "x\u200b"},
+        "invalid_payload",
+        "title",
     ),
     # What an app cut in the middle of an emoji, as the official clients send it.
     ("message:send", send(body="cut \ud83d"), "invalid_payload", "body"),

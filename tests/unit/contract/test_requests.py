@@ -120,3 +120,11 @@ def test_sync_knows_only_ids_of_ours(known: dict[int, int]) -> None:
 def test_sync_refuses_more_conversations_than_one_can_have() -> None:
     error = refused(requests.Sync, {"known": {id_out(n): 0 for n in range(1, 10_002)}})
     assert error.field == "known"
+
+
+@pytest.mark.parametrize("name", ["Ann\nPhone", "a\0", "\u202egpj", "Ann\u200b"])
+def test_what_an_app_calls_its_phone_is_one_visible_line(name: str) -> None:
+    with pytest.raises(InvalidPayload) as refused:
+        requests.parse(requests.UpdateSession, {"name": name})
+    assert refused.value.field == "name"
+    assert requests.parse(requests.UpdateSession, {"name": " Ann's 📱 "}).name == "Ann's 📱"

@@ -86,7 +86,14 @@ def test_whoever_sends_has_read_all_and_shows_nothing_by_it() -> None:
 
 
 def test_a_message_is_what_was_sent() -> None:
-    command = filled(SendMessage, conversation_id=conversation.id, sender_id=sender.user_id, reply_to_seq=1)
+    attached = filled(Attachment, url="https://a.example/b", mime_type="audio/ogg; codecs=opus")
+    command = filled(
+        SendMessage,
+        conversation_id=conversation.id,
+        sender_id=sender.user_id,
+        reply_to_seq=1,
+        attachments=(attached,),
+    )
     decision = decided(command)
     created = decision.created
     assert created == decision.result.message
