@@ -43,7 +43,7 @@ class UpdateProfile(Command[None]):
         profile = state.profiles.find(self.user_id)
         if profile is None:
             raise NotFound("There is no such user.")
-        said = {name: line(value, name) for name, value in self.said.items()}
+        said: dict[str, Any] = {name: line(value, name) for name, value in self.said.items()}
         if said.get("display_name") == "":
             raise InvalidPayload("display_name: is blank.", field="display_name")
         changed = Profile(replace(profile.user, **said), replace(profile.settings, **self.settings))

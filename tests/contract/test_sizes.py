@@ -77,7 +77,7 @@ def test_no_command_adds_more_than_it_says(mariadb_url: str, written: list[int])
                 Block(new_id(), anna, ben, on=True),
                 Block(new_id(), anna, ben, on=False),
                 UpdateConversation(cid, others[1], "👋" * 200),
-                UpdateProfile(anna, "語" * 100, presence_hidden=True),
+                UpdateProfile(anna, {"display_name": "語" * 100}, {"presence_hidden": True}),
                 group(ben, *others[1:50]),
             ]
             for char in TEXTS.values():

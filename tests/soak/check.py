@@ -30,8 +30,7 @@ async def check_all(cluster: Cluster, journal: Journal, phones: Sequence[Witness
     _check_sendings(journal, stored)
     _check_order(journal)
     _check_strangers(journal, await asyncio.to_thread(_memberships, cluster))
-    for phone in phones:
-        await _check_phone(journal, stored, phone)
+    await asyncio.gather(*(_check_phone(journal, stored, phone) for phone in phones))
 
 
 def _check_sendings(journal: Journal, stored: Stored) -> None:
