@@ -33,8 +33,9 @@ from gochat.core.model import (
     UserId,
 )
 from gochat.core.needs import Needs
+from gochat.core.sizes import json_size
 from gochat.core.state import Decision, State
-from gochat.core.text import NAME_BYTES, check_bytes, line, link, media_type, shows_nothing, weight
+from gochat.core.text import NAME_BYTES, check_bytes, line, link, media_type, shows_nothing
 
 ROW_BYTES = 1_024
 """What a message takes in a batch's statements without its texts, with the rows that change with it."""
@@ -93,7 +94,7 @@ class SendMessage(Command[Sent]):
         if self.extras is not None:
             mentions = self.extras.mentions
             texts += _weight(self.extras.data or "") + (48 * len(mentions.user_ids) if mentions else 0)
-        return ROW_BYTES + 2 * weight(self.body) + texts
+        return ROW_BYTES + 2 * json_size(self.body) + texts
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Sent]:
         """Store a message, or find it stored: the retry comes before every other check.
@@ -316,7 +317,7 @@ def _kept(attachment: Attachment, field: str) -> Attachment:
 
 def _weight(*texts: str) -> int:
     """Bytes of a statement: JSON within JSON, where a quote or a backslash is four, as hexadecimal digits."""
-    return 2 * (160 + sum(weight(json.dumps(text, ensure_ascii=False)) for text in texts))
+    return 2 * (160 + sum(json_size(json.dumps(text, ensure_ascii=False)) for text in texts))
 
 
 def told_again(message: Message, visible_from_seq: int | None) -> Message:

@@ -1,10 +1,9 @@
-"""What texts may hold: bodies, names, links and media types; and how much they weigh.
+"""What texts may hold: bodies, names, links and media types.
 
 Sources: Unicode Standard Annexes 9 (bidirectional text) and 31 (joiners in names), DerivedCoreProperties.txt
 (Default_Ignorable_Code_Point); RFC 3986 (links), RFC 9110 section 8.3.1 (media types).
 """
 
-import json
 import re
 import unicodedata
 from typing import Final
@@ -41,7 +40,6 @@ _UNFIT = re.compile(
 )
 _MARK = re.compile(f"[{_MARKS}]")
 _NOTHING = re.compile(f"[\\s{_CONTROL}{_BIDI}{_JOINERS}{_MARKS}{_SELECTORS}{_TAGS}{_IGNORABLE}{_BLANK}]*")
-_PLAIN = re.compile(r"[ !#-\[\]-~]*")  # what JSON and UTF-8 leave as it is
 
 _LINK = re.compile(
     r"(?P<scheme>https?)://(?:[^\s/?#@]*@)?(?:[^\s/?#@:\[\]]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:[/?#]\S*)?",
@@ -131,10 +129,3 @@ def check_bytes(text: str, limit: int, field: str) -> None:
             field=field,
             details={"reason": "too_long", "limit": limit},
         )
-
-
-def weight(text: str) -> int:
-    """Bytes that a text takes in JSON: what the wire and the database's statements are made of."""
-    if _PLAIN.fullmatch(text):
-        return len(text) + 2
-    return len(json.dumps(text, ensure_ascii=False).encode())

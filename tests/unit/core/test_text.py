@@ -1,4 +1,3 @@
-import json
 import unicodedata
 
 import pytest
@@ -14,7 +13,6 @@ from gochat.core.text import (
     link,
     media_type,
     shows_nothing,
-    weight,
 )
 
 BIDI = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
@@ -194,11 +192,6 @@ class TestMediaType:
         with pytest.raises(InvalidPayload) as refused:
             media_type(text, "title")
         assert reason(refused) == "no_media_type"
-
-
-@given(TEXTS)
-def test_a_text_weighs_what_it_takes_in_json(text: str) -> None:
-    assert weight(text) == len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def test_names_are_bounded_in_bytes() -> None:
