@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gochat import __version__
-from gochat.cli import schema, serve, settings, users
+from gochat.cli import history, schema, serve, settings, users
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,8 @@ app.command(hidden=True)(serve.worker)
 app.command()(schema.migrate)
 app.command()(schema.doctor)
 app.command()(schema.contract)
+app.command()(history.backup)
+app.command()(history.restored)
 app.command()(settings.config)
 app.add_typer(users.app, name="user")
 

@@ -47,6 +47,8 @@ class Dialect(ABC):
     """Milliseconds since the epoch."""
     heads: str
     """The last batch of each process, found from process to process by the primary key."""
+    spans: str
+    """The same with the first one before it."""
     delete_batches: str
     """The oldest rows of `batches`; two `?`: created before, and how many."""
 
@@ -140,6 +142,7 @@ class MySQL(Dialect):
     for_update = " FOR UPDATE"
     clock = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
     heads = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
+    spans = "SELECT process_id, MIN(n), MAX(n) FROM batches GROUP BY process_id"
     delete_batches = "DELETE FROM batches WHERE created_at < ? ORDER BY created_at LIMIT ?"
 
     # A process that hangs must not keep its locks: the server closes its connection after 3 s of silence.
@@ -304,13 +307,16 @@ class SQLite(Dialect):
     join = "CROSS JOIN"
     for_update = ""
     clock = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
-    heads = (  # to group them SQLite would look at every row
+    # To group them SQLite would look at every row.
+    _PROCESSES = (
         "WITH RECURSIVE processes (id) AS (SELECT MIN(process_id) FROM batches UNION ALL"
         " SELECT (SELECT MIN(b.process_id) FROM batches b WHERE b.process_id > processes.id)"
         " FROM processes WHERE processes.id IS NOT NULL)"
-        " SELECT id, (SELECT MAX(b.n) FROM batches b WHERE b.process_id = processes.id)"
-        " FROM processes WHERE id IS NOT NULL"
     )
+    _FIRST = "(SELECT MIN(b.n) FROM batches b WHERE b.process_id = processes.id)"
+    _LAST = "(SELECT MAX(b.n) FROM batches b WHERE b.process_id = processes.id)"
+    heads = f"{_PROCESSES} SELECT id, {_LAST} FROM processes WHERE id IS NOT NULL"
+    spans = f"{_PROCESSES} SELECT id, {_FIRST}, {_LAST} FROM processes WHERE id IS NOT NULL"
     delete_batches = (
         "DELETE FROM batches WHERE rowid IN"
         " (SELECT rowid FROM batches WHERE created_at < ? ORDER BY created_at LIMIT ?)"

@@ -7,17 +7,19 @@ import logging
 import secrets
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from gochat.core.queries import Heads
-from gochat.core.witness import Witness
-from gochat.storage.fetch import dialect, fetch, run
+from gochat.core.witness import Span, Witness
+from gochat.storage.engines import write_engine
+from gochat.storage.fetch import dialect, fetch, fetch_any, run
 
 log = logging.getLogger(__name__)
 
 _EPOCH = "SELECT epoch FROM epochs WHERE id = 1"
+_COUNT = "SELECT COUNT(*) FROM batches"
 _RENEW = "UPDATE epochs SET epoch = ?, created_at = {clock} WHERE id = 1 AND epoch = ?"
 
 
@@ -41,13 +43,17 @@ class EpochGuard:
         Several processes may find it out at the same time: they set one new epoch between them.
         """
         with self._lock:
-            expected, now = replace(self._witness, seen=dict(self._witness.seen)), time.monotonic()
+            expected = Witness(dict(self._witness.seen), dict(self._witness.looked))
+            now = time.monotonic()
         heads = read_heads(connection)
-        if heads.epoch not in self._epochs or expected.misses(heads.numbers, now):
+        if (
+            heads.epoch not in self._epochs
+            or expected.misses(heads.numbers, now)
+            or not _are_whole(connection, expected.spans(heads.numbers))
+        ):
             return self._adopt(connection, heads, now)
         with self._lock:
-            for process_id, n in heads.numbers.items():
-                self._witness.saw(process_id, n, self._read_at)
+            self._witness.look(heads.numbers, self._read_at)
             self._read_at = now
         return heads
 
@@ -68,6 +74,25 @@ class EpochGuard:
             self._witness.start_anew(heads.numbers)
             self._read_at = now
         return heads
+
+
+def restored(url: str) -> str:
+    """Say that a database was restored, for processes that did not see it: the new epoch."""
+    engine = write_engine(url)
+    try:
+        with engine.connect() as connection:
+            fresh, known = secrets.token_hex(8), read_heads(connection).epoch
+            run(connection, _RENEW.format(clock=dialect(connection).clock), fresh, known)
+            return read_heads(connection).epoch
+    finally:
+        engine.dispose()
+
+
+def _are_whole(connection: Connection, spans: Sequence[Span]) -> bool:
+    """Whether all batches of each span are there."""
+    values = [(span.process_id, span.first, span.last) for span in spans]
+    found = fetch_any(connection, _COUNT, "process_id = ? AND n BETWEEN ? AND ?", values)
+    return sum(int(row[0]) for row in found) == sum(span.last - span.first + 1 for span in spans)
 
 
 def read_heads(connection: Connection) -> Heads:

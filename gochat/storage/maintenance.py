@@ -7,12 +7,14 @@ much to do.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from itertools import takewhile
 
 import structlog
 from sqlalchemy import Connection
 
 from gochat.core.errors import ChatError
 from gochat.core.model import SessionId
+from gochat.core.witness import KEPT_ROWS
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
 
@@ -23,10 +25,15 @@ PAUSE_SECONDS = 0.05
 """Between steps, so that maintenance takes a share of the database and not all of it."""
 STEP_ROWS = 1_000
 KEEP_BATCHES_MS = 3_600_000
-"""Longer than `core.witness` and the poll count on them."""
+"""Longer than the poll counts on them."""
+KEEP_PROCESSES_MS = 7 * 86_400_000
+"""How long the newest batches of a process are kept: by them it is known that no history was lost, however
+far the database's clock was set."""
 KEEP_SESSIONS_MS = 30 * 86_400_000
 """How long a login that ended is kept, so that its phone is told so."""
 
+_OLDEST = "SELECT n, created_at FROM batches WHERE process_id = ? AND n <= ? ORDER BY n LIMIT ?"
+_DELETE_UP_TO = "DELETE FROM batches WHERE process_id = ? AND n <= ?"
 _SOME_SESSIONS = """
 SELECT id, CASE WHEN expires_at < ? OR revoked_at < ? THEN 1 ELSE 0 END FROM sessions
 WHERE id > ? ORDER BY id LIMIT ?
@@ -86,8 +93,17 @@ class Maintenance:
 
 def _delete_batches(connection: Connection) -> int:
     """One step; how many rows it deleted."""
-    before = _now(connection) - KEEP_BATCHES_MS
-    return run(connection, dialect(connection).delete_batches, before, STEP_ROWS).rowcount
+    now = _now(connection)
+    words = dialect(connection)
+    deleted = run(connection, words.delete_batches, now - KEEP_PROCESSES_MS, STEP_ROWS).rowcount
+    for process_id, first, last in fetch(connection, words.spans):
+        if deleted < STEP_ROWS and last - first >= KEPT_ROWS:
+            # By the primary key, in which batches stand in the order of their time.
+            oldest = fetch(connection, _OLDEST, process_id, last - KEPT_ROWS, STEP_ROWS - deleted)
+            due = [n for n, _ in takewhile(lambda row: row[1] < now - KEEP_BATCHES_MS, oldest)]
+            if due:
+                deleted += run(connection, _DELETE_UP_TO, process_id, due[-1]).rowcount
+    return deleted
 
 
 def _delete_sessions(connection: Connection, after: SessionId) -> tuple[SessionId, bool]:

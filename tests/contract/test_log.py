@@ -11,10 +11,11 @@ from gochat.core.queries import Batch
 from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
-from gochat.storage.epoch import EpochGuard
+from gochat.storage.epoch import EpochGuard, restored
 from gochat.storage.log import BatchLog
 from gochat.storage.rows import FENCE
 from gochat.storage.tables import BatchRow
+from tests.contract.test_maintenance import caring
 from tests.reading.world import NOBODY, send_many
 from tests.services import mysql
 from tests.writing.world import direct, group, prepare, send, writing
@@ -155,6 +156,57 @@ def test_lost_batches_make_one_new_epoch(database_url: str) -> None:
     asyncio.run(scenario())
 
 
+def test_lost_batches_are_found_though_the_process_goes_on_with_higher_numbers(database_url: str) -> None:
+    """As after a restore under a process that keeps its connection, or is back sooner than anybody looks."""
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with log_of(database_url) as log, writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, anna))
+            epoch = (await log.heads()).epoch
+            for _ in range(3):
+                await it.send(send(cid, anna))
+            assert (await log.heads()).epoch == epoch
+            lose_batches(database_url, after=4)
+            await it.send(send(cid, anna))
+            assert list((await log.heads()).numbers.values()) == [6]
+            assert (await log.heads()).epoch != epoch
+
+    asyncio.run(scenario())
+
+
+def test_what_was_deleted_in_time_is_no_loss(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with log_of(database_url) as log, writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            epoch = (await log.heads()).epoch
+            await asyncio.gather(*(it.send(send(cid, anna)) for _ in range(20)))
+            assert (await log.heads()).epoch == epoch
+            age_batches(database_url, hours=30)
+            async with caring(database_url) as care:
+                await care.catch_up()
+            await it.send(send(cid, anna))
+            assert (await log.heads()).epoch == epoch
+
+    asyncio.run(scenario())
+
+
+def test_who_restored_a_database_says_so(database_url: str) -> None:
+    prepare(database_url, 1)
+
+    async def scenario() -> None:
+        async with log_of(database_url) as log:
+            epoch = (await log.heads()).epoch
+            fresh = await asyncio.to_thread(restored, database_url)
+            assert fresh != epoch
+            assert (await log.heads()).epoch == fresh
+
+    asyncio.run(scenario())
+
+
 def test_a_writer_decides_nothing_on_a_history_that_lost_its_batches(database_url: str) -> None:
     anna, ben = prepare(database_url, 2)
 
@@ -171,10 +223,19 @@ def test_a_writer_decides_nothing_on_a_history_that_lost_its_batches(database_ur
     asyncio.run(scenario())
 
 
-def lose_batches(url: str) -> None:
+def lose_batches(url: str, after: int = 0) -> None:
+    """Those with higher numbers."""
     engine = write_engine(url)
     with engine.connect() as connection:
-        connection.exec_driver_sql("DELETE FROM batches")
+        connection.exec_driver_sql(f"DELETE FROM batches WHERE n > {after}")
+    engine.dispose()
+
+
+def age_batches(url: str, hours: int) -> None:
+    """As if the database's clock had been so far behind, and was put right."""
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"UPDATE batches SET created_at = created_at - {hours * 3_600_000}")
     engine.dispose()
 
 

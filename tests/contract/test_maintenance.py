@@ -15,7 +15,13 @@ from gochat.storage import maintenance, migrate
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
-from gochat.storage.maintenance import KEEP_BATCHES_MS, KEEP_SESSIONS_MS, STEP_ROWS, Maintenance
+from gochat.storage.maintenance import (
+    KEEP_BATCHES_MS,
+    KEEP_PROCESSES_MS,
+    KEEP_SESSIONS_MS,
+    STEP_ROWS,
+    Maintenance,
+)
 from gochat.storage.tables import BatchRow, SessionRow
 
 MINUTE_MS = 60_000
@@ -56,6 +62,7 @@ def session(id_: int, expires_at: int, revoked_at: int | None = None) -> dict[st
 
 def test_old_batches_go_however_many_there_are(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(maintenance, "KEPT_ROWS", 1)
     migrate.upgrade(database_url)
     now = time.time_ns() // 1_000_000
     old, young = now - KEEP_BATCHES_MS - MINUTE_MS, now - KEEP_BATCHES_MS + MINUTE_MS
@@ -72,6 +79,28 @@ def test_old_batches_go_however_many_there_are(database_url: str, monkeypatch: p
 
     asyncio.run(scenario())
     assert ids(database_url, BatchRow.n) == [*range(many, many + 5)]
+
+
+def test_the_newest_of_each_process_stay_for_days(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number: the database's clock may be set by hours, and nothing is taken for lost history."""
+    monkeypatch.setattr(maintenance, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(maintenance, "KEPT_ROWS", 4)
+    migrate.upgrade(database_url)
+    now = time.time_ns() // 1_000_000
+    hours, days = now - 5 * KEEP_BATCHES_MS, now - KEEP_PROCESSES_MS - MINUTE_MS
+    put(database_url, BatchRow, [batch(n, hours) for n in range(30)])
+    put(
+        database_url,
+        BatchRow,
+        [{"process_id": 9, "n": n, "changes": "{}", "created_at": days} for n in (98, 99)],
+    )
+
+    async def scenario() -> None:
+        async with caring(database_url) as care:
+            await care.catch_up()
+
+    asyncio.run(scenario())
+    assert ids(database_url, BatchRow.n) == [*range(24, 30)]
 
 
 def test_logins_that_ended_long_ago_go(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

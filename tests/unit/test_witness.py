@@ -1,4 +1,4 @@
-from gochat.core.witness import KEPT_S, MAX_PROCESSES, Witness
+from gochat.core.witness import KEPT_ROWS, KEPT_S, MAX_PROCESSES, Span, Witness
 
 
 def test_what_is_there_is_not_missed() -> None:
@@ -42,3 +42,26 @@ def test_what_is_remembered_is_bounded() -> None:
     for process_id in range(MAX_PROCESSES + 10):
         witness.saw(process_id, 1, at=0)
     assert len(witness.seen) == MAX_PROCESSES
+
+
+def test_what_came_since_the_last_look_has_to_be_whole() -> None:
+    witness = Witness()
+    witness.saw(1, 5, at=100)
+    assert witness.spans({1: 5}) == ()
+    witness.look({1: 5, 2: 7}, at=100)
+    witness.saw(1, 8, at=101)
+    assert witness.spans({1: 9, 2: 7, 3: 4}) == (Span(1, 5, 9),)
+
+
+def test_what_may_have_been_deleted_is_not_counted() -> None:
+    witness = Witness()
+    witness.look({1: 5}, at=100)
+    assert witness.spans({1: 5 + KEPT_ROWS - 1}) == (Span(1, 5, 5 + KEPT_ROWS - 1),)
+    assert witness.spans({1: 5 + KEPT_ROWS}) == ()
+
+
+def test_a_new_history_is_looked_at_from_where_it_is() -> None:
+    witness = Witness()
+    witness.look({1: 5, 2: 7}, at=100)
+    witness.start_anew({1: 3})
+    assert witness.spans({1: 4, 2: 8}) == (Span(1, 3, 4),)
