@@ -115,6 +115,10 @@ class _Changer(ast.NodeTransformer):
         self.line = 0
         self.what = ""
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.body = [self.visit(it) for it in node.body]
+        return node
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is not None:
             node.value = self.visit(node.value)

@@ -5,7 +5,7 @@ operation; acks have a channel of their own, since an ack goes to the number tha
 no event name (Socket.IO protocol 5, EVENT and ACK packets).
 """
 
-from typing import Final
+from typing import Any, Final
 
 from gochat.contract import CONTRACT_VERSION, shapes
 from gochat.contract.errors import codes, error_table
@@ -182,7 +182,7 @@ def _receive(name: str, event: ClientEvent) -> Json:
     }
 
 
-def _send(name: str, event: ServerEvent) -> Json:
+def _send(name: str, event: ServerEvent[Any]) -> Json:
     return {
         "action": "send",
         "channel": {"$ref": "#/channels/events"},

@@ -6,11 +6,16 @@ The dispatcher, the AsyncAPI document and the tests read these tables; no event 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import orjson
 
 from gochat.contract import requests, shapes
 from gochat.core import errors
 from gochat.core.errors import ChatError
+
+P = TypeVar("P")
+"""A shape."""
 
 Errors: TypeAlias = tuple[type[ChatError], ...]
 
@@ -31,11 +36,28 @@ class ClientEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerEvent:
+class Told:
+    """What goes to sockets: an event, and its payload as JSON. Only a `ServerEvent` makes one."""
+
+    event: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent(Generic[P]):
     """An event that the server sends; nothing answers it."""
 
-    payload: type[Any]
+    name: str
+    payload: type[P]
     summary: str
+
+    def told(self, payload: P) -> Told:
+        """Say this."""
+        return Told(self.name, orjson.dumps(payload))
+
+    def passed_on(self, payload: bytes) -> Told:
+        """Say what was made by `told` before, here or by another process."""
+        return Told(self.name, payload)
 
 
 ANY_EVENT_ERRORS: Final[Errors] = (
@@ -178,39 +200,56 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
 )
 """By name."""
 
-SERVER_EVENTS: Final[Mapping[str, ServerEvent]] = MappingProxyType(
-    {
-        "message:created": ServerEvent(shapes.Delta, "Messages were sent."),
-        "message:edited": ServerEvent(shapes.Delta, "Messages were edited."),
-        "message:deleted": ServerEvent(shapes.Delta, "Messages were deleted."),
-        "receipt:advanced": ServerEvent(shapes.Delta, "Members received or read up to a message."),
-        "member:added": ServerEvent(shapes.Delta, "Users came into a group."),
-        "member:removed": ServerEvent(
-            shapes.Delta,
-            "A member left a group or was taken out. To himself it says `removed`.",
-        ),
-        "member:updated": ServerEvent(shapes.Delta, "A member's role changed."),
-        "conversation:created": ServerEvent(shapes.Delta, "A conversation that is new to this user."),
-        "conversation:updated": ServerEvent(shapes.Delta, "A group was renamed."),
-        "conversation:changes": ServerEvent(shapes.Delta, "A repair: several changes in one delta."),
-        "me:changed": ServerEvent(
-            shapes.MeDelta,
-            "Something changed that only this user sees; it goes to all his devices.",
-        ),
-        "typing:changed": ServerEvent(shapes.TypingChanged, "Who types in a conversation on screen."),
-        "presence:changed": ServerEvent(shapes.Presence, "A watched user came or went."),
-        "auth:expiring": ServerEvent(
-            shapes.AuthExpiring,
-            "The connection's token ends, or has ended: answer with `auth:refresh`.",
-        ),
-        "session:revoked": ServerEvent(
-            shapes.SessionEnded,
-            "The session was ended; the server disconnects, and the app has to log in again.",
-        ),
-        "server:draining": ServerEvent(
-            shapes.Draining,
-            "The server goes; the library connects again by itself.",
-        ),
-    }
+
+def _by_name(*events: ServerEvent[P]) -> Mapping[str, ServerEvent[P]]:
+    return MappingProxyType({event.name: event for event in events})
+
+
+DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
+    ServerEvent("message:created", shapes.Delta, "Messages were sent."),
+    ServerEvent("message:edited", shapes.Delta, "Messages were edited."),
+    ServerEvent("message:deleted", shapes.Delta, "Messages were deleted."),
+    ServerEvent("receipt:advanced", shapes.Delta, "Members received or read up to a message."),
+    ServerEvent("member:added", shapes.Delta, "Users came into a group."),
+    ServerEvent(
+        "member:removed",
+        shapes.Delta,
+        "A member left a group or was taken out. To himself it says `removed`.",
+    ),
+    ServerEvent("member:updated", shapes.Delta, "A member's role changed."),
+    ServerEvent("conversation:created", shapes.Delta, "A conversation that is new to this user."),
+    ServerEvent("conversation:updated", shapes.Delta, "A group was renamed."),
+    ServerEvent("conversation:changes", shapes.Delta, "A repair: several changes in one delta."),
+)
+"""By name: those of `core.delta.Why`."""
+ME_CHANGED: Final = ServerEvent(
+    "me:changed", shapes.MeDelta, "Something changed that only this user sees; it goes to all his devices."
+)
+TYPING_CHANGED: Final = ServerEvent(
+    "typing:changed", shapes.TypingChanged, "Who types in a conversation on screen."
+)
+PRESENCE_CHANGED: Final = ServerEvent("presence:changed", shapes.Presence, "A watched user came or went.")
+AUTH_EXPIRING: Final = ServerEvent(
+    "auth:expiring",
+    shapes.AuthExpiring,
+    "The connection's token ends, or has ended: answer with `auth:refresh`.",
+)
+SESSION_REVOKED: Final = ServerEvent(
+    "session:revoked",
+    shapes.SessionEnded,
+    "The session was ended; the server disconnects, and the app has to log in again.",
+)
+SERVER_DRAINING: Final = ServerEvent(
+    "server:draining", shapes.Draining, "The server goes; the library connects again by itself."
+)
+
+SERVER_EVENTS: Final[Mapping[str, ServerEvent[Any]]] = _by_name(
+    *DELTA_EVENTS.values(),
+    ME_CHANGED,
+    TYPING_CHANGED,
+    PRESENCE_CHANGED,
+    AUTH_EXPIRING,
+    SESSION_REVOKED,
+    SERVER_DRAINING,
 )
 """By name. Clients ignore those that they do not know."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
-import orjson
 import structlog
 from socketio.exceptions import ConnectionRefusedError
 
 from gochat.contract.encode import error_out
+from gochat.contract.events import AUTH_EXPIRING, SERVER_DRAINING
 from gochat.contract.ids import time_out
 from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
 from gochat.core.measures import Measures
@@ -149,8 +149,8 @@ class Connections:
         random.shuffle(connections)
         pause = seconds / max(1, len(connections))
         for place, connection in enumerate(connections):
-            told = orjson.dumps({"retry_after_ms": int(pause * place * 1000)})
-            self._sockets.broadcast("server:draining", told, connection.sid)
+            told = SERVER_DRAINING.told({"retry_after_ms": int(pause * place * 1000)})
+            self._sockets.broadcast(told, connection.sid)
         await self._close(connections, pause)
 
     def start_anew(self) -> None:
@@ -187,8 +187,8 @@ class Connections:
 
     def _warn(self, connection: Connection) -> None:
         expires_at = connection.identity.expires_at
-        told = orjson.dumps({"expires_at": time_out(expires_at)})
-        self._sockets.broadcast("auth:expiring", told, connection.sid)
+        told = AUTH_EXPIRING.told({"expires_at": time_out(expires_at)})
+        self._sockets.broadcast(told, connection.sid)
         left = expires_at / 1000 + GRACE_S - time.time()
         connection.timer = asyncio.get_running_loop().call_later(
             left if left > 0 else GRACE_S, self._sockets.evict, connection.sid, "token expired"

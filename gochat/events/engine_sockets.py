@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 
+from gochat.contract.events import Told
 from gochat.core.measures import Measures
 from gochat.events.engine import EngineServer
 
@@ -32,11 +33,11 @@ class EngineSockets:
         members: Collection[str] = self._server.manager.room(room, NAMESPACE)
         return members
 
-    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
+    def broadcast(self, told: Told, room: str, skip: Collection[str] = ()) -> None:
         """See the seam."""
-        members = self._server.broadcast(event, payload, room, skip=skip)
+        members = self._server.broadcast(told.event, told.payload, room, skip=skip)
         if members:
-            self._deliveries.add(event, n=members - len(skip))
+            self._deliveries.add(told.event, n=members - len(skip))
 
     def drain(self, sid: str) -> None:
         """See the seam."""

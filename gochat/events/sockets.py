@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
+from gochat.contract.events import Told
 from gochat.core.model import ConversationId, UserId
 
 Ack = Callable[[Mapping[str, Any]], None]
@@ -24,8 +25,8 @@ class Sockets(Protocol):
         """The sockets in a room of this process."""
         ...
 
-    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
-        """Send an event with its JSON payload to the sockets of this process in a room (or of that sid)."""
+    def broadcast(self, told: Told, room: str, skip: Collection[str] = ()) -> None:
+        """Send an event to the sockets of this process in a room (or of that sid)."""
         ...
 
     def drain(self, sid: str) -> None:

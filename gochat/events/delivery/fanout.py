@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from gochat.contract.encode import delta_out, me_delta_out
+from gochat.contract.events import DELTA_EVENTS, ME_CHANGED, SESSION_REVOKED
 from gochat.contract.ids import id_out
 from gochat.core.delta import Change, Committed, Delta, MeChange, Why
 from gochat.core.errors import ChatError, NotFound, SessionRevoked
@@ -262,7 +263,7 @@ class Fanout:
             skip += self._tell_own(notice, skip)
         skip = self._visibility.tell_apart(notice, skip)
         room = conversation_room(notice.conversation_id)
-        self._sockets.broadcast(notice.event, notice.payload, room, skip)
+        self._sockets.broadcast(DELTA_EVENTS[notice.event].passed_on(notice.payload), room, skip)
         if notice.conversation_id in self._typing and notice.event in _SAYING:
             self._typing.spoke(notice.conversation_id, notice.payload)
         if notice.joined or notice.left or notice.apart:
@@ -333,7 +334,7 @@ class Fanout:
             return
         assert delta.me is not None  # an answer for one user has it
         whole = replace(delta, gap=delta.gap or gap)
-        self._sockets.broadcast(notice.event, orjson.dumps(delta_out(whole)), sid)
+        self._sockets.broadcast(DELTA_EVENTS[notice.event].told(delta_out(whole)), sid)
         self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
 
     async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
@@ -352,7 +353,7 @@ class Fanout:
 
     def _farewell(self, notice: Notice) -> None:
         cid = notice.conversation_id
-        payload = orjson.dumps(
+        told = DELTA_EVENTS[notice.event].told(
             {
                 "conversation_id": id_out(cid),
                 "since": notice.since,
@@ -362,7 +363,7 @@ class Fanout:
         )
         for connection in self._rights.left(cid, notice.left):
             self._visibility.show_from(cid, connection.sid, 1)
-            self._sockets.broadcast(notice.event, payload, connection.sid)
+            self._sockets.broadcast(told, connection.sid)
 
     async def _read_conversation(self, cid: ConversationId, since: int) -> Notice:
         """What was missed of a conversation, as one notice; who joined meanwhile is told apart."""
@@ -385,7 +386,7 @@ class Fanout:
 
     def _hand_on_own(self, notice: OwnNotice) -> None:
         assert notice.payload is not None  # the gate passes no other
-        self._sockets.broadcast("me:changed", notice.payload, user_room(notice.user_id))
+        self._sockets.broadcast(ME_CHANGED.passed_on(notice.payload), user_room(notice.user_id))
 
     async def _read_own(self, user_id: UserId, since: int) -> OwnNotice:
         me = await self._reader.me(user_id, since)
@@ -397,7 +398,7 @@ class Fanout:
     def _dismiss(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         for connection in self._roster.of((user_id,)):
             if connection.identity.session_id == session_id:
-                self._sockets.broadcast("session:revoked", orjson.dumps({"code": code}), connection.sid)
+                self._sockets.broadcast(SESSION_REVOKED.told({"code": code}), connection.sid)
                 self._sockets.dismiss(connection.sid)
 
 
@@ -431,6 +432,7 @@ def _notice(change: Change) -> Notice:
         change.left,
         change.own,
         as_of=change.as_of,
+        first_seq=min((message.seq for message in delta.messages), default=0),
     )
 
 

@@ -46,6 +46,8 @@ class Notice:
     own: tuple[UserId, ...] = ()
     apart: bool = False
     as_of: int = 0
+    first_seq: int = 0
+    """The lowest seq of its messages, by which it is decided who may hear all of it; 0: it has none."""
 
     @property
     def members_as_of(self) -> int:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Set
 from functools import partial
 
-import orjson
 import structlog
 
 from gochat.contract.encode import presence_out
+from gochat.contract.events import PRESENCE_CHANGED
 from gochat.core.errors import ChatError
 from gochat.core.model import UserId
 from gochat.core.ports.presence import Presences
@@ -249,9 +249,9 @@ class PresenceWatch:
                     self._show((connection.sid,), now[0])
 
     def _show(self, sids: Iterable[str], presence: Presence) -> None:
-        payload = orjson.dumps(presence_out(presence))
+        told = PRESENCE_CHANGED.told(presence_out(presence))
         for sid in sids:
-            self._sockets.broadcast("presence:changed", payload, sid)
+            self._sockets.broadcast(told, sid)
 
     def _gather(self, user_ids: Iterable[UserId]) -> None:
         """Look at those of them that are watched, soon and together."""

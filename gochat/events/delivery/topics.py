@@ -4,7 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from gochat.contract.events import DELTA_EVENTS
 from gochat.contract.shapes import TypingKind
+from gochat.core.delta import Why
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.events.cluster.seam import MAX_PAYLOAD, Topic
 from gochat.events.delivery.gate import Notice, OwnNotice
@@ -36,6 +38,7 @@ def _delta_out(notice: Notice) -> tuple[Mapping[str, Any], bytes]:
         "joined": notice.joined,
         "left": notice.left,
         "own": notice.own,
+        "first_seq": notice.first_seq,
         "at": time.time(),  # for the measure of the lag
     }
     payload = notice.payload or b""
@@ -44,7 +47,7 @@ def _delta_out(notice: Notice) -> tuple[Mapping[str, Any], bytes]:
 
 def _delta_in(header: Mapping[str, Any], payload: bytes) -> Notice:
     return Notice(
-        header["event"],
+        header["event"] if header["event"] in DELTA_EVENTS else Why.CHANGES,  # of a newer release
         header["conversation"],
         header["since"],
         header["revision"],
@@ -52,6 +55,7 @@ def _delta_in(header: Mapping[str, Any], payload: bytes) -> Notice:
         tuple(header["joined"]),
         tuple(header["left"]),
         tuple(header["own"]),
+        first_seq=header.get("first_seq", 1),  # the release before does not tell
     )
 
 

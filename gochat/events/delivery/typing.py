@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from gochat.contract.events import TYPING_CHANGED
 from gochat.contract.ids import id_in, id_out
 from gochat.contract.shapes import TypingChanged, TypingKind
 from gochat.core.model import ConversationId, UserId
@@ -137,4 +138,4 @@ class Typing:
             "typists": [{"user_id": id_out(user), "kind": it.kind} for user, it in listed],
             "expires_in_ms": int((max(untils, default=now) - now) * 1000),
         }
-        self._sockets.broadcast("typing:changed", orjson.dumps(shape), screen_room(cid))
+        self._sockets.broadcast(TYPING_CHANGED.told(shape), screen_room(cid))

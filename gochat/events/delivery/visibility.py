@@ -4,10 +4,11 @@ long as it is being read what they may see.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
+from gochat.contract.events import DELTA_EVENTS
+from gochat.contract.shapes import Delta
 from gochat.core.model import ConversationId
 from gochat.events.delivery.gate import Notice
 from gochat.events.sockets import Sockets
@@ -130,17 +131,17 @@ class Visibility:
         return knowing
 
     def _filter(self, notice: Notice, hidden: dict[str, int], apart: Collection[str]) -> list[str]:
-        payload = orjson.loads(notice.payload or b"{}")
-        seqs = [message["seq"] for message in payload.get("messages", ())]
-        if not seqs:
+        first = notice.first_seq
+        concerned = [sid for sid, seq in hidden.items() if 0 < first < seq and sid not in apart]
+        if not concerned:
             return []
-        concerned = [sid for sid, seq in hidden.items() if min(seqs) < seq and sid not in apart]
+        payload: Delta = orjson.loads(notice.payload or b"{}")
         for sid in concerned:
             self._send(notice, payload, sid, hidden[sid])
         return concerned
 
-    def _send(self, notice: Notice, payload: dict[str, Any], sid: str, seq: int) -> None:
+    def _send(self, notice: Notice, payload: Delta, sid: str, seq: int) -> None:
         if "messages" in payload:
             seen = [message for message in payload["messages"] if message["seq"] >= seq]
             payload = {**payload, "messages": seen}
-        self._sockets.broadcast(notice.event, orjson.dumps(payload), sid)
+        self._sockets.broadcast(DELTA_EVENTS[notice.event].told(payload), sid)

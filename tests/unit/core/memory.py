@@ -136,6 +136,7 @@ class Memory:
         for command in commands:
             if isinstance(command, Reserving) and command.unique_key is not None:
                 key = command.unique_key
+                assert key in state.needs.unique_keys
                 if key not in by_key:
                     by_key[key] = command.new_id
                     state.conversations[command.new_id] = _reserved(command.new_id, key)

@@ -51,7 +51,7 @@ def test_how_many_one_may_block(blocked: int, outcome: object) -> None:
 def test_what_a_block_closes(before: bool, back: bool, on: bool, after: bool) -> None:
     memory = world()
     memory.blocks = {pair for pair, there in (((OWNER, MEMBER), before), ((MEMBER, OWNER), back)) if there}
-    conversation = replace(direct(), blocked=before or back)
+    conversation = replace(direct(), revision=1, blocked=before or back)
     memory.conversations[DIRECT] = conversation
     changed = replace(conversation, blocked=after)
     assert memory.decide(block(OWNER, MEMBER, on), NOW) == Decision(

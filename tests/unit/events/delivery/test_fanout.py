@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from gochat.contract.encode import delta_out
+from gochat.contract.events import Told
 from gochat.contract.ids import id_out
 from gochat.core.delta import Change, Committed, Delta, Why, repaired
 from gochat.core.errors import NotFound
@@ -50,9 +51,9 @@ class Sockets:
     def members(self, room: str) -> Collection[str]:
         return self.rooms[room]
 
-    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
+    def broadcast(self, told: Told, room: str, skip: Collection[str] = ()) -> None:
         if SID not in skip and (room == SID or SID in self.rooms[room]):
-            self.heard.append(orjson.loads(payload))
+            self.heard.append(orjson.loads(told.payload))
             if self.heard[-1]["since"] == 0:
                 self.whole.set()
 

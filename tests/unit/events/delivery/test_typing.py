@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gochat.contract.events import Told
 from gochat.contract.ids import id_out
 from gochat.events.cluster.seam import NoDoorbell, T, Topic
 from gochat.events.delivery import typing as module
@@ -28,12 +29,12 @@ class Sockets:
     def members(self, room: str) -> Collection[str]:
         return self.rooms[room]
 
-    def broadcast(self, event: str, payload: bytes, room: str, skip: Collection[str] = ()) -> None:
-        told = orjson.loads(payload)
-        assert event == "typing:changed"
-        assert told["user_ids"] == [it["user_id"] for it in told["typists"]]
+    def broadcast(self, told: Told, room: str, skip: Collection[str] = ()) -> None:
+        said = orjson.loads(told.payload)
+        assert told.event == "typing:changed"
+        assert said["user_ids"] == [it["user_id"] for it in said["typists"]]
         names = {id_out(user_id): user_id for user_id in (ANN, BEN)}
-        self.lists.append({names[it["user_id"]]: it["kind"] for it in told["typists"]})
+        self.lists.append({names[it["user_id"]]: it["kind"] for it in said["typists"]})
 
     def enter(self, sid: str, room: str) -> None:
         raise AssertionError(room)
