@@ -10,6 +10,8 @@ from typing import Self
 
 from sqlalchemy import make_url
 
+from gochat.contract.ids import id_out
+from gochat.ids import new_id
 from gochat.storage.migrate import upgrade
 from tests.services import mysql
 from tests.services.gochat import GoChatServer
@@ -131,6 +133,16 @@ class Cluster:
                 cursor.execute(statement)
             rows: Sequence[Sequence[object]] = cursor.fetchall()
             return rows
+
+    def sleepers(self, count: int) -> list[str]:
+        """The ids of new users who never log in."""
+        ids = [new_id() for _ in range(count)]
+        rows = ", ".join(f"({it}, '{id_out(it)}', '', 'Sleeper', 0, 0)" for it in ids)
+        self.sql(
+            "INSERT INTO users (id, username, password_hash, display_name, me_revision, created_at)"
+            f" VALUES {rows}"
+        )
+        return [id_out(it) for it in ids]
 
     def cut_commits(self, count: int, *, after: bool) -> None:
         """Cut the connection at each of the next `count` COMMITs: before the database has it, or after."""

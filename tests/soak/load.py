@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from gochat.contract import shapes
+from gochat.core.limits import Limits
 from tests.phone.connection import LostError, RefusedError
 from tests.phone.outbox import Draft
 from tests.phone.phone import Phone
@@ -22,6 +23,7 @@ OUTBOX_MAX = 30
 CONVERSATIONS_MAX = 12
 LEAST_MEMBERS = 3
 BLOCKED_S = 0.5
+SHOWN_MEMBERS = Limits().shown_members
 REFUSALS = {
     "not_found", "forbidden", "message_deleted", "unavailable", "overloaded", "token_expired", "rate_limited"
 }  # fmt: skip
@@ -57,13 +59,22 @@ class Witness(Phone):
             self._chain.hears(delta)
 
 
+class LongDraft(Draft):
+    """A message over 32 KiB: other processes are told its numbers alone, and read it."""
+
+    @property
+    def payload(self) -> dict[str, object]:
+        return super().payload | {"data": {"padding": "." * 4_000}}
+
+
 class User:
     """One user at one phone, who does things at random.
 
     Args:
         pace: actions a second, on average.
         quiet: he hardly writes, so that much stays unread.
-        everyone: the ids of all users, himself too.
+        everyone: the ids of all users with a phone, himself too.
+        sleepers: the ids of users without one, who make one group so large that its members are not shown.
     """
 
     def __init__(
@@ -72,6 +83,7 @@ class User:
         journal: Journal,
         rng: random.Random,
         everyone: Sequence[str],
+        sleepers: Sequence[str],
         pace: float,
         *,
         quiet: bool,
@@ -80,6 +92,7 @@ class User:
         self._journal = journal
         self._rng = rng
         self._everyone = everyone
+        self._sleepers = sleepers
         self._pace = pace
         self._mine: list[Sending] = []
         self._blocks = True
@@ -99,6 +112,8 @@ class User:
             self._rename: 0.5,
             self._promote: 0.5,
             self._quit: 0.2,
+            self._shake: 1,
+            self._cross: 3,
             self._create: 0.3,
             self._block: 0.3,
             self._go_offline: 0.7,
@@ -136,9 +151,11 @@ class User:
             self._journal.writes(draft, self._id, in_order=self.phone.in_order)
             self.phone.send(draft)
 
-    def speak(self, conversation_id: str) -> None:
+    def speak(self, conversation_id: str, *, long: bool = False) -> None:
         """Write one message now."""
         draft = self._draft(conversation_id)
+        if long:
+            draft = LongDraft(draft.key, draft.conversation_id, draft.body + "👋" * 7_900)
         self._mine.append(self._journal.writes(draft, self._id, in_order=self.phone.in_order))
         self.phone.send(draft)
 
@@ -256,6 +273,34 @@ class User:
         if self._may_manage(held) and strangers:
             await self._manage("member:add", held, user_ids=[self._rng.choice(strangers)])
 
+    async def _shake(self, held: Conversation) -> None:
+        """All in one breath: what is long, what is old, and someone out and in again, with words between."""
+        people = [user_id for user_id in held.members if user_id != self._id and user_id in self._everyone]
+        if not self._may_manage(held) or len(people) < LEAST_MEMBERS or len(self.phone.outbox) >= OUTBOX_MAX:
+            return
+        who = self._rng.choice(people)
+        old = next((it for it in self._mine if it.seq and it.acked_body and _is_in(held, it)), None)
+        self.speak(held.id, long=True)
+        deeds = [self._manage("member:remove", held, user_id=who)]
+        if old is not None:
+            deeds.insert(0, self._change(old, "message:edit", f"edited {self._rng.getrandbits(32):x}"))
+        for deed in (asyncio.gather(*deeds), self._manage("member:add", held, user_ids=[who])):
+            task = asyncio.ensure_future(deed)
+            await asyncio.sleep(0)  # it is emitted
+            self.speak(held.id)
+            await task
+
+    async def _cross(self, held: Conversation) -> None:
+        """Over the number of members up to which they are shown, and back."""
+        count = int(str(held.own["member_count"]))
+        if count < SHOWN_MEMBERS // 2 or not self._may_manage(held):
+            return
+        some = self._rng.sample(self._sleepers, 3)
+        if count <= SHOWN_MEMBERS:
+            await self._manage("member:add", held, user_ids=some)
+        for user_id in some if count > SHOWN_MEMBERS else ():
+            await self._manage("member:remove", held, user_id=user_id)
+
     async def _quit(self, held: Conversation) -> None:
         if held.own["kind"] == "group" and len(held.members) > LEAST_MEMBERS:
             await self._manage("member:remove", held, user_id=self._id)
@@ -265,7 +310,7 @@ class User:
             await self._manage("conversation:update", held, title=f"{self._rng.getrandbits(32):x}")
 
     async def _promote(self, held: Conversation) -> None:
-        others = [user_id for user_id in held.members if user_id != self._id]
+        others = [user_id for user_id in held.members if user_id != self._id and user_id in self._everyone]
         if self._role(held) == "owner" and others:
             role = self._rng.choice(("admin", "member", "owner"))
             await self._manage("member:role", held, user_id=self._rng.choice(others), role=role)
@@ -322,3 +367,7 @@ class User:
         await self.phone.stop(killed=self._rng.random() < 0.5)
         await asyncio.sleep(self._rng.uniform(0.1, 4.0))
         self.phone.start()
+
+
+def _is_in(held: Conversation, sending: Sending) -> bool:
+    return sending.draft.conversation_id == held.id

@@ -24,6 +24,10 @@ STUCK_S = 20.0
 """After so long without enough messages it goes on all the same."""
 POLL_S = 0.05
 REGISTER_AT_ONCE = 8
+SLEEPERS = 260
+"""Users without a phone. With them one group crosses the size up to which members are shown."""
+CROWD = 252
+"""Of them, so many are in that group at first."""
 TRACEBACKS_SHOWN = 5
 
 
@@ -111,6 +115,15 @@ async def _users(plan: Plan, cluster: Cluster, journal: Journal, rng: random.Ran
                 "member_ids": [phone.store.user_id for phone in people[1:]],
             }
             await post("/conversations", body, people[0].tokens["access_token"])
+        sleepers = await asyncio.to_thread(cluster.sleepers, SLEEPERS)
+        first, *others = rng.sample(phones, min(6, len(phones)))
+        body = {
+            "kind": "group",
+            "title": "crowd",
+            "history": "from_joining",
+            "member_ids": [*(phone.store.user_id for phone in others), *sleepers[: CROWD - len(others)]],
+        }
+        await post("/conversations", body, first.tokens["access_token"])
         for one, other in zip(phones[::2], phones[1::2], strict=False):
             body = {"kind": "direct", "member_ids": [other.store.user_id]}
             await post("/conversations", body, one.tokens["access_token"])
@@ -119,7 +132,9 @@ async def _users(plan: Plan, cluster: Cluster, journal: Journal, rng: random.Ran
         phone.start()
     await asyncio.wait_for(asyncio.gather(*(phone.synced.wait() for phone in phones)), QUIET_S)
     return [
-        User(phone, journal, random.Random(f"{plan.seed} {n}"), everyone, plan.pace, quiet=n % 5 == 4)
+        User(
+            phone, journal, random.Random(f"{plan.seed} {n}"), everyone, sleepers, plan.pace, quiet=n % 5 == 4
+        )
         for n, phone in enumerate(phones)
     ]
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
+import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,19 @@ def test_under_plain_asgi_a_phone_comes_back_too(tmp_path: Path) -> None:
 
         asyncio.run(scene())
         assert [it["body"] for it in ann.history(cid)] == ["before", "after"]
+
+
+@pytest.mark.parametrize("command", [None, PLAIN_ASGI], ids=["serve", "asgi"])
+def test_it_ends_while_redis_takes_connections_and_says_nothing(
+    tmp_path: Path, command: Sequence[str] | None
+) -> None:
+    """redis-py swallows a cancellation that comes while it connects, and this is all that it does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = SETTINGS | {
+            "REDIS_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}/0",
+            "DRAIN_SECONDS": "0",
+        }
+        with GoChatServer(tmp_path, settings, command, ready_path="/api/v1/health/live") as server:
+            process = server.process
+            assert server.stop() in {0, -signal.SIGTERM}
+            assert "part_does_not_close" not in process.log
