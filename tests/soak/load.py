@@ -113,7 +113,7 @@ class User:
             self._promote: 0.5,
             self._quit: 0.2,
             self._shake: 1,
-            self._cross: 3,
+            self._cross: 6,
             self._create: 0.3,
             self._block: 0.3,
             self._go_offline: 0.7,
@@ -291,8 +291,9 @@ class User:
             await task
 
     async def _cross(self, held: Conversation) -> None:
-        """Over the number of members up to which they are shown, and back."""
-        count = int(str(held.own["member_count"]))
+        """Over the number of members up to which they are shown, and back: where there are many."""
+        held = max(self.phone.store.conversations.values(), key=_size)
+        count = _size(held)
         if count < SHOWN_MEMBERS // 2 or not self._may_manage(held):
             return
         some = self._rng.sample(self._sleepers, 3)
@@ -371,3 +372,7 @@ class User:
 
 def _is_in(held: Conversation, sending: Sending) -> bool:
     return sending.draft.conversation_id == held.id
+
+
+def _size(held: Conversation) -> int:
+    return int(str(held.own["member_count"]))

@@ -189,22 +189,6 @@ def rights_come_last() -> None:
     _patch(Fanout, "_hand_on", hand_on)
 
 
-def parts_know_no_rights() -> None:
-    """The first part of a repair knows who has come and gone only as far as it tells."""
-    from gochat.core import sync as rules
-    from gochat.storage import sync
-
-    def repaired(original: Any) -> Any:
-        def forgetful(delta: Any, conversation: Any, limits: Any) -> Any:
-            members = tuple(it for it in delta.members if it.revision <= delta.revision)
-            return original(replace(delta, members=members), conversation, limits)
-
-        return forgetful
-
-    rules.MAX_BYTES = 48 * 1024
-    _patch(sync, "repaired", repaired)
-
-
 def hidden_lists_stay() -> None:
     """A list of members that was hidden is not told again when it is shown."""
     from gochat.core.state import State
@@ -242,7 +226,6 @@ FLAWS = {
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, messages=12_000),
     "half_an_emoji_closes": Flaw(half_an_emoji_closes, messages=300),
     "rights_come_last": Flaw(rights_come_last, messages=6_000),
-    "parts_know_no_rights": Flaw(parts_know_no_rights, messages=6_000),
     "hidden_lists_stay": Flaw(hidden_lists_stay, messages=6_000),
     "blocks_are_forgotten": Flaw(blocks_are_forgotten, messages=12_000),
 }
