@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gochat.address import Proxies
 from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, Key, Rate, table
+from gochat.core.registration import Mode
 
 SECRET_MIN_BYTES = 32
 _EXAMPLE_SECRET = re.compile(
@@ -178,6 +179,11 @@ class Settings(BaseSettings):
         description="Changes of how often a user may do what, by commas, such as"
         " `message:send=600/60,typing:start=off` (uses at once, and again in every so many seconds);"
         " `all=off` lets everything through. The table is in docs/protocol.md.",
+    )
+    registration: Mode = Field(
+        Mode.OPEN,
+        description="Who may make an account by `POST auth/register`: `open`, anybody; `invite`, who has a"
+        " code of `gochat user invite`; `closed`, nobody but `gochat user create`.",
     )
     login_rate: str | None = Field(
         None,

@@ -18,6 +18,7 @@ from gochat.address import Proxies, network_of
 from gochat.auth.authenticator import TokenAuthenticator
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
+from gochat.auth.registration import Registration
 from gochat.auth.sessions import TokenSessions
 from gochat.auth.tokens import Tokens
 from gochat.auth.told import ToldLogins, ToldSessions
@@ -40,6 +41,7 @@ from gochat.events.dispatch import Dispatcher
 from gochat.events.engine import COMPILED, EngineApp, EngineOptions, EngineServer, OriginPolicy
 from gochat.events.engine_sockets import EngineSockets
 from gochat.events.handlers import Handlers
+from gochat.events.support import Support
 from gochat.logs import configure
 from gochat.operating import Operating
 from gochat.peers import NoPeers, Peers, RedisPeers
@@ -56,6 +58,7 @@ from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
 from gochat.storage.maintenance import Maintenance
 from gochat.storage.migrate import upgrade
+from gochat.storage.operating import StoredInvites
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.search_index import SearchIndex
@@ -209,6 +212,7 @@ class Chat:
                 accounts=accounts,
                 logins=ToldLogins(self._logins, measures),
                 sessions=ToldSessions(sessions, measures),
+                registration=Registration(settings.registration, StoredInvites(self._database), _now),
                 authenticator=authenticator,
                 receipts=receipts,
                 health=self._health,
@@ -225,6 +229,8 @@ class Chat:
 
         watch(measures, roster, self.engine, self._writer, self._database, self._followers)
         self._peers.watch(measures)
+        support = Support(roster, sockets)
+        self.operating.answers.update(user=support.user, follow=support.follow)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""

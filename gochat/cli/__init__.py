@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gochat import __version__
-from gochat.cli import history, schema, serve, settings, users
+from gochat.cli import demo, history, schema, serve, settings, support, users
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +27,12 @@ app.command()(schema.contract)
 app.command()(history.backup)
 app.command()(history.restored)
 app.command()(settings.config)
+app.command()(demo.demo)
 app.add_typer(users.app, name="user")
+app.add_typer(support.sessions, name="session")
+app.add_typer(support.conversations, name="conversation")
+app.command()(support.log)
+app.command()(support.queue)
 
 
 def _tell_version(asked: bool) -> None:

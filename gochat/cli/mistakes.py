@@ -5,6 +5,8 @@ from typing import NamedTuple
 from sqlalchemy.exc import DBAPIError
 
 from gochat.config import ConfigError
+from gochat.control.place import PlaceError
+from gochat.core.errors import ChatError, Unavailable
 from gochat.listening import PortTakenError
 from gochat.storage import faults
 from gochat.storage.alone import AlreadyServedError
@@ -30,7 +32,15 @@ def told(error: Exception) -> Mistake | None:
             return Mistake(EX_CONFIG, str(error))
         case MigrationError():
             return Mistake(EX_CONFIG, f"the schema: {error}")
+        case PlaceError():
+            return Mistake(EX_CONFIG, str(error))
+        case Unavailable():
+            return Mistake(EX_UNAVAILABLE, "the database does not answer")
+        case ChatError():
+            return Mistake(1, str(error))
         case DBAPIError():
+            if faults.lacks_table(error):
+                return Mistake(EX_CONFIG, "the schema: it is not there, or too old. Run `gochat migrate`.")
             refused = faults.refusal(error)
             if refused is not None:
                 return Mistake(EX_CONFIG, f"MYSQL_URL or SQLITE_PATH: {refused}")

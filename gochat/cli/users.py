@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gochat.cli import support
 from gochat.cli.settings import read
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Help or stop a user.")
 
+Who = Annotated[str, typer.Argument(help="Id, username, or phone number with its country code.")]
 Name = Annotated[str, typer.Argument(help="Username, or phone number with its country code.")]
 
 
@@ -65,3 +67,160 @@ def reset_password(
             return code
 
     typer.echo(asyncio.run(run()))
+
+
+@app.command("find")
+def find(
+    prefix: Annotated[str, typer.Argument(help="How the username begins.")], as_json: support.Json = False
+) -> None:
+    """List users by how their names begin."""
+    from gochat.contract.ids import id_out
+
+    found = support.operate(lambda operator: operator.find(prefix.lower()))
+    rows = ({"user": id_out(it[0]), "username": it[1], "since": support.when(it[2])} for it in found)
+    support.show(rows, as_json)
+
+
+@app.command("show")
+def show(name: Who, as_json: support.Json = False) -> None:
+    """Show an account, its logins and what was done to it: no message, no number."""
+    from gochat.contract.ids import id_out
+
+    user_id = identified(name)
+    found = support.operate(lambda operator: operator.user(user_id))
+    if found is None:
+        support.fail(f"There is no user {name}.")
+        return
+    username, has_phone, created, revision, conversations, blocks = found
+    told = {
+        "user": id_out(user_id),
+        "username": username,
+        "phone": "yes" if has_phone else "no",
+        "since": support.when(created),
+        "revision": revision,
+        "conversations": conversations,
+        "blocks": blocks,
+    }
+    support.show([told], as_json)
+    support.show(support.session_rows(support.operate(lambda it: it.sessions(user_id))), as_json)
+
+
+@app.command("why")
+def why_slow(name: Who, as_json: support.Json = False) -> None:
+    """Show a user's sockets on this machine: transport, what waits to be sent, and what was refused last."""
+    from gochat.contract.ids import id_out
+
+    answers = support.ask("user", user=id_out(identified(name)))
+    rows = [
+        {"worker": worker, **it} for worker, answer in answers.items() for it in answer.get("connections", [])
+    ]
+    support.show(rows, as_json)
+
+
+@app.command("follow")
+def follow(name: Who) -> None:
+    """Print what a user's sockets on this machine do, as it happens, until Ctrl-C: events and answers, no
+    text."""
+    import asyncio
+
+    import orjson
+
+    from gochat.contract.ids import id_out
+    from gochat.control.client import follow_all
+
+    settings, user = read(), id_out(identified(name))
+
+    async def run() -> None:
+        async for worker, line in follow_all(settings.run_dir, settings.port or None, "follow", user=user):
+            if "error" not in line:
+                typer.echo(orjson.dumps({"worker": worker, **line}).decode())
+
+    asyncio.run(run())
+
+
+@app.command("logout")
+def log_out(name: Who, why: support.Why, who: support.As = None) -> None:
+    """End all logins of a user; their sockets are closed within seconds."""
+    from gochat.contract.ids import id_out
+
+    user_id = identified(name)
+    done = support.act("user logout", id_out(user_id), why, who)
+    ended = support.operate(lambda operator: operator.log_out(user_id, done))
+    typer.echo(f"Ended {len(ended)} logins.")
+
+
+@app.command("create")
+def create(
+    username: str,
+    why: support.Why,
+    who: support.As = None,
+    display_name: Annotated[str | None, typer.Option(help="Else the username.")] = None,
+) -> None:
+    """Make an account, whatever REGISTRATION says, and print a code to set its password (`POST
+    auth/reset`)."""
+    import asyncio
+    import secrets
+
+    async def run() -> str:
+        from gochat.auth.login import new_code, reset_hash
+        from gochat.auth.names import username_in
+        from gochat.auth.passwords import Passwords
+        from gochat.contract.ids import id_out
+        from gochat.core.model import User
+        from gochat.core.ports.accounts import Account
+        from gochat.ids import new_id
+        from gochat.storage.accounts import StoredAccounts
+        from gochat.storage.operating import Operator
+
+        async with database() as opened:
+            accounts, now = StoredAccounts(opened), time.time_ns() // 1_000_000
+            user = User(new_id(), username_in(username), display_name or username)
+            passwords = Passwords()
+            # Until the code is used nobody knows the password.
+            await accounts.create(Account(user, await passwords.hash(secrets.token_urlsafe(32))), now)
+            passwords.close()
+            code = new_code()
+            await accounts.store_reset(user.id, reset_hash(code), now + 7 * 86_400_000)
+            await Operator(opened).note(support.act("user create", id_out(user.id), why, who))
+            return code
+
+    typer.echo(asyncio.run(run()))
+
+
+@app.command("invite")
+def invite(
+    why: support.Why,
+    who: support.As = None,
+    uses: Annotated[int, typer.Option(min=1, max=100_000, help="How often it may be used.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How long it works.")] = 7,
+) -> None:
+    """Print a code by which accounts can be made where REGISTRATION is `invite`."""
+    import asyncio
+
+    async def run() -> str:
+        from gochat.auth.login import new_code, reset_hash
+        from gochat.storage.operating import Operator, StoredInvites
+
+        async with database() as opened:
+            code, now = new_code(), time.time_ns() // 1_000_000
+            await StoredInvites(opened).add(reset_hash(code), uses, now + days * 86_400_000)
+            await Operator(opened).note(support.act("user invite", f"{uses} uses", why, who))
+            return code
+
+    typer.echo(asyncio.run(run()))
+
+
+def identified(name: str) -> int:
+    """The number of a user who is named by id, username or phone number; ends the command if there is
+    none."""
+    import asyncio
+
+    from gochat.contract.ids import id_in
+
+    async def run() -> int:
+        from gochat.storage.accounts import StoredAccounts
+
+        async with database() as opened:
+            return (await named(StoredAccounts(opened), name)).user.id
+
+    return id_in(name) or asyncio.run(run())

@@ -308,6 +308,8 @@ class Register(Request):
     display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     phone: Annotated[str, Field(min_length=4, max_length=32)] | None = None
     device: DeviceIn | None = None
+    invite: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The code of an invitation, where the server asks for one."""
 
 
 class UpdateProfile(Request):

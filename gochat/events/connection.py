@@ -1,7 +1,7 @@
 """One socket of one user, and the roster of all that are connected to this process."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 from gochat.core.errors import TokenExpired, Unavailable
@@ -9,6 +9,8 @@ from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.ports.logins import Identity
 
 READY_TIMEOUT_S = 10.0
+FOLLOWED = 1_000
+"""Acts of one user that may wait for who follows them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +31,10 @@ class Connection:
     """What happens next to its token: a warning, or the end."""
     screens: frozenset[ConversationId] = frozenset()
     """Conversations that are on screen, as it said last."""
+    last_error: tuple[str, str, str] | None = None
+    """The event that was refused last, the code, and the request's id."""
+    follower: "asyncio.Queue[dict[str, object]] | None" = None
+    """Where an operator hears what it does, while one follows its user."""
     typing: frozenset[ConversationId] = frozenset()
     """Conversations in which its user types, as it said last."""
     asked: frozenset[UserId] = frozenset()
@@ -56,6 +62,11 @@ class Connection:
         """
         if self.has_expired(now):
             raise TokenExpired("The token of this connection has expired; send auth:refresh.")
+
+    def tell(self, what: dict[str, object]) -> None:
+        """Tell whoever follows; what they are too slow for is lost."""
+        if self.follower is not None and not self.follower.full():
+            self.follower.put_nowait({"connection": self.sid, **what})
 
     async def wait_ready(self) -> None:
         """Wait until nothing can fall between what is read now and what is heard live.
@@ -86,6 +97,7 @@ class Roster:
     def __init__(self) -> None:
         self._by_sid: dict[str, Connection] = {}
         self._by_user: dict[UserId, tuple[Connection, ...]] = {}
+        self._followers: dict[UserId, asyncio.Queue[dict[str, object]]] = {}
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -98,6 +110,8 @@ class Roster:
         self._by_sid[connection.sid] = connection
         user_id = connection.user_id
         self._by_user[user_id] = (*self._by_user.get(user_id, ()), connection)
+        connection.follower = self._followers.get(user_id)
+        connection.tell({"what": "connected", "client": connection.client})
 
     def remove(self, sid: str) -> Connection | None:
         """A socket went."""
@@ -113,6 +127,21 @@ class Roster:
     def get(self, sid: str) -> Connection | None:
         """The connection of a socket."""
         return self._by_sid.get(sid)
+
+    async def follow(self, user_id: UserId) -> AsyncIterator[dict[str, object]]:
+        """What a user's sockets do from now on: one follower at a time, a second one takes the place."""
+        heard: asyncio.Queue[dict[str, object]] = asyncio.Queue(FOLLOWED)
+        self._followers[user_id] = heard
+        for connection in self.of((user_id,)):
+            connection.follower = heard
+        try:
+            while self._followers.get(user_id) is heard:
+                yield await heard.get()
+        finally:
+            if self._followers.get(user_id) is heard:
+                del self._followers[user_id]
+                for connection in self.of((user_id,)):
+                    connection.follower = None
 
     def of(self, user_ids: Iterable[UserId]) -> list[Connection]:
         """The connections of these users."""

@@ -108,6 +108,7 @@ class Connections:
         if connection is None:
             return
         seconds = round(time.monotonic() - connection.since)
+        connection.tell({"what": "disconnected", "cause": reason})
         log.info("disconnected", connection=sid, user=connection.user_id, cause=reason, seconds=seconds)
         if connection.timer is not None:
             connection.timer.cancel()

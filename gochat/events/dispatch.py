@@ -155,15 +155,19 @@ class _Call:
         request_id = token_hex(8)
         if self.ack is not None:
             self.ack({"ok": False, "error": error_out(error, request_id)})
-        self._took(error.code)
+        self.connection.last_error = (self.event, error.code, request_id)
+        self._took(error.code, request_id)
         level = _LEVELS.get(error.code, logging.DEBUG)
         if log.is_enabled_for(level):
             log.log(level, "event_refused", code=error.code, **self._place(request_id))
         return request_id
 
-    def _took(self, result: str) -> None:
+    def _took(self, result: str, request_id: str | None = None) -> None:
         seconds = perf_counter() - self.began
         self.measures.events.note(seconds, self.event, result)
+        if self.connection.follower is not None:
+            ms = round(seconds * 1000, 1)
+            self.connection.tell({"what": "event", "result": result, "ms": ms, **self._place(request_id)})
         if seconds > self.measures.slow_s:
             log.warning("slow_event", ms=round(seconds * 1000), result=result, **self._place())
 

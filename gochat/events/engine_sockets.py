@@ -39,6 +39,14 @@ class EngineSockets:
         if members:
             self._deliveries.add(told.event, n=members - len(skip))
 
+    def describe(self, sid: str) -> tuple[str, int]:
+        """The transport of a socket, and how many bytes wait to be sent to it."""
+        member = self._server.manager.member(sid, NAMESPACE)
+        if member is None:
+            return "gone", 0
+        transport = member.client.session.transport
+        return transport.name, transport.backlog
+
     def drain(self, sid: str) -> None:
         """See the seam."""
         member = self._server.manager.member(sid, NAMESPACE)

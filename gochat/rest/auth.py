@@ -3,6 +3,7 @@
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import device_in
 from gochat.contract.encode import session_out, user_out
+from gochat.core.errors import ChatError
 from gochat.core.ports.logins import Identity, LoggedIn
 from gochat.rest.call import OpenCall, UserCall
 from gochat.rest.deps import Deps
@@ -11,8 +12,9 @@ from gochat.rest.deps import Deps
 async def register(deps: Deps, call: OpenCall[requests.Register]) -> shapes.Tokens:
     """`POST auth/register`."""
     request = call.request
-    return _tokens_out(
-        await deps.logins.register(
+    await deps.registration.admit(request.invite)
+    try:
+        logged_in = await deps.logins.register(
             username=request.username,
             password=request.password,
             display_name=request.display_name,
@@ -20,7 +22,10 @@ async def register(deps: Deps, call: OpenCall[requests.Register]) -> shapes.Toke
             device=device_in(request.device),
             address=call.address,
         )
-    )
+    except ChatError:
+        await deps.registration.refused(request.invite)
+        raise
+    return _tokens_out(logged_in)
 
 
 async def login(deps: Deps, call: OpenCall[requests.Login]) -> shapes.Tokens:

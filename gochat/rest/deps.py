@@ -9,6 +9,7 @@ from gochat.core.ports.accounts import Accounts
 from gochat.core.ports.health import Health
 from gochat.core.ports.logins import Authenticator, Logins, Sessions
 from gochat.core.ports.reading import Reader
+from gochat.core.ports.registration import Registration
 from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.rates import Rates
 from gochat.rest.metrics import Metrics
@@ -23,6 +24,7 @@ class Deps:
     accounts: Accounts
     logins: Logins
     sessions: Sessions
+    registration: Registration
     authenticator: Authenticator
     receipts: Receipts
     health: Health

@@ -162,6 +162,13 @@ def refusal(error: Exception) -> str | None:
     return None
 
 
+def lacks_table(error: Exception) -> bool:
+    """Whether a table or a column is missing: the schema is older than the code."""
+    cause = _driver_error(error)
+    missing = isinstance(cause, sqlite3.OperationalError) and "no such " in str(cause)
+    return missing or number_of(error) in {1054, 1146}
+
+
 def summary(error: Exception) -> str:
     """An error for the log: never its text, which may hold what users wrote."""
     name, number, cause = type(error).__name__, number_of(error), _driver_error(error)

@@ -353,3 +353,28 @@ class SchemaMarkRow(Row):
 
     id: int = _key()
     oldest_code: str = _ascii(32)
+
+
+class OperatorActRow(Row):
+    """One act of whoever runs the server: who did what to whom, when and why. Only ever added to."""
+
+    __tablename__ = "operator_acts"
+    __table_args__ = (Index("ix_operator_acts_target", "target"), _UTF8)
+
+    id: int = _key()
+    at: int = _big()
+    who: str = _words(64)
+    act: str = _ascii(32)
+    target: str = _words(100)
+    why: str = _words(500)
+
+
+class InviteRow(Row):
+    """An invitation to register: the hash of its code, and how often it may still be used."""
+
+    __tablename__ = "invites"
+    __table_args__ = (_UTF8,)
+
+    code_hash: bytes = _bytes(32, primary_key=True)
+    expires_at: int = _big()
+    uses_left: int = _big()

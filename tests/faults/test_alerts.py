@@ -216,10 +216,12 @@ async def phones_stop_reading(stage: Stage) -> AsyncIterator[None]:
                 slow = await websockets.connect(
                     address, sock=narrow, max_queue=1, max_size=None, ping_interval=None
                 )
-                await slow.recv()
-                await slow.send(f'40{{"token":"{stage.ben.token}"}}')
-                await asyncio.sleep(2)
-                slow.transport.abort()
+                try:
+                    await slow.recv()
+                    await slow.send(f'40{{"token":"{stage.ben.token}"}}')
+                    await asyncio.sleep(2)
+                finally:
+                    slow.transport.abort()
 
     async def shout(phone: Phone) -> None:
         while True:

@@ -1,0 +1,230 @@
+"""`gochat session | conversation | log | queue`, and what `gochat user` shares with them: looking, and
+acting.
+
+Nothing here shows what people wrote. Every act is written down with who did it and why (`gochat log`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from gochat.cli.settings import read
+
+if TYPE_CHECKING:
+    from gochat.storage.operating import Act, Operator
+
+T = TypeVar("T")
+
+Why = Annotated[str, typer.Option("--why", help="For the record: a ticket, a reason.", prompt=True)]
+As = Annotated[str | None, typer.Option("--as", help="Who acts; else the user of this machine.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+def operate(work: Callable[[Operator], Awaitable[T]]) -> T:
+    """Do something with the database of the settings."""
+
+    async def run() -> T:
+        from gochat.storage.database import Database
+        from gochat.storage.operating import Operator
+
+        database = Database(read().database_url.get_secret_value(), pool_size=1)
+        try:
+            return await work(Operator(database))
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def act(what: str, target: str, why: str, who: str | None) -> Act:
+    """What is about to be done, for the record."""
+    from gochat.storage.operating import Act
+
+    name = who or os.environ.get("SUDO_USER") or getpass.getuser()
+    return Act(time.time_ns() // 1_000_000, name[:64], what, target, why[:500])
+
+
+def ask(question: str, **fields: object) -> dict[str, Any]:
+    """The answers of the processes that run on this machine with these settings, by worker."""
+    from gochat.control.client import ask_all
+
+    settings = read()
+    return asyncio.run(ask_all(settings.run_dir, settings.port or None, question, **fields))
+
+
+def number(text: str, what: str) -> int:
+    """The number of an id as phones have it; ends the command if it is none."""
+    from gochat.contract.ids import id_in
+
+    found = id_in(text)
+    if not found:
+        fail(f"{text!r} is not the id of a {what}: 16 hexadecimal digits.")
+    return found
+
+
+def fail(text: str) -> None:
+    """End the command: what was asked for is not there."""
+    typer.echo(text, err=True)
+    raise typer.Exit(1)
+
+
+def when(millis: int | None) -> str:
+    """A time for people."""
+    return (
+        "-" if millis is None else datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    )
+
+
+def show(rows: Iterable[Mapping[str, object]], as_json: bool) -> None:
+    """Rows as a table, or one JSON object a line."""
+    found = list(rows)
+    if as_json:
+        import orjson
+
+        for row in found:
+            typer.echo(orjson.dumps(dict(row)).decode())
+        return
+    if not found:
+        typer.echo("(none)")
+        return
+    names = list(found[0])
+    widths = [max(len(name), *(len(str(row[name])) for row in found)) for name in names]
+    for cells in (names, *([str(row[name]) for name in names] for row in found)):
+        typer.echo("  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def ago(millis: int) -> str:
+    """How long ago that was, for people."""
+    seconds = time.time() - millis / 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds / size)} {unit} ago"
+    return "just now"
+
+
+def session_rows(found: Iterable[Any]) -> Iterable[Mapping[str, object]]:
+    """Logins as `show` takes them."""
+    from gochat.contract.ids import id_out
+
+    for session_id, platform, version, created, seen, expires, revoked in found:
+        ended = revoked is not None or expires < time.time() * 1000
+        yield {
+            "session": id_out(session_id),
+            "platform": platform or "-",
+            "app": version or "-",
+            "since": when(created),
+            "seen": ago(seen),
+            "state": "ended" if ended else "alive",
+        }
+
+
+sessions = typer.Typer(no_args_is_help=True, help="Look at logins, and end them.")
+
+
+@sessions.command("list")
+def list_sessions(user: Annotated[str, typer.Argument(help="The user's id.")], as_json: Json = False) -> None:
+    """Show a user's logins, the last seen first."""
+    user_id = number(user, "user")
+    show(session_rows(operate(lambda operator: operator.sessions(user_id))), as_json)
+
+
+@sessions.command("end")
+def end_session(session: str, why: Why, who: As = None) -> None:
+    """End a login; its sockets are closed within seconds."""
+    session_id = number(session, "session")
+    ended = act("session end", session, why, who)
+    if operate(lambda operator: operator.end_session(session_id, ended)) is None:
+        fail(f"There is no session {session}.")
+    typer.echo("Ended.")
+
+
+conversations = typer.Typer(no_args_is_help=True, help="Look at conversations, but not into them.")
+
+
+@conversations.command("show")
+def show_conversation(conversation: str, as_json: Json = False) -> None:
+    """Show what a conversation is and how far its members are; no message."""
+    from gochat.contract.ids import id_out
+
+    cid = number(conversation, "conversation")
+    found = operate(lambda operator: operator.conversation(cid))
+    if found is None:
+        fail(f"There is no conversation {conversation}.")
+        return
+    kind, revision, last_seq, last_at, members, created, creator = found
+    told = {
+        "conversation": conversation,
+        "kind": kind,
+        "members": members,
+        "messages": last_seq,
+        "revision": revision,
+        "last": when(last_at),
+        "created": when(created),
+        "by": id_out(creator),
+    }
+    show([told], as_json)
+    rows = operate(lambda operator: operator.members(cid))
+    show(
+        (
+            {
+                "user": id_out(user),
+                "role": role if active else "(left)",
+                "delivered": delivered,
+                "read": read_seq,
+            }
+            for user, role, active, delivered, read_seq in rows
+        ),
+        as_json,
+    )
+
+
+_ACT = ("who", "act", "target", "why")
+
+
+def log(
+    target: Annotated[str | None, typer.Argument(help="An id: only what was done to it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what operators did, the newest first."""
+    acts = operate(lambda operator: operator.acts(target))
+    show(
+        (
+            {"at": when(it.at), "who": it.who, "act": it.act, "target": it.target, "why": it.why}
+            for it in acts
+        ),
+        as_json,
+    )
+
+
+def queue(as_json: Json = False) -> None:
+    """Show what waits at the processes of this machine: the writer, the readers, the doorbell."""
+    wanted = {
+        "gochat_writer_queue": "writer",
+        "gochat_writer_oldest_seconds": "oldest_s",
+        "gochat_read_pool": "reads",
+        "gochat_doorbell_up": "doorbell",
+        "gochat_connections": "sockets",
+    }
+    rows: list[Mapping[str, object]] = []
+    for worker, instruments in sorted(ask("measures").items()):
+        row: dict[str, object] = {"worker": worker, **dict.fromkeys(wanted.values(), "-")}
+        for it in instruments:
+            if it["name"] in wanted:
+                values = {"/".join(labels): value for labels, value in it["rows"]}
+                total: float = values.get("busy", sum(values.values()))
+                row[wanted[it["name"]]] = round(total, 3)
+        if worker != "supervisor":
+            rows.append(row)
+    if not rows:
+        fail(
+            "No process of these settings (PORT, RUN_DIR) runs on this machine, or this user may not ask it."
+        )
+    show(rows, as_json)

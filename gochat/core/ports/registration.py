@@ -1,0 +1,37 @@
+"""Who may register, and the invitations to."""
+
+from typing import Protocol
+
+from gochat.core.model import Millis
+
+
+class Invites(Protocol):
+    """Invitations. Raises `Unavailable` if the database does not answer in time."""
+
+    async def add(self, code_hash: bytes, uses: int, expires_at: Millis) -> None:
+        """Keep the hash of a code (32 bytes) that may be used so often."""
+        ...
+
+    async def take(self, code_hash: bytes, now: Millis) -> bool:
+        """Use it once; whether that could be."""
+        ...
+
+    async def give_back(self, code_hash: bytes) -> None:
+        """It was not used after all."""
+        ...
+
+
+class Registration(Protocol):
+    """The gate before registering."""
+
+    async def admit(self, invite: str | None) -> None:
+        """Let somebody register; an invitation that is needed is used by it.
+
+        Raises:
+            Forbidden: not like this; `field` is `invite` where an invitation would help.
+        """
+        ...
+
+    async def refused(self, invite: str | None) -> None:
+        """Who was admitted did not register after all: the invitation was not used."""
+        ...
