@@ -59,6 +59,7 @@ def _extras(request: requests.Send) -> Extras | None:
         mentions=_mentions(request.mentions),
         silent=request.silent,
         forwarded_from=None if source is None else Forwarded(source.conversation_id, source.seq),
+        read_up_to=request.read_up_to,
     ).or_none()
 
 
@@ -103,6 +104,7 @@ def edit_in(request: requests.Edit, user_id: UserId) -> EditMessage:
         body=request.body if "body" in named else KEEP,
         data=_data(request.data) if "data" in named else KEEP,
         mentions=_mentions(request.mentions) if "mentions" in named else KEEP,
+        revision=request.revision,
     )
 
 

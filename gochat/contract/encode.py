@@ -64,7 +64,7 @@ _PLAIN: shapes.Extras = {
 
 def _extras_out(extras: Extras) -> shapes.Extras:
     mentions, source = extras.mentions, extras.forwarded_from
-    return {
+    out: shapes.Extras = {
         "kind": extras.kind,
         "data": None if extras.data is None else orjson.loads(extras.data),
         "mentions": None
@@ -75,6 +75,9 @@ def _extras_out(extras: Extras) -> shapes.Extras:
         if source is None
         else {"conversation_id": id_out(source.conversation_id), "seq": source.seq},
     }
+    if extras.read_up_to is not None:
+        out["read_up_to"] = extras.read_up_to
+    return out
 
 
 def _attachment_out(attachment: Attachment) -> shapes.Attachment:

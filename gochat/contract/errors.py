@@ -49,6 +49,7 @@ STATUS: dict[type[ChatError], int] = {
     errors.PhoneTaken: 409,
     errors.IdempotencyConflict: 409,
     errors.MessageDeleted: 409,
+    errors.Superseded: 409,
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
     errors.LimitExceeded: 422,

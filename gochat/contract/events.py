@@ -91,7 +91,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Edit,
             shapes.MessageAnswer,
             "Replace the body of one's own message.",
-            (errors.NotFound, errors.Forbidden, errors.MessageDeleted),
+            (errors.NotFound, errors.Forbidden, errors.MessageDeleted, errors.Superseded),
         ),
         "message:delete": ClientEvent(
             requests.Delete,

@@ -145,13 +145,19 @@ class Send(Request):
     mentions: Mentions | None = None
     silent: bool = False
     forwarded_from: ForwardedFrom | None = None
+    read_up_to: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    """The seq up to which the sender had read when they wrote; not given: everything."""
 
 
 class Edit(Request):
-    """`message:edit`: one's own message. What is not named stays; null takes data or mentions away."""
+    """`message:edit`: one's own message. What is not named stays; null takes data or mentions away.
+
+    `revision`: the message's, as the user saw it; if it was changed since, nothing is.
+    """
 
     conversation_id: Id
     seq: Seq
+    revision: Revision | None = None
     body: Annotated[str, Field(max_length=100_000)] = ""
     data: Data | None = None
     mentions: Mentions | None = None
@@ -173,7 +179,11 @@ class Status(Request):
 
 
 class Create(Request):
-    """`conversation:create`. `member_ids`: the others; exactly one for a direct conversation."""
+    """`conversation:create`. `member_ids`: the others; exactly one for a direct conversation.
+
+    `client_conversation_id` makes a group once, however often it is asked for: always send one for a group.
+    The next contract requires it.
+    """
 
     kind: Literal["direct", "group"]
     member_ids: UserIds

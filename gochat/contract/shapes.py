@@ -66,6 +66,9 @@ class Extras(TypedDict):
     mentions: Mentions | None
     silent: bool
     forwarded_from: ForwardedFrom | None
+    read_up_to: NotRequired[
+        Annotated[int, Field(ge=0, description="How far the sender had read, if not up to this message.")]
+    ]
 
 
 class Message(Extras):

@@ -6,6 +6,7 @@
       NotFound                  not_found              also: not a member
       Forbidden                 forbidden              a member, but his role does not allow it
       MessageDeleted            message_deleted
+      Superseded                superseded             it was changed since the user saw it
       IdempotencyConflict       idempotency_conflict   the retry key was used for another request
       LimitExceeded             limit_exceeded
       CursorInvalid             cursor_invalid
@@ -93,6 +94,13 @@ class MessageDeleted(ChatError):
 
     code = "message_deleted"
     text = "The message was deleted."
+
+
+class Superseded(ChatError):
+    """It was changed since: an old change must not undo a newer one. `details.revision` is the newest."""
+
+    code = "superseded"
+    text = "It was changed meanwhile."
 
 
 class IdempotencyConflict(ChatError):

@@ -15,6 +15,7 @@ from gochat.core.errors import (
     LimitExceeded,
     MessageDeleted,
     NotFound,
+    Superseded,
 )
 from gochat.core.limits import Limits
 from gochat.core.membership import membership
@@ -72,6 +73,9 @@ class SendMessage(Command[Sent]):
             needs.messages.add((self.conversation_id, self.reply_to_seq))
         if self.extras is not None:
             _need_mentioned(needs, self.conversation_id, self.extras.mentions)
+            if self.extras.read_up_to is not None:
+                needs.me.add(self.sender_id)
+                needs.deleted_after.add((self.conversation_id, self.sender_id, self.extras.read_up_to))
             source = self.extras.forwarded_from
             if source is not None:
                 needs.members.add((source.conversation_id, self.sender_id))
@@ -125,6 +129,13 @@ class SendMessage(Command[Sent]):
             _check_source(state, self.sender_id, extras.forwarded_from)
         seq, revision = conversation.last_seq + 1, conversation.revision + 1
         created_at = max(now, conversation.last_message_at)
+        having_sent = sender.having_sent(seq)
+        me: tuple[UserId, ...] = ()
+        if extras is not None and extras.read_up_to is not None:
+            if extras.read_up_to < conversation.last_seq:
+                having_sent, me = self._having_sent(state, sender, extras.read_up_to, seq), (self.sender_id,)
+            else:
+                extras = replace(extras, read_up_to=None).or_none()
         message = Message(
             self.conversation_id,
             seq,
@@ -145,7 +156,25 @@ class SendMessage(Command[Sent]):
             Why.MESSAGE_CREATED,
             conversation.with_message(seq, revision, created_at),
             created=message,
-            members=(sender.having_sent(seq),),
+            members=(having_sent,),
+            me=me,
+        )
+
+    def _having_sent(self, state: State, sender: Member, read_up_to: int, seq: int) -> Member:
+        """The sender's row, who may not have read all that stands before the message."""
+        me_revision = state.me[sender.user_id] + 1
+        read = max(sender.read_seq, read_up_to)
+        if read == seq - 1:
+            return replace(sender.having_sent(seq), me_revision=me_revision)
+        skipped = sender.skipped
+        if read > sender.read_seq:
+            skipped = state.deleted_after[(self.conversation_id, sender.user_id, read_up_to)]
+        return replace(
+            sender,
+            delivered_seq=max(sender.delivered_seq, read),
+            read_seq=read,
+            skipped=skipped + 1,
+            me_revision=me_revision,
         )
 
 
@@ -168,6 +197,8 @@ class EditMessage(Command[Message]):
     body: str | Keep
     data: str | Keep | None = KEEP
     mentions: Mentions | Keep | None = KEEP
+    revision: int | None = None
+    """The message's, as the user saw it; None: whatever was changed since."""
 
     def need(self, needs: Needs) -> None:
         """Lock the conversation; read the user's row, the message, and who is mentioned."""
@@ -188,6 +219,7 @@ class EditMessage(Command[Message]):
             NotFound: not a member, or no message they see.
             Forbidden: another's message, one of the two has blocked the other, or it is too late.
             MessageDeleted: it is gone.
+            Superseded: it was changed since, by another edit.
             InvalidPayload: an empty or too long body, too much data, or someone mentioned who is no member.
         """
         conversation, member = membership(state, self.conversation_id, self.user_id)
@@ -205,6 +237,8 @@ class EditMessage(Command[Message]):
             _check_mentioned(state, self.conversation_id, self.mentions, limits)
         if message.body == body and (message.extras or NOTHING_EXTRA) == extras:
             return Decision(message)
+        if self.revision is not None and message.revision > self.revision:
+            raise Superseded(field="revision", details={"revision": message.revision})
         _check_time(message, now, limits.edit_within_s)
         revision = conversation.revision + 1
         edited = replace(

@@ -95,6 +95,8 @@ class Extras:
     silent: bool = False
     """No push and no sound: the sender does not want to disturb."""
     forwarded_from: Forwarded | None = None
+    read_up_to: int | None = None
+    """How far the sender had read, if not all that stands before it."""
 
     def or_none(self) -> "Extras | None":
         """None, if it says nothing."""
@@ -109,6 +111,7 @@ class Extras:
             None if mentions is None else [sorted(mentions.user_ids), mentions.everyone],
             self.silent,
             None if forwarded is None else [forwarded.conversation_id, forwarded.seq],
+            *([] if self.read_up_to is None else [self.read_up_to]),
         ]
 
 
@@ -117,7 +120,7 @@ NOTHING_EXTRA = Extras()
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. A deleted one keeps its place and has neither body nor attachments nor extras."""
+    """One message. A deleted one keeps its place and has neither body nor attachments."""
 
     conversation_id: ConversationId
     seq: int
@@ -143,8 +146,9 @@ class Message:
         return self.extras.mentions.ids
 
     def deleted(self, revision: int, at: Millis) -> "Message":
-        """The same without its contents; it keeps its place."""
-        return replace(self, body=None, attachments=(), extras=None, deleted_at=at, revision=revision)
+        """The same without its contents; it keeps its place, and says how far its sender had read."""
+        extras = None if self.extras is None else Extras(read_up_to=self.extras.read_up_to).or_none()
+        return replace(self, body=None, attachments=(), extras=extras, deleted_at=at, revision=revision)
 
     def as_stored(self) -> "Message":
         """No more than that it was stored: for a sender who does not see it any more."""
@@ -208,7 +212,7 @@ class Member:
     delivered_seq: int = 0
     read_seq: int = 0
     skipped: int = 0
-    """Deleted messages after `read_seq`."""
+    """Messages after `read_seq` that are deleted, or the user's own."""
     shown_delivered_seq: int = 0
     shown_read_seq: int = 0
     me_revision: int = 0

@@ -13,6 +13,7 @@ MESSAGE = 580
 ATTACHMENT = 150
 MENTION = 20
 FORWARDED = 70
+READ_UP_TO = 30
 CONVERSATION = 640
 """With `me`."""
 MEMBER = 190
@@ -53,6 +54,8 @@ def _extras_size(it: Extras) -> int:
         size += json_size(json.loads(it.data))
     if it.mentions is not None:
         size += 40 + MENTION * len(it.mentions.user_ids)
+    if it.read_up_to is not None:
+        size += READ_UP_TO
     return size if it.forwarded_from is None else size + FORWARDED
 
 

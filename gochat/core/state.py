@@ -106,8 +106,11 @@ class State:
     changed_members: dict[tuple[ConversationId, UserId], Member] = field(default_factory=dict)
     changed_mentions: dict[tuple[ConversationId, UserId, int], bool] = field(default_factory=dict)
     """Who is meant by a message (`EVERYONE`: all), or no more, by conversation, user and seq."""
-    unreadable: list[tuple[ConversationId, int]] = field(default_factory=list)
-    """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more."""
+    unreadable: list[Message] = field(default_factory=list)
+    """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more.
+
+    But not their senders, who skip their own as they are.
+    """
     me_since: dict[UserId, int] = field(default_factory=dict)
     """Users whose own log moved, with the revision it had before the batch."""
     changed_profiles: dict[UserId, Profile] = field(default_factory=dict)
@@ -179,7 +182,7 @@ class State:
         if decision.updated is not None:
             self._updated(decision.updated)
             if decision.updated.deleted_at is not None:
-                self._skip(decision.updated.conversation_id, decision.updated.seq)
+                self._skip(decision.updated)
         for member in decision.members:
             key = (member.conversation_id, member.user_id)
             self.members[key] = self.changed_members[key] = member
@@ -247,6 +250,9 @@ class State:
         self.sent[(message.sender_id, message.client_message_id)] = message
         if message.extras is not None:
             self._mention(message, frozenset())
+        for after in self.deleted_after:
+            if after[:2] == (message.conversation_id, message.sender_id) and after[2] < message.seq:
+                self.deleted_after[after] += 1
 
     def _updated(self, message: Message) -> None:
         key = (message.conversation_id, message.seq)
@@ -260,16 +266,17 @@ class State:
             key = (message.conversation_id, user_id, message.seq)
             self.changed_mentions[key] = user_id in message.mentioned
 
-    def _skip(self, cid: ConversationId, seq: int) -> None:
-        self.unreadable.append((cid, seq))
+    def _skip(self, message: Message) -> None:
+        self.unreadable.append(message)
+        cid, seq, sender_id = message.conversation_id, message.seq, message.sender_id
         for key, member in self.members.items():
-            if key[0] == cid and member.active and member.read_seq < seq:
+            if key[0] == cid and key[1] != sender_id and member.active and member.read_seq < seq:
                 skipping = replace(member, skipped=member.skipped + 1)
                 self.members[key] = skipping
                 if key in self.changed_members:
                     self.changed_members[key] = skipping
         for after in self.deleted_after:
-            if after[0] == cid and after[2] < seq:
+            if after[0] == cid and after[1] != sender_id and after[2] < seq:
                 self.deleted_after[after] += 1
 
 

@@ -9,7 +9,7 @@ from gochat.core.command import AnyCommand
 from gochat.core.delta import Committed, MeChange, OwnConversation
 from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Millis, UserId
+from gochat.core.model import ConversationId, Message, Millis, UserId
 from gochat.core.state import State
 from gochat.storage import rows
 from gochat.storage.dialects import Asked, Row
@@ -121,12 +121,13 @@ def _profile_writes(transaction: Transaction, loaded: Loaded) -> Iterable[Asked]
     yield sql.write_decided, [(user_id, state.me[user_id]) for user_id in state.decided]
 
 
-def _skip(transaction: Transaction, unreadable: Iterable[tuple[ConversationId, int]]) -> None:
-    by_conversation: dict[ConversationId, list[int]] = {}
-    for cid, seq in unreadable:
-        by_conversation.setdefault(cid, []).append(seq)
-    for cid, seqs in by_conversation.items():
-        transaction.run(transaction.sql.skip(len(seqs)), *seqs, cid, max(seqs))
+def _skip(transaction: Transaction, unreadable: Iterable[Message]) -> None:
+    by_conversation: dict[ConversationId, list[Message]] = {}
+    for message in unreadable:
+        by_conversation.setdefault(message.conversation_id, []).append(message)
+    for cid, messages in by_conversation.items():
+        given = (number for it in messages for number in (it.seq, it.sender_id))
+        transaction.run(transaction.sql.skip(len(messages)), *given, cid, max(it.seq for it in messages))
 
 
 def _total_unread(transaction: Transaction, users: Set[UserId]) -> dict[UserId, int]:

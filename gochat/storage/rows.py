@@ -191,6 +191,7 @@ def extras_in(text: str) -> Extras:
         None if mentions is None else Mentions(tuple(mentions["user_ids"]), mentions["everyone"]),
         stored.get("silent", False),
         None if forwarded is None else Forwarded(forwarded["conversation_id"], forwarded["seq"]),
+        stored.get("read_up_to"),
     )
 
 

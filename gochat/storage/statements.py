@@ -59,7 +59,8 @@ class Statements:
     successors: str
     """Two parameters, conversation_id and a limit -> members, highest standing and oldest first."""
     deleted: str
-    """[conversation_id, user_id, seq, low, high] -> the first three, deleted messages above low up to high"""
+    """[conversation_id, user_id, seq, low, high] -> the first three; messages above low up to high that are
+    deleted or the user's own"""
     total_unread: str
     """[user_id] -> user_id, unread messages over all conversations"""
     find_batch: str
@@ -96,10 +97,10 @@ class Statements:
     def skip(self, count: int) -> str:
         """One more to skip for each of `count` messages of one conversation, for those who had not read it.
 
-        Parameters: the seqs, the conversation, and the highest seq.
+        Not for its sender. Parameters: seq and sender of each, the conversation, and the highest seq.
         """
         at = self.dialect.marker
-        more = " + ".join([f"(read_seq < {at})"] * count)
+        more = " + ".join([f"(read_seq < {at} AND user_id <> {at})"] * count)
         return (
             f"UPDATE members{self.dialect.by('ix_members_conversation')} SET skipped = skipped + {more}"
             f" WHERE conversation_id = {at} AND active = 1 AND read_seq < {at}"
@@ -190,7 +191,7 @@ def statements(d: Dialect) -> Statements:
             "SELECT given.conversation_id, given.user_id, given.seq,"
             f" (SELECT COUNT(*) FROM messages m{d.by('PRIMARY')}"
             " WHERE m.conversation_id = given.conversation_id AND m.seq > given.low AND m.seq <= given.high"
-            " AND m.deleted_at IS NOT NULL)"
+            " AND (m.deleted_at IS NOT NULL OR m.sender_id = given.user_id))"
             f" FROM {d.given('conversation_id', 'user_id', 'seq', 'low', 'high')}"
         ),
         total_unread=(

@@ -17,7 +17,7 @@ from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
-from gochat.core.model import Conversation, ConversationId, History, Kind, Role, UserId
+from gochat.core.model import Conversation, ConversationId, Extras, History, Kind, Role, UserId
 from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.ids import new_id
 from tests.phone.compare import differences
@@ -59,11 +59,18 @@ class Chatting(RuleBasedStateMachine):
             self.conversations.append(answer.id)
 
     @precondition(lambda self: self.conversations)
-    @rule(senders=st.lists(who, min_size=1, max_size=8), which=which)
-    def send(self, senders: list[int], which: int) -> None:
+    @rule(senders=st.lists(who, min_size=1, max_size=8), which=which, read=st.none() | st.integers(0, 9))
+    def send(self, senders: list[int], which: int, read: int | None = None) -> None:
+        """`read`: how far those had read who write every other message."""
         cid = self._conversation(which)
         commands = [
-            SendMessage(cid, self.lines[it].user_id, secrets.token_bytes(16), f"message {n}")
+            SendMessage(
+                cid,
+                self.lines[it].user_id,
+                secrets.token_bytes(16),
+                f"message {n}",
+                extras=None if read is None or n % 2 else Extras(read_up_to=read),
+            )
             for n, it in enumerate(senders)
         ]
         for command, answer in zip(commands, self.world.submit(*commands), strict=True):

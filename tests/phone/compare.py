@@ -53,7 +53,7 @@ def _against_history(held: Conversation, messages: Mapping[int, shapes.Message])
     for seq in range(max(held.complete_from, held.visible_from_seq), held.last_seq + 1):
         if seq not in held.messages:
             yield f"message {seq} is missing"
-    unread = sum(seq > held.read_seq and it["deleted_at"] is None for seq, it in messages.items())
+    unread = sum(seq > held.read_seq and not held.skips(it) for seq, it in messages.items())
     if held.unread != unread:
         yield f"unread: {held.unread}, but counted there are {unread}"
 

@@ -17,6 +17,8 @@ class Conversation:
     """One conversation as held, up to `revision`: messages by seq, active members by user id."""
 
     id: str
+    user_id: str
+    """Whose phone it is on."""
     revision: int = 0
     own: dict[str, object] = field(default_factory=dict)
     last_seq: int = 0
@@ -28,7 +30,7 @@ class Conversation:
     delivered_seq: int = 0
     read_seq: int = 0
     skipped: int = 0
-    """Deleted messages after `read_seq`."""
+    """Messages after `read_seq` that are deleted, or one's own."""
     counted: bool = True
     """False: `skipped` could not be counted here; an answer to `conversation:join` tells it."""
 
@@ -40,7 +42,7 @@ class Conversation:
     def read_by(self, user_id: str) -> int:
         """How far another member has read: what his row says, or his own newest message."""
         said = self.members[user_id]["read_seq"] if user_id in self.members else 0
-        wrote = (seq for seq, message in self.messages.items() if message["sender_id"] == user_id)
+        wrote = (read_with(message) for message in self.messages.values() if message["sender_id"] == user_id)
         return max(said, *wrote, 0)
 
     def keep(self, message: shapes.Message) -> None:
@@ -62,11 +64,20 @@ class Conversation:
         self.delivered_seq = max(self.delivered_seq, seq)
         self.count()
 
+    def skips(self, message: shapes.Message) -> bool:
+        """Whether a message is never unread."""
+        return message["deleted_at"] is not None or message["sender_id"] == self.user_id
+
     def count(self) -> None:
-        """Count what was deleted after `read_seq`, if all that is after it is held."""
+        """Count what is never unread after `read_seq`, if all that is after it is held."""
         after = [self.messages.get(n) for n in range(self.read_seq + 1, self.last_seq + 1)]
-        self.skipped = sum(message is not None and message["deleted_at"] is not None for message in after)
+        self.skipped = sum(message is not None and self.skips(message) for message in after)
         self.counted = None not in after
+
+
+def read_with(message: shapes.Message) -> int:
+    """How far its sender had read: up to it, if it says nothing else."""
+    return message.get("read_up_to", message["seq"])
 
 
 class Store:
@@ -120,7 +131,7 @@ class Store:
         if since > mine:
             return False
         self._left.pop(cid, None)
-        held = self.conversations.setdefault(cid, Conversation(cid))
+        held = self.conversations.setdefault(cid, Conversation(cid, self.user_id))
         if since == 0:
             held.messages, held.members = {}, {}
         self._take(held, delta)
@@ -192,12 +203,15 @@ class Store:
             held.last_seq = max(held.last_seq, message["seq"])
         for message in delta.get("messages", ()):
             deleted = message["deleted_at"] is not None and message["revision"] > before
-            held.skipped += deleted and message["seq"] > held.read_seq
+            others = message["sender_id"] != self.user_id
+            held.skipped += deleted and others and message["seq"] > held.read_seq
         if delta["since"] == 0:
             held.count()
         for message in delta.get("messages", ()):
             if message["sender_id"] == self.user_id:
-                held.read_up_to(message["seq"])
+                held.read_up_to(read_with(message))
+                if message["seq"] > held.read_seq:
+                    held.count()
         if delta.get("members_hidden"):
             held.members = {it: row for it, row in held.members.items() if it == self.user_id}
         for member in delta.get("members", ()):

@@ -96,10 +96,12 @@ def _check_batches(stored: Stored) -> None:
 
 
 def _check_skipped(stored: Stored) -> None:
-    deleted = defaultdict(list)
+    deleted, own = defaultdict(set), defaultdict(set)
     for (cid, seq), message in stored.messages.items():
+        own[(cid, message.sender_id)].add(seq)
         if message.deleted_at is not None:
-            deleted[cid].append(seq)
-    for (cid, _), member in stored.members.items():
+            deleted[cid].add(seq)
+    for key, member in stored.members.items():
         if member.active:
-            assert member.skipped == sum(seq > member.read_seq for seq in deleted[cid])
+            skipped = deleted[member.conversation_id] | own[key]
+            assert member.skipped == sum(seq > member.read_seq for seq in skipped)

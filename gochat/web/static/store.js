@@ -1,6 +1,8 @@
 // What the page holds of the chats, and the whole rule by which that changes: docs/protocol.md, "Deltas".
 
 const deleted = (message) => message.deleted_at !== null;
+/** How far its sender had read: up to it, if it says nothing else. */
+const readWith = (message) => message.read_up_to ?? message.seq;
 
 /** One conversation as held, up to `revision`. */
 class Conversation {
@@ -12,11 +14,12 @@ class Conversation {
   visibleFrom = 1;
   delivered = 0;
   read = 0;
-  skipped = 0; // deleted messages after `read`
+  skipped = 0; // messages after `read` that are deleted, or one's own
   counted = true; // false: not all after `read` is held, so that only an answer to conversation:join tells
 
-  constructor(id) {
+  constructor(id, userId) {
     this.id = id;
+    this.userId = userId;
   }
 
   get unread() {
@@ -39,7 +42,7 @@ class Conversation {
   others(field, ownId) {
     const wrote = new Map();
     for (const message of this.messages.values()) {
-      wrote.set(message.sender_id, Math.max(message.seq, wrote.get(message.sender_id) ?? 0));
+      wrote.set(message.sender_id, Math.max(readWith(message), wrote.get(message.sender_id) ?? 0));
     }
     const others = [...this.members.values()].filter((member) => member.user_id !== ownId);
     return Math.min(...others.map((member) => Math.max(member[field], wrote.get(member.user_id) ?? 0)));
@@ -68,7 +71,7 @@ class Conversation {
     for (let seq = this.read + 1; seq <= this.lastSeq; seq++) {
       const message = this.messages.get(seq);
       if (!message) this.counted = false;
-      else if (deleted(message)) this.skipped++;
+      else if (deleted(message) || message.sender_id === this.userId) this.skipped++;
     }
   }
 }
@@ -178,7 +181,7 @@ export class Store extends EventTarget {
     }
     if (since > mine) return false;
     this.#left.delete(id);
-    const held = this.conversations.get(id) ?? new Conversation(id);
+    const held = this.conversations.get(id) ?? new Conversation(id, this.userId);
     this.conversations.set(id, held);
     this.#take(held, delta);
     if (this.#early.has(id)) held.advance(this.#early.get(id));
@@ -202,10 +205,15 @@ export class Store extends EventTarget {
       held.lastSeq = Math.max(held.lastSeq, message.seq);
     }
     for (const message of messages) {
+      if (message.sender_id === this.userId) continue;
       if (deleted(message) && message.revision > before && message.seq > held.read) held.skipped++;
     }
     if (since === 0) held.count();
-    for (const message of messages) if (message.sender_id === this.userId) held.readUpTo(message.seq);
+    for (const message of messages) {
+      if (message.sender_id !== this.userId) continue;
+      held.readUpTo(readWith(message));
+      if (message.seq > held.read) held.count();
+    }
     if (members_hidden) {
       for (const id of held.members.keys()) if (id !== this.userId) held.members.delete(id);
     }

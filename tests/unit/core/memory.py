@@ -146,9 +146,10 @@ class Memory:
         self.conversations.update(state.changed)
         self.messages.update(state.created)
         self.messages.update(state.updated)
-        for cid, seq in state.unreadable:
+        for deleted in state.unreadable:
             for key, member in self.members.items():
-                if key[0] == cid and member.active and member.read_seq < seq:
+                others = key[0] == deleted.conversation_id and key[1] != deleted.sender_id
+                if others and member.active and member.read_seq < deleted.seq:
                     self.members[key] = replace(member, skipped=member.skipped + 1)
         for cid, revision in state.revealed(self.limits).items():
             for key, member in self.members.items():

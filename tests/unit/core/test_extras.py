@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from gochat.core.command import AnyCommand
-from gochat.core.errors import ChatError, Forbidden, InvalidPayload, LimitExceeded, MessageDeleted, NotFound
+from gochat.core.errors import (
+    ChatError,
+    Forbidden,
+    InvalidPayload,
+    LimitExceeded,
+    MessageDeleted,
+    NotFound,
+    Superseded,
+)
 from gochat.core.limits import Limits
 from gochat.core.messages import KEEP, DeleteMessage, EditMessage, SendMessage
 from gochat.core.model import (
@@ -55,6 +63,7 @@ def memory(limits: Limits = LIMITS) -> Memory:
         {cid: conversation(cid) for cid in (HERE, THERE)},
         {(it.conversation_id, it.user_id): it for it in members},
         {(it.conversation_id, it.seq): it for it in messages},
+        {ANNA: 0},
     )
 
 
@@ -173,3 +182,52 @@ def test_mentions_are_kept_as_they_change() -> None:
                 (HERE, 0, 2): True,
             }
     assert not any(state.changed_mentions.values())
+
+
+def test_an_old_edit_undoes_no_newer_one() -> None:
+    """Of two devices that saw revision 1 one was first; what the other retries names what it saw."""
+    rows = memory()
+    first = rows.decide(EditMessage(HERE, ANNA, 1, "newer", revision=1), NOW).updated
+    assert first is not None
+    rows.messages[(HERE, 1)] = first
+    with pytest.raises(Superseded) as refused:
+        rows.decide(EditMessage(HERE, ANNA, 1, "older", revision=1), NOW)
+    assert refused.value.details == {"revision": first.revision}
+    assert not refused.value.retryable
+    assert rows.decide(EditMessage(HERE, ANNA, 1, "newer", revision=1), NOW).result == first
+    again = rows.decide(EditMessage(HERE, ANNA, 1, "again", revision=first.revision), NOW).updated
+    assert again is not None
+    assert again.body == "again"
+
+
+@pytest.mark.parametrize(
+    ("read", "told", "read_seq", "skipped"),
+    [(None, None, 4, 0), (0, 0, 0, 1), (2, 2, 2, 1), (3, None, 4, 0), (99, None, 4, 0)],
+)
+def test_what_was_written_without_having_read_all_marks_no_more_as_read(
+    read: int | None, told: int | None, read_seq: int, skipped: int
+) -> None:
+    """Three messages are there, none of them read; the one that is sent never counts as unread."""
+    rows = memory()
+    extras = None if read is None else Extras(read_up_to=read)
+    decision = rows.decide(SendMessage(HERE, ANNA, b"k" * 16, "hi", extras=extras), NOW)
+    (member,) = decision.members
+    assert decision.created is not None
+    assert (decision.created.extras or Extras()).read_up_to == told
+    assert (member.read_seq, member.skipped) == (read_seq, skipped)
+    assert member.unread(4) == 4 - read_seq - skipped
+    assert decision.me == (() if told is None else (ANNA,))
+
+
+def test_a_message_that_says_how_far_was_read_says_so_when_it_is_deleted() -> None:
+    rows = memory()
+    stored = replace(rows.messages[(HERE, 1)], extras=Extras("custom:card", "{}", read_up_to=0))
+    rows.messages[(HERE, 1)] = stored
+    deleted = rows.decide(DeleteMessage(HERE, ANNA, 1), NOW).updated
+    assert deleted is not None
+    assert deleted.extras == Extras(read_up_to=0)
+
+
+def test_what_a_retry_repeats_is_as_it_was_before_there_was_more_to_say() -> None:
+    assert Extras(silent=True).as_requested() == ["text", None, None, True, None]
+    assert Extras(read_up_to=7).as_requested() == ["text", None, None, False, None, 7]

@@ -53,6 +53,7 @@ def decided(command: Command[A]) -> Decision[A]:
         conversations={conversation.id: conversation},
         members={(it.conversation_id, it.user_id): it for it in (*others, sender)},
         messages={(it.conversation_id, it.seq): it for it in there},
+        me={sender.user_id: 7},
     )
     return memory.decide(command, NOW)
 
@@ -93,6 +94,7 @@ def test_a_message_is_what_was_sent() -> None:
         sender_id=sender.user_id,
         reply_to_seq=1,
         attachments=(attached,),
+        extras=filled(Extras, read_up_to=conversation.last_seq - 1),
     )
     decision = decided(command)
     created = decision.created
@@ -113,7 +115,9 @@ def test_a_deleted_message_keeps_nothing_that_was_said_in_it() -> None:
     said = {"body", "attachments", "extras"}
     assert changed(message, deleted) == {*said, "deleted_at", "revision"}
     bare = Message(0, 0, 0, 0, b"", b"", None, (), 0)
-    assert said <= {it.name for it in fields(Message)} - changed(bare, deleted)
+    assert said <= {it.name for it in fields(Message)} - changed(bare, replace(deleted, extras=None))
+    assert message.extras is not None
+    assert deleted.extras == Extras(read_up_to=message.extras.read_up_to)
 
 
 def test_a_sender_who_does_not_see_it_any_more_is_told_that_it_was_stored() -> None:

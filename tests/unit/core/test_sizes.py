@@ -50,6 +50,7 @@ extras = st.builds(
     mentions=st.none() | st.builds(Mentions, st.lists(ids, max_size=3).map(tuple), st.booleans()),
     silent=st.booleans(),
     forwarded_from=st.none() | st.builds(Forwarded, ids, numbers),
+    read_up_to=st.none() | numbers,
 )
 messages = st.builds(
     Message,
@@ -101,7 +102,8 @@ def test_every_field_of_a_message_is_drawn() -> None:
     drawn = {"conversation_id", "seq", "revision", "sender_id", "client_message_id", "request_hash", "body"}
     drawn |= {"attachments", "created_at", "edited_at", "deleted_at", "reply_to_seq", "extras"}
     assert {it.name for it in fields(Message)} == drawn
-    assert {it.name for it in fields(Extras)} == {"kind", "data", "mentions", "silent", "forwarded_from"}
+    extras = {"kind", "data", "mentions", "silent", "forwarded_from", "read_up_to"}
+    assert {it.name for it in fields(Extras)} == extras
 
 
 @given(texts)
