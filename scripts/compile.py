@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = "gochat/events/engine"
-AS_THEY_ARE = {"__init__", "asgi", "asgi_websocket", "manager", "polling", "protocol", "server", "uring"}
+AS_THEY_ARE = {"__init__", "asgi", "asgi_websocket", "manager", "protocol", "server", "uring"}
 """Those whose classes are other libraries', and those that mostly wait."""
 NOT_COPIED = (".*", "__pycache__", "build", "dist", "node_modules", "target", "*.so")
 

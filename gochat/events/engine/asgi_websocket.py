@@ -9,7 +9,7 @@ from .engine import Engine
 from .errors import ProtocolError, Refused
 from .frames import COME_BACK, MESSAGE_TOO_BIG, POLICY_VIOLATION, TEXT, frame, unframe
 from .handshake import Request, subprotocol
-from .transports import Inlet
+from .transports import NOBODY, Inlet
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -61,7 +61,8 @@ class AsgiWebSocket:
         finally:
             reader.cancel()
             self._closing = True  # nobody is left to be told, and the limit is over
-            self.inlet.lost(self)
+            inlet, self.inlet = self.inlet, NOBODY
+            inlet.lost(self)
 
     # What the session calls
 

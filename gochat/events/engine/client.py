@@ -16,7 +16,7 @@ from .frames import COME_BACK
 from .handshake import Request
 from .member import Ack, Member
 from .packets import Packet
-from .session import Session
+from .session import OVER, Session
 from .transports import Write, drop
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ class Client:
             await self.server.leave_member(member, reason)
         self.members.clear()
         self.server.forget_client(self)
+        self.session.application = OVER
 
     # Steps that take time
 

@@ -21,7 +21,7 @@ from .payloads import open_packet
 from .polling import Polling
 from .relay import Relay
 from .session import Application, Session
-from .transports import SocketTransport, Transport
+from .transports import NOWHERE, SocketTransport, Transport
 from .upgrade import Surplus, Upgrade
 
 logger = logging.getLogger(__name__)
@@ -130,6 +130,7 @@ class Engine:
         if self.sessions.pop(session.sid, None) is None:
             return
         self.wheel.cancel(session)
+        session.transport = NOWHERE
         left = self._addresses[session.client] - 1
         if left:
             self._addresses[session.client] = left

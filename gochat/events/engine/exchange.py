@@ -94,7 +94,7 @@ class Exchange:
 
     def refuse(self, refused: Refused) -> None:
         """Answer with an error."""
-        self.refused = refused
+        self.refused = refused.with_traceback(None)  # whose frames would hold this exchange
         self._headers.append((b"content-type", b"application/json"))
         self._end(refused.status, refused.body)
 
@@ -120,10 +120,12 @@ class Exchange:
     def leave(self) -> None:
         """Note that the client is gone."""
         self.over = True
-        if self._polling is not None:
-            self._polling.leave(self)
-        elif self._post is not None:
-            self._post.leave()
+        polling, post = self._polling, self._post
+        self._let_go()
+        if polling is not None:
+            polling.leave(self)
+        elif post is not None:
+            post.leave()
 
     # Inside
 
@@ -148,7 +150,18 @@ class Exchange:
     def _end(self, status: int, body: bytes) -> None:
         if not self.over:
             self.over = True
-            self._respond(status, self._headers, body)
+            respond = self._respond
+            self._let_go()
+            respond(status, self._headers, body)
+
+    def _let_go(self) -> None:
+        """Hold nobody who may hold this."""
+        self._respond = self._more = _nothing
+        self._polling = self._post = None
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def _cors(origin: str, request: Request) -> Headers:

@@ -29,7 +29,7 @@ class Wheel:
     def __init__(self, tick: float, begin: Callable[[], object] = bool) -> None:
         self.tick = tick
         self._begin = begin
-        self._buckets: dict[int, list[Timed]] = {}
+        self._buckets: dict[int, set[Timed]] = {}
         self._done = 0  # the last bucket that was emptied
 
     def __bool__(self) -> bool:
@@ -42,16 +42,23 @@ class Wheel:
             bucket = self._done + 1
         if item.bucket == bucket:
             return
+        if item.bucket:
+            self.cancel(item)
         item.bucket = bucket
-        if bucket in self._buckets:
-            self._buckets[bucket].append(item)
+        there = self._buckets.get(bucket)
+        if there is not None:
+            there.add(item)
         else:
-            self._buckets[bucket] = [item]
+            self._buckets[bucket] = {item}
             self._begin()
 
-    @staticmethod
-    def cancel(item: Timed) -> None:
-        """Forget the item's deadline; its place is freed when that time comes."""
+    def cancel(self, item: Timed) -> None:
+        """Forget the item's deadline, and the item."""
+        there = self._buckets.get(item.bucket)
+        if there is not None:
+            there.discard(item)
+            if not there:
+                del self._buckets[item.bucket]
         item.bucket = 0
 
     def turn(self, now: float) -> None:

@@ -74,7 +74,7 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         """Return the sid that a session has in a namespace."""
         session = self.server.eio.sessions.get(eio_sid)
-        member = None if session is None else session.application.members.get(namespace)
+        member = None if session is None or not session.open else session.application.members.get(namespace)
         return None if member is None else member.sid
 
     def get_namespaces(self) -> Iterable[str]:

@@ -76,7 +76,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self.engine.wheel.cancel(self)
-        exchange, self._exchange = self._exchange, None
+        exchange, self._exchange, self._upload = self._exchange, None, None
         if exchange is not None:
             exchange.leave()
         if isinstance(self.cycle, _Cycle):

@@ -10,7 +10,7 @@ transport hands packets to `receive` one by one and stops while `paused` is set.
 import logging
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import frames
 from .errors import ProtocolError
@@ -42,6 +42,28 @@ class Application(Protocol):
 
     def closed(self, reason: str) -> None:
         """The session is over. Called once."""
+
+
+class _Over:
+    """The application of a session that is over, so that the two do not keep each other in memory."""
+
+    def receive(self, data: str | bytes) -> None:
+        """Do nothing."""
+
+    def writer_changed(self, write: Write) -> None:
+        """Do nothing."""
+
+    def expired(self) -> None:
+        """Do nothing."""
+
+    def drain(self) -> None:
+        """Do nothing."""
+
+    def closed(self, reason: str) -> None:
+        """Do nothing."""
+
+
+OVER: Final = _Over()
 
 
 class Session:

@@ -1,7 +1,7 @@
 """What carries a session, and where a websocket's packets go: the seams between the engine's parts."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from .frames import PROTOCOL_ERROR
 
@@ -59,6 +59,52 @@ class Inlet(Protocol):
 
     def drain(self) -> None:
         """End as soon as nothing is left to answer."""
+
+
+class Nowhere:
+    """The transport of a session that is over, so that the two do not keep each other in memory."""
+
+    name = ""
+    backlog = 0
+
+    def write(self, frames: bytes) -> None:
+        """Do nothing."""
+
+    def send(self, frames: bytes) -> None:
+        """Do nothing."""
+
+    def close(self, code: int, reason: str, *, flush: bool) -> bool:
+        """Do nothing."""
+        return True
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def resume(self) -> None:
+        """Do nothing."""
+
+
+class Nobody:
+    """Hears the packets of a websocket that is gone, so that it keeps nobody in memory."""
+
+    def __init__(self) -> None:
+        self.paused = False
+
+    def receive(self, packet: str | bytes) -> None:
+        """Do nothing."""
+
+    def fail(self, error: Exception, code: int = PROTOCOL_ERROR) -> None:
+        """Do nothing."""
+
+    def lost(self, transport: Transport) -> None:
+        """Do nothing."""
+
+    def drain(self) -> None:
+        """Do nothing."""
+
+
+NOWHERE: Final = Nowhere()
+NOBODY: Final = Nobody()
 
 
 class SocketTransport(Transport, Protocol):

@@ -7,7 +7,7 @@ from . import frames
 from .engine import Engine
 from .errors import FrameError, ProtocolError
 from .frames import FrameReader, whole_text
-from .transports import Inlet
+from .transports import NOBODY, Inlet
 
 SLICE = 128
 """Packets of one client that are handled before others get their turn."""
@@ -89,7 +89,8 @@ class WebSocket:
         self._closing = self._deaf = True
         self._transport = self._reader = None
         self.fd = -1
-        self.inlet.lost(self)
+        inlet, self.inlet = self.inlet, NOBODY
+        inlet.lost(self)
 
     # What the session calls
 

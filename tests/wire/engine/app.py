@@ -4,6 +4,7 @@ python app.py WAY DISPATCH OPTIONS     (fast | asgi, handlers | dispatcher, JSON
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import logging
@@ -17,6 +18,18 @@ from socketio.exceptions import ConnectionRefusedError as Rejected
 
 from gochat.events.engine import Ack, EngineApp, EngineOptions, EngineServer, Unfit, engine_protocol_class
 
+HELD = (
+    "Session",
+    "Client",
+    "Member",
+    "WebSocket",
+    "AsgiWebSocket",
+    "Polling",
+    "Post",
+    "Upgrade",
+    "Exchange",
+    "BoundProtocol",
+)
 gate = asyncio.Event()
 opened = itertools.count(1)
 """Sessions, and questions how many there were."""
@@ -92,6 +105,11 @@ async def handle(server: EngineServer, sid: str, event: str, args: tuple[Any, ..
             gate.clear()
         case "tasks":
             return len(asyncio.all_tasks())
+        case "sessions":
+            return len(server.eio.sessions)
+        case "held":
+            names = [type(it).__name__ for it in gc.get_objects()]
+            return {name: names.count(name) for name in HELD}
         case "opened":
             return next(opened) - 1
         case "raise":
@@ -121,6 +139,9 @@ def dispatched(server: EngineServer, sid: str, event: str, args: list[Any], ack:
 
 async def main() -> None:
     way, dispatch, options = sys.argv[1:4]
+    if way.endswith("-uncollected"):
+        way = way.removesuffix("-uncollected")
+        gc.disable()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     server = make_server(dispatch, EngineOptions(**json.loads(options)))
     http: Any = engine_protocol_class(server) if way == "fast" else "httptools"
