@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak.cluster import DATABASES
 from tests.soak.planted import FLAWS
 from tests.soak.run import Plan, run
 
@@ -21,8 +22,10 @@ KINDS = (
 
 
 @pytest.mark.timeout(300)
-def test_faults_break_no_promise(tmp_path: Path) -> None:
-    report = asyncio.run(run(Plan(seed=1, messages=1_500, faults=KINDS, servers=2, pace=4), tmp_path, print))
+@pytest.mark.parametrize("database", DATABASES)
+def test_faults_break_no_promise(database: str, tmp_path: Path) -> None:
+    plan = Plan(seed=1, messages=1_500, faults=KINDS, servers=2, pace=4, database=database)
+    report = asyncio.run(run(plan, tmp_path, print))
     assert report.injected.total() == len(KINDS)
     assert report.journal.acked >= 1_500
     assert not report.violations

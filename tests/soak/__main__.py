@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from tests.soak.cluster import DATABASES
 from tests.soak.faults import FAULTS
 from tests.soak.planted import FLAWS
 from tests.soak.run import Plan, Report, run
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=16)
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--pace", type=float, default=8.0, help="actions a second of each user")
+    parser.add_argument("--database", choices=DATABASES, default="mariadb")
     parser.add_argument("--plant", metavar="FLAW", help=f"`all`, or some of: {', '.join(FLAWS)}")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server outlives it
@@ -35,7 +37,13 @@ def main() -> None:
     for seed in arguments.seed:
         kinds = choose(arguments.faults, seed)
         plan = Plan(
-            seed, arguments.messages, kinds, arguments.users, servers=arguments.servers, pace=arguments.pace
+            seed,
+            arguments.messages,
+            kinds,
+            arguments.users,
+            servers=arguments.servers,
+            pace=arguments.pace,
+            database=arguments.database,
         )
         reports.append(carry_out(plan))
     _sum_up(reports)
@@ -56,7 +64,7 @@ def choose(faults: str, seed: int) -> Sequence[str]:
 def carry_out(plan: Plan) -> Report:
     """Run a plan and print what came of it."""
     again = f"--seed {plan.seed} --messages {plan.messages} --faults {','.join(plan.faults)}"
-    print(f"\npython -m tests.soak {again}", flush=True)
+    print(f"\npython -m tests.soak --database {plan.database} {again}", flush=True)
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         return asyncio.run(run(plan, Path(directory), lambda text: print(text, flush=True)))
 

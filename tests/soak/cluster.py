@@ -1,9 +1,9 @@
-"""The deployment under test: `gochat serve` several times on MariaDB and Redis, with proxies in between."""
+"""The deployment under test: several `gochat serve` on a database and Redis, with proxies in between."""
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,9 @@ from gochat.storage.migrate import upgrade
 from tests.services import mysql
 from tests.services.gochat import GoChatServer
 from tests.services.mariadb import MariaDB
+from tests.services.mysqld import MySQL
 from tests.services.redis import Redis
+from tests.services.sql_server import SQLServer
 from tests.soak.proxy import Link, Proxy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +53,9 @@ AUDIT = (
 """Who was a member when: written by the database itself, whatever the servers believe."""
 
 
+DATABASES: Mapping[str, type[SQLServer]] = {"mariadb": MariaDB, "mysql": MySQL}
+
+
 class Worker(GoChatServer):
     """One server process; with `flaw` one that has it."""
 
@@ -60,13 +65,16 @@ class Worker(GoChatServer):
 
 
 class Cluster:
-    """MariaDB, Redis and servers; every connection between them goes through a proxy.
+    """A database, Redis and servers; every connection between them goes through a proxy.
 
     `front[n]` is the way to server n for phones whose network is bad; others go to it directly.
     """
 
-    def __init__(self, directory: Path, servers: int, flaw: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, servers: int, flaw: str | None = None, database: str = "mariadb"
+    ) -> None:
         self._directory = directory
+        self._kind = DATABASES[database]
         self._count = servers
         self._flaw = flaw
         self._stack = AsyncExitStack()
@@ -77,7 +85,7 @@ class Cluster:
         self._late = 0
         """COMMITs that are on their way."""
         self._looked_up = asyncio.Event()
-        self.mariadb: MariaDB
+        self.sql_server: SQLServer
         self.redis: Redis
         self.database: Proxy
         self.to_redis: list[Proxy] = []
@@ -88,13 +96,15 @@ class Cluster:
 
     async def __aenter__(self) -> Self:
         enter = self._stack.enter_context
-        self.mariadb = await asyncio.to_thread(MariaDB, self._folder("mariadb"))
-        await asyncio.to_thread(enter, self.mariadb)
+        self.sql_server = await asyncio.to_thread(self._kind, self._folder("database"))
+        await asyncio.to_thread(enter, self.sql_server)
         self.redis = await asyncio.to_thread(enter, Redis(self._folder("redis")))
-        self.url = await asyncio.to_thread(self.mariadb.create_database)
+        self.url = await asyncio.to_thread(self.sql_server.create_database)
         await asyncio.to_thread(self._prepare)
-        self.database = await self._stack.enter_async_context(Proxy(self.mariadb.port, self._upstream))
+        self.database = await self._stack.enter_async_context(Proxy(self.sql_server.port, self._upstream))
         at = make_url(self.url).set(host="127.0.0.1", port=self.database.port, username="gochat")
+        # The proxy has to see the statements: MySQL would have them encrypted.
+        at = at.update_query_dict({"ssl_disabled": "true"})
         for _ in range(self._count):
             proxy = await self._stack.enter_async_context(Proxy(self.redis.port))
             self.to_redis.append(proxy)

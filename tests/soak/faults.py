@@ -116,20 +116,20 @@ class RedisSilentlyDead(Fault):
 
 
 class DatabaseKilled(Fault):
-    """kill -9 of MariaDB."""
+    """kill -9 of the database."""
 
     async def inject(self) -> None:
-        await asyncio.to_thread(self.cluster.mariadb.kill)
+        await asyncio.to_thread(self.cluster.sql_server.kill)
 
     async def heal(self) -> None:
-        await asyncio.to_thread(self.cluster.mariadb.start)
+        await asyncio.to_thread(self.cluster.sql_server.start)
 
 
 class DatabaseRestarted(Fault):
     """SIGTERM, and up again."""
 
     async def inject(self) -> None:
-        await asyncio.to_thread(self.cluster.mariadb.restart)
+        await asyncio.to_thread(self.cluster.sql_server.restart)
 
 
 class DatabaseFrozen(Fault):
@@ -138,10 +138,10 @@ class DatabaseFrozen(Fault):
     seconds = (1.0, 5.0)
 
     async def inject(self) -> None:
-        self.cluster.mariadb.process.signal(signal.SIGSTOP)
+        self.cluster.sql_server.process.signal(signal.SIGSTOP)
 
     async def heal(self) -> None:
-        self.cluster.mariadb.process.signal(signal.SIGCONT)
+        self.cluster.sql_server.process.signal(signal.SIGCONT)
 
 
 class DatabaseConnectionsKilled(Fault):
@@ -149,7 +149,7 @@ class DatabaseConnectionsKilled(Fault):
 
     async def inject(self) -> None:
         for _ in range(3):
-            await asyncio.to_thread(self.cluster.mariadb.kill_connections)
+            await asyncio.to_thread(self.cluster.sql_server.kill_connections)
             await asyncio.sleep(self.rng.uniform(0.01, 0.2))
 
 
@@ -185,7 +185,7 @@ class ClockJumped(Fault):
 
     async def _set(self, init_connect: str) -> None:
         await asyncio.to_thread(self.cluster.sql, f"SET GLOBAL init_connect = '{init_connect}'")
-        await asyncio.to_thread(self.cluster.mariadb.kill_connections)
+        await asyncio.to_thread(self.cluster.sql_server.kill_connections)
 
 
 class AcksCut(Fault):

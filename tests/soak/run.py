@@ -45,6 +45,7 @@ class Plan:
     pace: float = 8.0
     """Actions a second of each user."""
     flaw: str | None = None
+    database: str = "mariadb"
 
 
 @dataclass
@@ -69,7 +70,7 @@ async def run(plan: Plan, directory: Path, say: Callable[[str], None]) -> Report
     """Carry a plan out."""
     report = Report(plan, Journal())
     start = time.monotonic()
-    async with Cluster(directory, plan.servers, plan.flaw) as cluster:
+    async with Cluster(directory, plan.servers, plan.flaw, plan.database) as cluster:
         rng = random.Random(plan.seed)
         users = await _users(plan, cluster, report.journal, rng)
         try:
