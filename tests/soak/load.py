@@ -291,16 +291,31 @@ class User:
             await task
 
     async def _cross(self, held: Conversation) -> None:
-        """Over the number of members up to which they are shown, and back: where there are many."""
-        held = max(self.phone.store.conversations.values(), key=_size)
-        count = _size(held)
-        if count < SHOWN_MEMBERS // 2 or not self._may_manage(held):
+        """Over the number of members up to which they are shown, and back: in the one group of so many."""
+        crowd = self._crowd
+        if not self._may_manage(crowd):
             return
-        some = self._rng.sample(self._sleepers, 3)
-        if count <= SHOWN_MEMBERS:
-            await self._manage("member:add", held, user_ids=some)
-        for user_id in some if count > SHOWN_MEMBERS else ():
-            await self._manage("member:remove", held, user_id=user_id)
+        if self._role(crowd) == "owner" and self._rng.random() < 0.3:
+            await self._manage("member:role", crowd, user_id=self._rng.choice(self._everyone), role="admin")
+        strangers = [user_id for user_id in self._sleepers if user_id not in crowd.members]
+        if _size(crowd) <= SHOWN_MEMBERS:
+            many = SHOWN_MEMBERS + 2 - _size(crowd)
+            await self._manage("member:add", crowd, user_ids=strangers[:many])
+        else:
+            await self.bring_down()
+
+    async def bring_down(self) -> None:
+        """See to it that the members of the largest group are shown, if it is this user's to do."""
+        while _size(crowd := self._crowd) > SHOWN_MEMBERS and self._may_manage(crowd):
+            try:
+                await self._manage("member:remove", crowd, user_id=self._rng.choice(self._sleepers))
+            except RefusedError as refusal:
+                if refusal.code != "not_found":  # not every sleeper is in
+                    raise
+
+    @property
+    def _crowd(self) -> Conversation:
+        return max(self.phone.store.conversations.values(), key=_size)
 
     async def _quit(self, held: Conversation) -> None:
         if held.own["kind"] == "group" and len(held.members) > LEAST_MEMBERS:

@@ -1,6 +1,7 @@
 """One run: a deployment, users, faults one after the other, and the check at the end."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx2
 
 from gochat.contract.ids import id_out
+from tests.phone.connection import LostError, RefusedError
 from tests.soak.check import check_all
 from tests.soak.cluster import Cluster
 from tests.soak.faults import FAULTS, Fault
@@ -171,6 +173,10 @@ async def _chat(
         if not user.phone.online:
             user.phone.start()
     await _wait(lambda: not any(user.phone.outbox for user in users), QUIET_S)
+    for user in users:
+        with contextlib.suppress(LostError, RefusedError, TimeoutError):
+            async with asyncio.timeout(QUIET_S):
+                await user.bring_down()
     if journal.acked < plan.messages:
         journal.violation("load", f"only {journal.acked} of {plan.messages} messages were acked")
     await check_all(cluster, journal, [user.phone for user in users])
