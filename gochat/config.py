@@ -9,7 +9,9 @@ import os
 import re
 import secrets
 import tempfile
+import tomllib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -18,8 +20,9 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gochat.address import Proxies
-from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, Key, Rate, table
+from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, SLOW_MODE, Key, Rate, table
 from gochat.core.registration import Mode
+from gochat.core.speech import Rules
 
 SECRET_MIN_BYTES = 32
 _EXAMPLE_SECRET = re.compile(
@@ -220,6 +223,20 @@ class Settings(BaseSettings):
         " in the system's folder for temporary files. Nobody else may enter it.",
     )
 
+    terms_version: str | None = Field(
+        None,
+        pattern=r"^[\x21-\x7e]{1,32}$",
+        description="Version of the terms that users have to accept before they write; a new one, anew.",
+    )
+    terms_url: str | None = Field(None, description="Where the terms are to be read, for `GET terms`.")
+    contact: str | None = Field(
+        None, description="Whom users turn to, for `GET terms`: an address of mail or a page."
+    )
+    filters_path: Path | None = Field(
+        None,
+        description="A TOML file of what may not be said: `words`, `patterns`, `domains` (lists),"
+        " `links_after_hours`, `slow_mode_seconds`; see docs/operations.md.",
+    )
     body_max_chars: int = Field(8_000, ge=1, le=65_535, description="Longest message body, in characters.")
     edit_within_s: int = Field(
         0,
@@ -345,6 +362,15 @@ class Settings(BaseSettings):
         """Whether mistakes that a developer may make stop the start."""
         return self.gochat_env == "production"
 
+    @cached_property
+    def speech(self) -> Rules:
+        """Who may speak, and what is not said.
+
+        Raises:
+            ConfigError: the file of FILTERS_PATH is not as it has to be.
+        """
+        return Rules(terms_version=self.terms_version, **_filters(self.filters_path))
+
     @property
     def rate_table(self) -> tuple[Rate, ...]:
         """How often who may do what."""
@@ -359,7 +385,8 @@ class Settings(BaseSettings):
                 (REGISTER, Key.ADDRESS),
             )
             changes += [f"{name}@{key}={row}" for name, key in rows]
-        return table(changes)
+        slow = self.speech.slow_mode_s
+        return (*table(changes), *([Rate(SLOW_MODE, 1, slow, Key.CONVERSATION)] if slow else []))
 
     @property
     def database_url(self) -> SecretStr:
@@ -477,6 +504,27 @@ def _normal_origin(text: str) -> str:
             " and names in ASCII; there are no wildcards."
         )
     return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS.get(parts.scheme)) else f":{port}")
+
+
+def _filters(path: Path | None) -> dict[str, Any]:
+    """The operator's filters, as `Rules` takes them."""
+    if path is None:
+        return {}
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        unknown = given.keys() - {"words", "patterns", "domains", "links_after_hours", "slow_mode_seconds"}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: no such filter")
+        lists = {name: tuple(map(str, given.get(name, ()))) for name in ("words", "patterns", "domains")}
+        return {
+            "words": lists["words"],
+            "patterns": tuple(re.compile(pattern) for pattern in lists["patterns"]),
+            "domains": tuple(domain.casefold() for domain in lists["domains"]),
+            "links_after_ms": int(float(given.get("links_after_hours", 0)) * 3_600_000),
+            "slow_mode_s": float(given.get("slow_mode_seconds", 0)),
+        }
+    except (OSError, ValueError, TypeError, re.error) as error:
+        raise ConfigError(f"FILTERS_PATH: {error}") from None
 
 
 def _development_secret(path: Path) -> SecretStr:

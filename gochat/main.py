@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from gochat.address import Proxies, network_of
 from gochat.auth.authenticator import TokenAuthenticator
+from gochat.auth.contacts import PhoneContacts
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
 from gochat.auth.registration import Registration
@@ -26,6 +27,7 @@ from gochat.auth.tries import Tries
 from gochat.config import Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
+from gochat.contract.speech import Speech
 from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
@@ -61,6 +63,7 @@ from gochat.storage.migrate import upgrade
 from gochat.storage.operating import StoredInvites
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
+from gochat.storage.safety import StoredReports
 from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.writer import ConversationWriter
@@ -174,6 +177,7 @@ class Chat:
         )
         self._followers = [Follower(self._url, SearchIndex())] if "search" in settings.roles else []
         receipts = ReceiptGatherer(self._writer)
+        speech = Speech(self._writer, reader, settings.speech, rates, _now)
         handlers = Handlers(
             writer=self._writer,
             reader=reader,
@@ -184,6 +188,7 @@ class Chat:
             typing=self._typing,
             presence=self._presence,
             rates=rates,
+            speech=speech,
             refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures)
@@ -221,6 +226,15 @@ class Chat:
                 cursors=cursors,
                 rates=rates,
                 origin_allowed=origins.allows,
+                speech=speech,
+                reports=StoredReports(self._database),
+                contacts=PhoneContacts(accounts),
+                terms={
+                    "version": settings.terms_version,
+                    "url": settings.terms_url,
+                    "contact": settings.contact,
+                },
+                clock=_now,
             )
         )
         self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))

@@ -1,6 +1,7 @@
 """The one check of an access token."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -29,14 +30,15 @@ class TokenAuthenticator:
         if not token:
             raise TokenMissing
         identity = self._tokens.read_access(token, allow_expired=allow_expired)
-        session = await self._store.session(identity.session_id)
-        if session is None or session.user_id != identity.user_id:
+        found = await self._store.login(identity.session_id)
+        if found is None or found[0].user_id != identity.user_id:
             raise TokenInvalid
+        session, standing = found
         if session.revoked_at is not None:
             raise SessionRevoked
         if identity.expires_at > self._clock():
             await self._see(session)
-        return identity
+        return replace(identity, standing=standing)
 
     async def _see(self, session: Session) -> None:
         """Who asks is not refused because this can't be written."""

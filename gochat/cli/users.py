@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gochat.core.ports.accounts import Account
     from gochat.storage.accounts import StoredAccounts
     from gochat.storage.database import Database
+    from gochat.storage.writer import ConversationWriter
 
 app = typer.Typer(no_args_is_help=True, help="Help or stop a user.")
 
@@ -147,6 +148,91 @@ def log_out(name: Who, why: support.Why, who: support.As = None) -> None:
     done = support.act("user logout", id_out(user_id), why, who)
     ended = support.operate(lambda operator: operator.log_out(user_id, done))
     typer.echo(f"Ended {len(ended)} logins.")
+
+
+@app.command("disable")
+def disable(name: Who, why: support.Why, who: support.As = None) -> None:
+    """Close an account: its logins end within seconds, and nobody logs in."""
+    _close_account(name, why, who, closed=True)
+
+
+@app.command("enable")
+def enable(name: Who, why: support.Why, who: support.As = None) -> None:
+    """Open a closed account again."""
+    _close_account(name, why, who, closed=False)
+
+
+def _close_account(name: str, why: str, who: str | None, *, closed: bool) -> None:
+    import asyncio
+
+    from gochat.contract.ids import id_out
+
+    user_id = identified(name)
+    done = support.act("user disable" if closed else "user enable", id_out(user_id), why, who)
+
+    async def run() -> int:
+        from gochat.storage.safety import StoredReports
+
+        async with database() as opened:
+            return len(await StoredReports(opened).close_account(user_id, done, closed=closed))
+
+    ended = asyncio.run(run())
+    typer.echo(f"Closed; {ended} logins ended." if closed else "Open.")
+
+
+@app.command("mute")
+def mute(
+    name: Who,
+    why: support.Why,
+    who: support.As = None,
+    hours: Annotated[float, typer.Option(min=0, help="From now on; 0 ends it.")] = 24,
+) -> None:
+    """Let a user read, and write nothing."""
+    import asyncio
+
+    from gochat.contract.ids import id_out
+
+    user_id = identified(name)
+    done = support.act("user mute", id_out(user_id), f"{hours:g} h: {why}", who)
+    until = done.at + int(hours * 3_600_000) if hours else None
+
+    async def run() -> None:
+        from gochat.core.profiles import UpdateProfile
+        from gochat.storage.operating import Operator
+
+        async with database() as opened:
+            async with writer(opened.url) as door:
+                await door.submit(UpdateProfile(user_id, standing={"muted_until": until}))
+            await Operator(opened).note(done)
+
+    asyncio.run(run())
+    typer.echo("Mute." if hours else "Not mute any more.")
+
+
+@asynccontextmanager
+async def writer(url: str) -> "AsyncIterator[ConversationWriter]":
+    """A writer of this command's own: servers that run learn from the log what it did."""
+    from gochat.core.limits import Limits
+    from gochat.storage.engines import write_engine
+    from gochat.storage.epoch import EpochGuard
+    from gochat.storage.writer import ConversationWriter
+
+    started = ConversationWriter(write_engine(url), _Nobody(), Limits(), EpochGuard())
+    started.start()
+    try:
+        yield started
+    finally:
+        await started.stop()
+
+
+class _Nobody:
+    """A `core.ports.writing.Publisher` without listeners."""
+
+    def publish(self, committed: object) -> None:
+        """Tell nobody."""
+
+    def revoked(self, user_id: int, session_id: int, code: str) -> None:
+        """Tell nobody."""
 
 
 @app.command("create")

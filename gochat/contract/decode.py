@@ -30,8 +30,11 @@ from gochat.core.model import (
 )
 from gochat.core.profiles import UpdateProfile
 from gochat.core.queries import SyncRequest
+from gochat.core.reports import Report
 from gochat.core.search import Has, SearchRequest
 
+_CLEARED = ("about", "avatar_url", "data")
+"""What null takes away."""
 _SETTINGS = frozenset(field.name for field in fields(Settings))
 
 
@@ -147,12 +150,36 @@ def set_role_in(request: requests.SetRole, user_id: UserId) -> SetRole:
 
 
 def profile_in(request: requests.UpdateProfile, user_id: UserId) -> UpdateProfile:
-    """`PATCH me`; null leaves a field as it is, too."""
-    given = request.model_dump(exclude_none=True)
+    """`PATCH me`."""
+    given = request.model_dump(exclude_unset=True)
+    given = {name: value for name, value in given.items() if value is not None or name in _CLEARED}
     if "who_can_add" in given:
         given["who_can_add"] = WhoCanAdd(given["who_can_add"])
+    if "data" in given:
+        given["data"] = _data(given["data"])
     settings = {name: given.pop(name) for name in _SETTINGS & given.keys()}
     return UpdateProfile(user_id, given, settings)
+
+
+def report_in(request: requests.Report, user_id: UserId) -> Report:
+    """`POST reports`.
+
+    Raises:
+        InvalidPayload: neither a user nor a message is named, or both are.
+    """
+    target = request.target
+    named = [it is not None for it in (target.user_id, target.conversation_id, target.seq)]
+    if named not in ([True, False, False], [False, True, True]):
+        raise InvalidPayload("target: either user_id, or conversation_id and seq.", field="target")
+    return Report(
+        reporter_id=user_id,
+        client_report_id=request.client_report_id,
+        reason=request.reason,
+        comment=request.comment,
+        user_id=target.user_id,
+        conversation_id=target.conversation_id,
+        seq=target.seq,
+    )
 
 
 def device_in(device: requests.DeviceIn | None) -> Device:

@@ -24,6 +24,7 @@ from gochat.core.model import (
     Message,
     Session,
     Settings,
+    Standing,
     User,
     UserId,
 )
@@ -288,12 +289,28 @@ def user_out(user: User) -> shapes.User:
         "display_name": user.display_name,
         "avatar_url": user.avatar_url,
         "about": user.about,
+        "data": None if user.data is None else orjson.loads(user.data),
+        "deleted": user.deleted,
     }
 
 
 def settings_out(settings: Settings) -> shapes.UserSettings:
     """What a user has set for themselves."""
-    return {"presence_hidden": settings.presence_hidden, "who_can_add": settings.who_can_add.value}
+    return {
+        "presence_hidden": settings.presence_hidden,
+        "receipts_hidden": settings.receipts_hidden,
+        "discoverable_by_phone": settings.discoverable_by_phone,
+        "who_can_add": settings.who_can_add.value,
+    }
+
+
+def standing_out(standing: Standing) -> shapes.Standing:
+    """What decides whether a user may speak."""
+    muted = standing.muted_until
+    return {
+        "muted_until": None if muted is None else time_out(muted),
+        "terms_version": standing.terms_version,
+    }
 
 
 def session_out(session: Session, *, current: bool) -> shapes.Session:

@@ -77,6 +77,7 @@ CONNECT_ERRORS: Final[Errors] = (
 )
 """How a connection may be refused for good: `connect_error.data`."""
 
+_SPEECH = (errors.Forbidden, errors.TermsRequired, errors.ContentRefused)
 _GROUP = (errors.NotFound, errors.Forbidden)
 
 CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
@@ -85,13 +86,13 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Send,
             shapes.SendAnswer,
             "Send a message. It may be repeated: the same key returns the first result, for ever.",
-            (errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
+            (*_SPEECH, errors.NotFound, errors.IdempotencyConflict, errors.LimitExceeded),
         ),
         "message:edit": ClientEvent(
             requests.Edit,
             shapes.MessageAnswer,
             "Replace the body of one's own message.",
-            (errors.NotFound, errors.Forbidden, errors.MessageDeleted, errors.Superseded),
+            (*_SPEECH, errors.NotFound, errors.MessageDeleted, errors.Superseded),
         ),
         "message:delete": ClientEvent(
             requests.Delete,

@@ -102,7 +102,8 @@ def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
     by_status: dict[int, list[type[ChatError]]] = {}
     for kind in route.errors:
         by_status.setdefault(status_of(kind), []).append(kind)
-    responses: Json = {"200": {"description": "Done.", "content": _json(references[route.answer])}}
+    done = "202" if route.accepted else "200"
+    responses: Json = {done: {"description": "Done.", "content": _json(references[route.answer])}}
     for status, kinds in sorted(by_status.items()):
         responses[str(status)] = {
             "description": ", ".join(f"`{code}`" for code in codes(kinds)),

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gochat.contract.ids import UUID_PATTERN, id_in, ids_in, uuid_in
@@ -323,11 +330,53 @@ class Register(Request):
 
 
 class UpdateProfile(Request):
-    """`PATCH me`. What is left out stays as it is."""
+    """`PATCH me`. What is left out stays as it is; null takes `about`, `avatar_url` and `data` away.
+
+    `data`: a JSON object of the app's own, at most 4 KiB, which others are shown too.
+    """
 
     display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    about: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    avatar_url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s/]+")] | None = None
+    data: Data | None = None
     presence_hidden: bool | None = None
+    receipts_hidden: bool | None = None
+    discoverable_by_phone: bool | None = None
     who_can_add: Literal["everyone", "contacts", "nobody"] | None = None
+
+
+class Contacts(Request):
+    """`POST users/contacts`: who of an address book is here and lets themselves be found.
+
+    `region`: the country (ISO 3166, such as `DE`) of numbers without a country code.
+    """
+
+    numbers: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1_000)]
+    region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+
+
+class AcceptTerms(Request):
+    """`POST me/terms`."""
+
+    version: Annotated[str, Field(min_length=1, max_length=32)]
+
+
+class Target(Request):
+    """What is reported: a user, or a message (by `conversation_id` and `seq`)."""
+
+    user_id: Id | None = None
+    conversation_id: Id | None = None
+    seq: Seq | None = None
+
+
+class Report(Request):
+    """`POST reports`. Sending it again with the same key changes nothing. `block`: block the user as well."""
+
+    client_report_id: Key
+    target: Target
+    reason: Literal["spam", "harassment", "hate", "violence", "sexual", "child_safety", "illegal", "other"]
+    comment: Annotated[str, Field(max_length=1_000)] | None = None
+    block: bool = False
 
 
 class Block(Request):

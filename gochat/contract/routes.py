@@ -30,6 +30,8 @@ class Route:
     query: type[parameters.Query] | None = None
     raises: tuple[type[ChatError], ...] = ()
     """What it alone may answer; see `errors` for all."""
+    accepted: bool = False
+    """Whether it answers 202 in place of 200: what becomes of it is not told."""
     unavailable: type | None = None
     """What 503 answers in place of a problem."""
     auth: bool = True
@@ -82,7 +84,7 @@ ROUTES: tuple[Route, ...] = (
         "Log in by username or phone.",
         shapes.Tokens,
         body=requests.Login,
-        raises=(errors.InvalidCredentials, errors.RateLimited),
+        raises=(errors.InvalidCredentials, errors.AccountDisabled, errors.RateLimited),
         auth=False,
     ),
     Route(
@@ -154,6 +156,39 @@ ROUTES: tuple[Route, ...] = (
         "Change what is said of oneself.",
         shapes.AccountAnswer,
         body=requests.UpdateProfile,
+    ),
+    Route(
+        "GET",
+        "/terms",
+        "terms",
+        "What users have to accept, and whom they turn to.",
+        shapes.Terms,
+        auth=False,
+    ),
+    Route(
+        "POST",
+        "/me/terms",
+        "accept_terms",
+        "Accept the terms.",
+        shapes.AccountAnswer,
+        body=requests.AcceptTerms,
+    ),
+    Route(
+        "POST",
+        "/reports",
+        "report",
+        "Report a user or a message; answered with 202, and the same whatever there is.",
+        shapes.Empty,
+        body=requests.Report,
+        accepted=True,
+    ),
+    Route(
+        "POST",
+        "/users/contacts",
+        "contacts",
+        "Who of an address book is here and lets themselves be found.",
+        shapes.ContactList,
+        body=requests.Contacts,
     ),
     Route("GET", "/me/blocks", "blocks", "Whom one has blocked, by username.", shapes.UserList),
     Route(
@@ -263,7 +298,14 @@ ROUTES: tuple[Route, ...] = (
         "Send a message; with the same key again, the first result.",
         shapes.SendAnswer,
         body=requests.Send,
-        raises=(errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
+        raises=(
+            errors.NotFound,
+            errors.Forbidden,
+            errors.TermsRequired,
+            errors.ContentRefused,
+            errors.IdempotencyConflict,
+            errors.LimitExceeded,
+        ),
         event="message:send",
     ),
     Route(

@@ -179,16 +179,21 @@ class User(TypedDict):
     display_name: str
     avatar_url: str | None
     about: str | None
+    data: dict[str, object] | None
+    deleted: bool
 
 
 class UserSettings(TypedDict):
     """What a user has set for themselves.
 
-    `presence_hidden`: nobody is shown whether they are online. `who_can_add`: who may bring them into
+    `presence_hidden`: nobody is shown whether they are online; `receipts_hidden`: nor how far they read.
+    `discoverable_by_phone`: who has their number finds them. `who_can_add`: who may bring them into
     conversations; a contact is whoever shares one with them.
     """
 
     presence_hidden: bool
+    receipts_hidden: bool
+    discoverable_by_phone: bool
     who_can_add: Literal["everyone", "contacts", "nobody"]
 
 
@@ -233,12 +238,41 @@ class Tokens(TypedDict):
     session: Session
 
 
+class Standing(TypedDict):
+    """What decides whether one may speak: until when one is muted, and which terms one has accepted."""
+
+    muted_until: Time | None
+    terms_version: str | None
+
+
 class AccountAnswer(TypedDict):
-    """Who is logged in, how he has set things, and with which login."""
+    """Who is logged in, how they have set things, and with which login."""
 
     user: User
     settings: UserSettings
+    standing: Standing
     session: Session
+
+
+class Terms(TypedDict):
+    """What users accept, and whom they turn to. `version` null: nothing has to be accepted."""
+
+    version: str | None
+    url: str | None
+    contact: str | None
+
+
+class Contact(TypedDict):
+    """A number, as it was sent, and who has it."""
+
+    number: str
+    user: "User"
+
+
+class ContactList(TypedDict):
+    """Those of the numbers whose users let themselves be found."""
+
+    contacts: list[Contact]
 
 
 class Error(TypedDict):

@@ -5,6 +5,8 @@
       UnknownEvent              unknown_event
       NotFound                  not_found              also: not a member
       Forbidden                 forbidden              a member, but his role does not allow it
+      TermsRequired             terms_required
+      ContentRefused            content_refused        a filter of whoever runs the server
       MessageDeleted            message_deleted
       Superseded                superseded             it was changed since the user saw it
       IdempotencyConflict       idempotency_conflict   the retry key was used for another request
@@ -14,6 +16,7 @@
       PhoneTaken                phone_taken
       Unauthenticated
         InvalidCredentials      invalid_credentials
+        AccountDisabled         account_disabled
         TokenMissing            token_missing
         TokenInvalid            token_invalid
         TokenExpired            token_expired          retryable, with a fresh token
@@ -89,6 +92,20 @@ class Forbidden(ChatError):
     text = "You may not do this."
 
 
+class TermsRequired(ChatError):
+    """The terms have to be accepted first (`GET terms`, `POST me/terms`); `details.version` names them."""
+
+    code = "terms_required"
+    text = "The terms have to be accepted first."
+
+
+class ContentRefused(ChatError):
+    """Whoever runs the server does not let this be said; `details.rule` tells which rule."""
+
+    code = "content_refused"
+    text = "This can't be said here."
+
+
 class MessageDeleted(ChatError):
     """The message was deleted and can't be changed."""
 
@@ -147,6 +164,13 @@ class InvalidCredentials(Unauthenticated):
 
     code = "invalid_credentials"
     text = "The name or the password is wrong."
+
+
+class AccountDisabled(Unauthenticated):
+    """An operator has closed the account."""
+
+    code = "account_disabled"
+    text = "This account was closed by whoever runs the server."
 
 
 class TokenMissing(Unauthenticated):

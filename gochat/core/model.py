@@ -4,7 +4,7 @@ A conversation's `revision` counts every change that its members see; whatever a
 revision at which it last changed. `seq` counts messages, from 1, without holes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -253,6 +253,10 @@ class User:
     display_name: str
     avatar_url: str | None = None
     about: str | None = None
+    data: str | None = None
+    """A JSON object of the app's own, as text."""
+    deleted: bool = False
+    """The account is gone; what it wrote may be left."""
 
 
 class WhoCanAdd(StrEnum):
@@ -270,6 +274,21 @@ class Settings:
     presence_hidden: bool = False
     """Nobody is shown whether they are online."""
     who_can_add: WhoCanAdd = WhoCanAdd.EVERYONE
+    receipts_hidden: bool = False
+    """Nobody is shown how far they have received and read, from when they set it."""
+    discoverable_by_phone: bool = False
+    """Whoever has their number in the address book finds them by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides whether a user may speak."""
+
+    created_at: Millis = 0
+    muted_until: Millis | None = None
+    """An operator lets them read, and not write, until then."""
+    terms_version: str | None = None
+    """Which version of the terms they accepted last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +297,7 @@ class Profile:
 
     user: User
     settings: Settings
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from typing import Any
 from gochat.core.command import Command
 from gochat.core.errors import InvalidPayload, NotFound
 from gochat.core.limits import Limits
+from gochat.core.messages import check_data
 from gochat.core.model import Millis, Profile, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
-from gochat.core.text import line
+from gochat.core.text import line, link
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class UpdateProfile(Command[None]):
     """Fields of `User`, as others see them from now on."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `Settings`."""
+    standing: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `Standing`: by an operator, or as the terms were accepted."""
 
     def need(self, needs: Needs) -> None:
         """Lock the user; read what they see of themselves."""
@@ -43,10 +46,25 @@ class UpdateProfile(Command[None]):
         profile = state.profiles.find(self.user_id)
         if profile is None:
             raise NotFound("There is no such user.")
-        said: dict[str, Any] = {name: line(value, name) for name, value in self.said.items()}
+        said = {name: _kept(name, value) for name, value in self.said.items()}
         if said.get("display_name") == "":
             raise InvalidPayload("display_name: is blank.", field="display_name")
-        changed = Profile(replace(profile.user, **said), replace(profile.settings, **self.settings))
+        check_data(said.get("data"), limits)
+        changed = Profile(
+            replace(profile.user, **said),
+            replace(profile.settings, **self.settings),
+            replace(profile.standing, **self.standing),
+        )
         if changed == profile:
             return Decision(None)
         return Decision(None, me=(self.user_id,), profile=changed)
+
+
+def _kept(name: str, value: Any) -> Any:
+    """What is said of a user, as it is kept."""
+    if value is None or name not in _TEXTS:
+        return value
+    return _TEXTS[name](value, name)
+
+
+_TEXTS = {"display_name": line, "about": line, "avatar_url": link}

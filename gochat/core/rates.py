@@ -43,6 +43,12 @@ OTHER: Final = "other"
 CONNECT: Final = "connect"
 """The row that counts sockets."""
 
+SLOW_MODE: Final = "slow_mode"
+"""The row that makes a user wait in each conversation; there is none by default."""
+CONTACTS: Final = "contacts"
+"""The row that counts numbers of address books."""
+SEARCH: Final = "users:search"
+REPORT: Final = "report"
 ADD: Final = "add"
 """The row that counts people who are brought into conversations."""
 ADD_ONE: Final = "add:one"
@@ -79,6 +85,10 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate(ADD, 10_000, 86_400),
     Rate(ADD_ONE, 30, 3_600),
     Rate(ADD_ONE, 100, 86_400),
+    Rate(CONTACTS, 20_000, 86_400),
+    Rate(SEARCH, 60, 60),
+    Rate(SEARCH, 1_000, 86_400),
+    Rate(REPORT, 20, 3_600),
     Rate(OTHER, 60, 60),
     Rate(CONNECT, 1_200, 60),
     Rate("search", 120, 60),  # an app may look with every key

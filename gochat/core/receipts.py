@@ -120,7 +120,7 @@ def _moved(
 ) -> Member | None:
     """The member's row with the position, or None if that does not move it."""
     moved = _private(state, conversation, member, position)
-    if shown and not position.private:
+    if shown and not position.private and not state.receipts_hidden.find(member.user_id):
         moved = _shown(conversation, moved, position)
     return None if moved is member else moved
 

@@ -89,6 +89,8 @@ class State:
     """Users who exist, with their number of active memberships."""
     me: Rows[UserId, int] = field(init=False)
     """The revisions of users' own logs."""
+    receipts_hidden: Rows[UserId, bool] = field(init=False)
+    """Of those in `me`: who shows nobody how far they read."""
     profiles: Rows[UserId, Profile] = field(init=False)
     blocks: Rows[tuple[UserId, UserId], bool] = field(init=False)
     """The first has blocked the second, where it is true."""
@@ -128,6 +130,7 @@ class State:
         self.sent = Rows(needs.sent)
         self.users = Rows(needs.users)
         self.me = Rows(needs.me)
+        self.receipts_hidden = Rows(needs.me)
         self.profiles = Rows(needs.profiles)
         self.blocks = Rows(needs.blocks)
         self.blockers = Rows(needs.blockers)

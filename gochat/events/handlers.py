@@ -11,9 +11,7 @@ from gochat.contract.decode import (
     add_members_in,
     create_in,
     delete_in,
-    edit_in,
     remove_member_in,
-    send_in,
     set_role_in,
     sync_in,
     update_in,
@@ -30,6 +28,7 @@ from gochat.contract.encode import (
 )
 from gochat.contract.ids import time_out, uuid_in
 from gochat.contract.quit import quit_all, quit_out
+from gochat.contract.speech import Speech
 from gochat.core.command import Command
 from gochat.core.delta import Delta
 from gochat.core.errors import ChatError, NotFound, TokenInvalid
@@ -63,6 +62,7 @@ class Handlers:
     typing: Typing
     presence: PresenceWatch
     rates: Rates
+    speech: Speech
     refreshed: Callable[[Connection], None]
     """Told when a connection has a fresh token."""
 
@@ -93,12 +93,12 @@ class Handlers:
     # ---- messages
 
     def _send(self, connection: Connection, request: requests.Send) -> Awaitable[Sent]:
-        sent = self.writer.submit(send_in(request, connection.user_id))
+        sent = self.speech.send(request, connection.identity)
         self._typed(connection, request.conversation_id)
         return sent
 
     def _edit(self, connection: Connection, request: requests.Edit) -> Awaitable[Message]:
-        return self.writer.submit(edit_in(request, connection.user_id))
+        return self.speech.edit(request, connection.identity)
 
     def _delete(self, connection: Connection, request: requests.Delete) -> Awaitable[Message]:
         return self.writer.submit(delete_in(request, connection.user_id))

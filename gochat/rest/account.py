@@ -2,11 +2,12 @@
 
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import profile_in
-from gochat.contract.encode import session_out, settings_out, user_out
+from gochat.contract.encode import session_out, settings_out, standing_out, user_out
 from gochat.core.blocks import Block
-from gochat.core.errors import TokenInvalid
+from gochat.core.errors import InvalidPayload, TokenInvalid
 from gochat.core.model import UserId
 from gochat.core.ports.logins import Identity
+from gochat.core.profiles import UpdateProfile
 from gochat.ids import new_id
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
@@ -20,6 +21,15 @@ async def me(deps: Deps, call: UserCall[requests.Request]) -> shapes.AccountAnsw
 async def update_me(deps: Deps, call: UserCall[requests.UpdateProfile]) -> shapes.AccountAnswer:
     """`PATCH me`."""
     await deps.writer.submit(profile_in(call.request, call.user_id))
+    return await _account(deps, call.identity)
+
+
+async def accept_terms(deps: Deps, call: UserCall[requests.AcceptTerms]) -> shapes.AccountAnswer:
+    """`POST me/terms`."""
+    version = deps.terms["version"]
+    if version is None or call.request.version != version:
+        raise InvalidPayload("version: not the one of the terms in force.", field="version")
+    await deps.writer.submit(UpdateProfile(call.user_id, standing={"terms_version": version}))
     return await _account(deps, call.identity)
 
 
@@ -46,6 +56,7 @@ async def _account(deps: Deps, identity: Identity) -> shapes.AccountAnswer:
     return {
         "user": user_out(profile.user),
         "settings": settings_out(profile.settings),
+        "standing": standing_out(profile.standing),
         "session": session_out(session, current=True),
     }
 

@@ -19,7 +19,7 @@ from gochat.contract.ids import id_in
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import InvalidPayload
 from gochat.core.rates import Key
-from gochat.rest import account, auth, conversations, health, messages, sync, users
+from gochat.rest import account, auth, conversations, health, messages, safety, sync, users
 from gochat.rest.body import read_json
 from gochat.rest.call import Answer, OpenCall, UserCall
 from gochat.rest.deps import Deps
@@ -36,6 +36,7 @@ OPEN_HANDLERS: Mapping[str, OpenHandler] = {
     "login": auth.login,
     "refresh": auth.refresh,
     "reset_password": auth.reset_password,
+    "terms": safety.terms,
     "health": health.health,
     "live": health.live,
     "ready": health.ready,
@@ -49,6 +50,9 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
     "end_sessions": auth.end_sessions,
     "me": account.me,
     "update_me": account.update_me,
+    "accept_terms": account.accept_terms,
+    "report": safety.report,
+    "contacts": users.contacts,
     "blocks": account.blocks,
     "block": account.block,
     "unblock": account.unblock,
@@ -124,7 +128,7 @@ def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRo
         answer = await (_user_answer if route.auth else _open_answer)(deps, route, request)
         if isinstance(answer, Response):
             return answer
-        return Response(orjson.dumps(answer), media_type="application/json")
+        return Response(orjson.dumps(answer), 202 if route.accepted else 200, media_type="application/json")
 
     return StarletteRoute(PREFIX + path, endpoint, methods=list(by_method))
 

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
+from gochat.contract.speech import Speech
 from gochat.core.measures import Measures
-from gochat.core.ports.accounts import Accounts
+from gochat.core.model import Millis
+from gochat.core.ports.accounts import Accounts, Contacts
 from gochat.core.ports.health import Health
 from gochat.core.ports.logins import Authenticator, Logins, Sessions
 from gochat.core.ports.reading import Reader
 from gochat.core.ports.registration import Registration
+from gochat.core.ports.safety import Reports
 from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.rates import Rates
 from gochat.rest.metrics import Metrics
@@ -29,6 +33,11 @@ class Deps:
     receipts: Receipts
     health: Health
     cursors: Cursors
+    speech: Speech
+    reports: Reports
+    contacts: Contacts
+    terms: shapes.Terms
+    clock: Callable[[], Millis]
     rates: Rates
     measures: Measures
     metrics: Metrics | None = None

@@ -1,7 +1,7 @@
 """`messages`: history, and sending without a socket."""
 
 from gochat.contract import parameters, requests, shapes
-from gochat.contract.decode import search_in, send_in
+from gochat.contract.decode import search_in
 from gochat.contract.encode import message_out, search_out, sent_out
 from gochat.core.errors import InvalidPayload
 from gochat.rest.call import UserCall
@@ -30,4 +30,4 @@ async def search_messages(deps: Deps, call: UserCall[parameters.Search]) -> shap
 
 async def send_message(deps: Deps, call: UserCall[requests.Send]) -> shapes.SendAnswer:
     """`POST messages`: through the same door as the event."""
-    return sent_out(await deps.writer.submit(send_in(call.request, call.user_id)))
+    return sent_out(await deps.speech.send(call.request, call.identity))

@@ -1,9 +1,10 @@
 """`users`: what others see of a user."""
 
-from gochat.contract import parameters, shapes
+from gochat.contract import parameters, requests, shapes
 from gochat.contract.encode import user_out
 from gochat.core.errors import InvalidPayload
 from gochat.core.names import folded
+from gochat.core.rates import CONTACTS, SEARCH, Key
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
@@ -14,7 +15,16 @@ async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList
     if (ids is None) == (prefix is None):
         raise InvalidPayload("One of ids and prefix has to be given.", field="ids")
     if prefix is not None:
+        deps.rates.take(SEARCH, Key.USER, call.user_id)
         found = await deps.accounts.search(folded(prefix))
     else:
         found = await deps.accounts.users(dict.fromkeys(ids or ()))
     return {"users": [user_out(user) for user in found]}
+
+
+async def contacts(deps: Deps, call: UserCall[requests.Contacts]) -> shapes.ContactList:
+    """`POST users/contacts`."""
+    numbers = list(dict.fromkeys(call.request.numbers))
+    deps.rates.take(CONTACTS, Key.USER, call.user_id, max(1, len(numbers)))
+    found = await deps.contacts.find(call.user_id, numbers, call.request.region)
+    return {"contacts": [{"number": number, "user": user_out(user)} for number, user in found.items()]}

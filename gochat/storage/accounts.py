@@ -1,7 +1,7 @@
 """Users, to log in and to be looked up. Short transactions of their own: nobody else waits for them."""
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +27,11 @@ _BY_ID = f"{_ACCOUNT} WHERE u.id = ?"
 _BY_PHONE = f"{_ACCOUNT} WHERE u.phone = ?"
 _USERS = f"SELECT {_USER} FROM users u WHERE u.id IN ({{}})"
 _SET_HASH = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?"
+_DISCOVERED = f"""
+SELECT {_USER}, u.phone FROM users u
+WHERE u.phone IN ({{}}) AND u.discoverable_by_phone = 1 AND u.id <> ?
+AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = u.id AND b.blocked_id = ?)
+"""
 _PROFILE = f"SELECT {rows.columns(rows.PROFILES, 'u')} FROM users u WHERE u.id = ?"
 _BLOCKED = f"""
 {{select}} {_USER} FROM blocks b {{join}} users u ON u.id = b.blocked_id WHERE b.user_id = ?
@@ -81,6 +86,10 @@ class StoredAccounts:
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         """Those of the users that exist."""
         return await self._database.read(_users, tuple(user_ids))
+
+    async def by_phones(self, user_id: UserId, phones: Sequence[str]) -> Mapping[str, User]:
+        """Those who let themselves be found."""
+        return await self._database.read(_by_phones, user_id, phones)
 
     async def profile(self, user_id: UserId) -> Profile | None:
         """What he sees of himself."""
@@ -142,6 +151,15 @@ def _resetting(connection: Connection, code_hash: bytes, now: Millis) -> Account
 
 def _set_password(connection: Connection, user_id: UserId, old: str, new: str) -> bool:
     return run(connection, _SET_HASH, new, user_id, old).rowcount == 1
+
+
+def _by_phones(connection: Connection, user_id: UserId, phones: Sequence[str]) -> dict[str, User]:
+    found: dict[str, User] = {}
+    for first in range(0, len(phones), 500):
+        some = phones[first : first + 500]
+        for row in fetch(connection, _DISCOVERED.format(marks(some)), *some, user_id, user_id):
+            found[row[_BESIDE]] = rows.USERS.read(row)
+    return found
 
 
 def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ...]:

@@ -163,7 +163,8 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         loaded.now = row[-1]
     if not loaded.now:
         loaded.now = transaction.rows(sql.clock)[0][0]
-    state.me.update(tuple(row) for row in users)
+    state.me.update((row[0], row[1]) for row in users)
+    state.receipts_hidden.update((row[0], row[2] == 1) for row in users)
     if not wait:
         loaded.held = _find_held(
             transaction, needs.conversations - state.conversations.keys(), needs.me - state.me.keys()

@@ -17,6 +17,7 @@ from gochat.core.model import SessionId
 from gochat.core.witness import KEPT_ROWS
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
+from gochat.storage.safety import purge
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ class Maintenance:
         """
         await self._repeat(self._batches)
         await self._repeat(self._sessions)
+        await self._database.write(_delete_reports)
 
     async def _repeat(self, step: Callable[[], Awaitable[bool]]) -> None:
         while await step():  # noqa: ASYNC110 (it waits for nothing; it takes its time)
@@ -104,6 +106,10 @@ def _delete_batches(connection: Connection) -> int:
             if due:
                 deleted += run(connection, _DELETE_UP_TO, process_id, due[-1]).rowcount
     return deleted
+
+
+def _delete_reports(connection: Connection) -> int:
+    return purge(connection, _now(connection))
 
 
 def _delete_sessions(connection: Connection, after: SessionId) -> tuple[SessionId, bool]:

@@ -107,7 +107,7 @@ class Operator:
 
     async def note(self, act: Act) -> None:
         """Write down what was done elsewhere."""
-        await self._database.write(_note, act)
+        await self._database.write(note, act)
 
 
 class StoredInvites:
@@ -137,13 +137,14 @@ def _take_invite(connection: Connection, code_hash: bytes, now: Millis) -> bool:
     return run(connection, _TAKE_INVITE, code_hash, now).rowcount == 1
 
 
-def _note(connection: Connection, act: Act) -> None:
+def note(connection: Connection, act: Act) -> None:
+    """Write down an act, in the transaction that does it."""
     run(connection, _ACT, new_id(), act.at, act.who, act.act, act.target, act.why)
 
 
 def _log_out(connection: Connection, user_id: UserId, act: Act) -> tuple[SessionId, ...]:
     ended = revoke_all(connection, user_id, act.at, None)
-    _note(connection, act)
+    note(connection, act)
     return ended
 
 
@@ -152,5 +153,5 @@ def _end(connection: Connection, session_id: SessionId, act: Act) -> UserId | No
     if not found:
         return None
     run(connection, _REVOKE, act.at, session_id)
-    _note(connection, act)
+    note(connection, act)
     return int(found[0][0])

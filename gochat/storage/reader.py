@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from gochat.core.delta import Change, Delta
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Message, Millis, UserId
+from gochat.core.model import ConversationId, Message, Millis, Standing, UserId
 from gochat.core.queries import (
     ConversationPage,
     ConversationView,
@@ -98,6 +98,10 @@ class ConversationReader:
     async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
         """Who may see his."""
         return await self._database.read(visibility.seers, user_id, tuple(others))
+
+    async def standing(self, user_id: UserId) -> Standing:
+        """What decides whether a user may speak."""
+        return await self._database.read(visibility.standing, user_id)
 
     async def closed(self, user_id: UserId) -> frozenset[ConversationId]:
         """The direct conversations that a user has closed."""

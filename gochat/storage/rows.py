@@ -25,6 +25,7 @@ from gochat.core.model import (
     Mentions,
     Message,
     Profile,
+    Standing,
     User,
     UserId,
 )
@@ -208,6 +209,7 @@ MEMBERS = _stored(Member, tables.MemberRow)
 MESSAGES = _stored(Message, tables.MessageRow)
 USERS = _stored(User, tables.UserRow)
 PROFILES = _stored(Profile, tables.UserRow)
+STANDINGS = _stored(Standing, tables.UserRow)
 ME_REVISIONS = _table(tables.UserRow, ("id", "me_revision"))
 DECIDED = _table(tables.UserRow, ("id", "profile_revision"))
 BLOCKS = _table(tables.BlockRow)

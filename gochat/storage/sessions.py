@@ -7,9 +7,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gochat.core import refresh
-from gochat.core.errors import ChatError, InvalidCredentials, SessionRevoked, TokenExpired, TokenInvalid
-from gochat.core.model import Device, Millis, Session, SessionId, UserId
+from gochat.core.errors import (
+    AccountDisabled,
+    ChatError,
+    InvalidCredentials,
+    SessionRevoked,
+    TokenExpired,
+    TokenInvalid,
+)
+from gochat.core.model import Device, Millis, Session, SessionId, Standing, UserId
 from gochat.core.ports.sessions import Beginning, RefreshUse
+from gochat.storage import rows
 from gochat.storage.database import Database
 from gochat.storage.fetch import dialect, fetch, marks, run
 
@@ -21,11 +29,17 @@ _SESSION = (
     " created_at, last_seen_at, revoked_at"
 )
 _CHAIN = "refresh_hash, previous_hash, refresh_seed, refresh_seeded_at"
-_LOCK_USER = "SELECT password_hash FROM users WHERE id = ?"
+_LOCK_USER = "SELECT password_hash, disabled_at FROM users WHERE id = ?"
 _ADD = f"""
 INSERT INTO sessions ({_SESSION}, refresh_hash, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _GET = f"SELECT {_SESSION} FROM sessions WHERE id = ?"
+_LOGIN = f"""
+{{select}} {", ".join(f"s.{it.strip()}" for it in _SESSION.split(","))}, {rows.columns(rows.STANDINGS, "u")}
+FROM sessions s {{join}} users u ON u.id = s.user_id WHERE s.id = ?
+"""
+_BESIDE = len(_SESSION.split(","))
+"""Where in a row that begins with a session's columns the next one stands."""
 _ALIVE = f"""
 SELECT {_SESSION} FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?
 ORDER BY last_seen_at DESC, id DESC
@@ -65,6 +79,10 @@ class StoredSessions:
         """One session, revoked ones too."""
         return await self._database.read(_get, session_id)
 
+    async def login(self, session_id: SessionId) -> tuple[Session, Standing] | None:
+        """One session, with what its user may say."""
+        return await self._database.read(_login, session_id)
+
     async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:
         """The sessions of a user."""
         return await self._database.read(_alive, user_id, now)
@@ -100,6 +118,8 @@ def _begin(connection: Connection, beginning: Beginning) -> tuple[SessionId, ...
     found = fetch(connection, _LOCK_USER + dialect(connection).for_update, session.user_id)
     if not found or beginning.password_hash not in (None, found[0][0]):
         raise InvalidCredentials
+    if found[0][1] is not None:
+        raise AccountDisabled
     others = _alive(connection, session.user_id, session.created_at)
     device = session.device
     same = {
@@ -145,6 +165,12 @@ def _refresh(
 def _get(connection: Connection, session_id: SessionId) -> Session | None:
     found = fetch(connection, _GET, session_id)
     return _session(found[0]) if found else None
+
+
+def _login(connection: Connection, session_id: SessionId) -> tuple[Session, Standing] | None:
+    words = dialect(connection)
+    found = fetch(connection, _LOGIN.format(select=words.select, join=words.join), session_id)
+    return (_session(found[0]), rows.STANDINGS.read(found[0][_BESIDE:])) if found else None
 
 
 def _alive(connection: Connection, user_id: UserId, now: Millis) -> tuple[Session, ...]:

@@ -43,7 +43,7 @@ class Statements:
     users: str
     """[id] -> id, number of active memberships"""
     lock_users: str
-    """[id] -> id, me_revision; waits for a moment for their locks."""
+    """[id] -> id, me_revision, receipts_hidden; waits for a moment for their locks."""
     try_users: str
     """The same of those that nobody else has locked."""
     profiles: str
@@ -115,7 +115,7 @@ def statements(d: Dialect) -> Statements:
         f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id"
     )
     users = (
-        f"u.id, u.me_revision FROM {d.given_to_lock('id')}"
+        f"u.id, u.me_revision, u.receipts_hidden FROM {d.given_to_lock('id')}"
         f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
     )
     return Statements(

@@ -118,6 +118,7 @@ class UserRow(Row):
     __table_args__ = (
         UniqueConstraint("username", name="uq_users_username"),
         UniqueConstraint("phone", name="uq_users_phone"),
+        Index("ix_users_deletes", "deletes_at"),
         _UTF8,
     )
 
@@ -132,6 +133,16 @@ class UserRow(Row):
     profile_revision: int = _big(server_default="0")
     presence_hidden: int = _small(server_default="0")
     who_can_add: str = _ascii(8, server_default="everyone")
+    data: str | None = _text(nullable=True)
+    receipts_hidden: int = _small(server_default="0")
+    discoverable_by_phone: int = _small(server_default="0")
+    terms_version: str | None = _words(32, nullable=True)
+    muted_until: int | None = _big(nullable=True)
+    disabled_at: int | None = _big(nullable=True)
+    """When an operator closed the account."""
+    deletes_at: int | None = _big(nullable=True)
+    """When the user's wish to be deleted is carried out; while it is, and until it is done, in the past."""
+    deleted: int = _small(server_default="0")
     created_at: int = _big()
 
 
@@ -144,6 +155,56 @@ class ResetCodeRow(Row):
     user_id: int = _key()
     code_hash: bytes = _bytes(32)
     expires_at: int = _big()
+
+
+class ReportRow(Row):
+    """What a user told the operator of another, or of a message, which is kept here as it was."""
+
+    __tablename__ = "reports"
+    __table_args__ = (
+        UniqueConstraint("reporter_id", "client_report_id", name="uq_reports_retry"),
+        Index("ix_reports_created", "created_at"),
+        _UTF8,
+    )
+
+    id: int = _key()
+    reporter_id: int = _big()
+    client_report_id: bytes = _bytes(16)
+    user_id: int = _big()
+    conversation_id: int | None = _big(nullable=True)
+    seq: int | None = _big(nullable=True)
+    reason: str = _ascii(16)
+    comment: str | None = _words(1000, nullable=True)
+    snapshot: str | None = _text(nullable=True)
+    created_at: int = _big()
+    resolved_at: int | None = _big(nullable=True)
+    resolution: str | None = _words(500, nullable=True)
+
+
+class ServerKeyRow(Row):
+    """A key of the team's own backend."""
+
+    __tablename__ = "server_keys"
+    __table_args__ = (UniqueConstraint("key_hash", name="uq_server_keys_hash"), _UTF8)
+
+    id: int = _key()
+    name: str = _words(100)
+    key_hash: bytes = _bytes(32)
+    scopes: str = _ascii(200)
+    created_at: int = _big()
+    used_at: int | None = _big(nullable=True)
+    revoked_at: int | None = _big(nullable=True)
+
+
+class ForeignUserRow(Row):
+    """Who a user is to somebody else, who vouches for them: an issuer of tokens, or the team's backend."""
+
+    __tablename__ = "foreign_users"
+    __table_args__ = (Index("ix_foreign_users_user", "user_id"), _UTF8)
+
+    issuer: str = _ascii(200, primary_key=True)
+    subject: str = _words(200, primary_key=True)
+    user_id: int = _big()
 
 
 class BlockRow(Row):

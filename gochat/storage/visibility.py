@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from gochat.core.model import ConversationId, UserId, direct_key
+from gochat.core.model import ConversationId, Standing, UserId, direct_key
+from gochat.storage import rows
 from gochat.storage.fetch import dialect, fetch, marks
 
 # From the others' side, in this order whatever the optimiser has sampled: most have few conversations.
@@ -25,6 +26,8 @@ WHERE mine.user_id IS NULL AND theirs.user_id IS NULL
 
 _BLOCKED = "SELECT blocked_id FROM blocks WHERE user_id = ?"
 _BY_KEY = "SELECT id FROM conversations WHERE unique_key IN ({})"
+
+_STANDING = f"SELECT {rows.columns(rows.STANDINGS, 'u')} FROM users u WHERE u.id = ?"  # noqa: S608
 
 
 def seen(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
@@ -53,3 +56,9 @@ def closed(connection: Connection, user_id: UserId) -> frozenset[ConversationId]
     keys = [direct_key(user_id, blocked_id) for (blocked_id,) in fetch(connection, _BLOCKED, user_id)]
     found = fetch(connection, _BY_KEY.format(marks(keys)), *keys) if keys else ()
     return frozenset(row[0] for row in found)
+
+
+def standing(connection: Connection, user_id: UserId) -> Standing:
+    """What decides whether a user may speak."""
+    found = fetch(connection, _STANDING, user_id)
+    return rows.STANDINGS.read(found[0]) if found else Standing()

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 import socketio
 
+from tests.contract.rest import operator
 from tests.wire.account import API, Account
-from tests.wire.phone import Phone
+from tests.wire.phone import Phone, message
 from tests.wire.place import Place
 
 
@@ -73,3 +74,34 @@ def test_sockets_are_told_and_dismissed_and_no_other(place: Place, end: Callable
     asyncio.run(scene())
     answer = ann.http.get(f"{API}/me", headers=ann.headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "session_revoked")
+
+
+def test_what_an_operator_does_reaches_sockets_everywhere(place: Place) -> None:
+    """Closing an account ends its sockets; muting a user is felt by those that are open."""
+    ann, ben = place.users("ann", "ben")
+
+    async def scene() -> None:
+        made = place.at_there(ann).post("/conversations", {"kind": "direct", "member_ids": [ben.id]})
+        cid = made["conversation"]["id"]
+        async with place.phones(ben, ben, ann) as (here, there, other):
+            for hours, code in ((1, "forbidden"), (0, None)):
+                await asyncio.to_thread(
+                    operator, place.database_url, "user", "mute", ben.name, f"--hours={hours}", "--why=x"
+                )
+                async with asyncio.timeout(10):
+                    for phone in (here, there):
+                        while (await sent(phone, cid)) != code:  # noqa: ASYNC110 (nothing tells when)
+                            await asyncio.sleep(0.1)
+            await asyncio.to_thread(operator, place.database_url, "user", "disable", ben.name, "--why=x")
+            async with asyncio.timeout(10):
+                for phone in (here, there):
+                    assert await phone.expect_event("session:revoked") == {"code": "session_revoked"}
+            await other.expect_ok("sync", {})
+
+    asyncio.run(scene())
+
+
+async def sent(phone: Phone, cid: str) -> str | None:
+    """The code with which a message is refused, if it is."""
+    answer = await phone.client.call("message:send", message(cid, "hi"))
+    return None if answer["ok"] else answer["error"]["code"]

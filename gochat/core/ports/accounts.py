@@ -1,6 +1,6 @@
 """Users as they log in and are found."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,10 @@ class Accounts(Protocol):
         """Those of the users that exist."""
         ...
 
+    async def by_phones(self, user_id: UserId, phones: Sequence[str]) -> Mapping[str, User]:
+        """By E.164 number: who lets themselves be found by it, has not blocked the user, and is another."""
+        ...
+
     async def profile(self, user_id: UserId) -> Profile | None:
         """What a user sees of himself; None: there is no such user."""
         ...
@@ -78,4 +82,16 @@ class Accounts(Protocol):
 
     async def search(self, prefix: str) -> tuple[User, ...]:
         """The first 20 users whose normalised username begins so, by username."""
+        ...
+
+
+class Contacts(Protocol):
+    """An address book, compared with the users who are here."""
+
+    async def find(self, user_id: UserId, numbers: Sequence[str], region: str | None) -> Mapping[str, User]:
+        """By number, as it was given: who has it, lets themselves be found, and has not blocked the user.
+
+        Args:
+            region: the country of numbers without a country code (ISO 3166).
+        """
         ...

@@ -1,10 +1,10 @@
 """Who somebody is: tokens, and how sessions begin, go on and end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gochat.core.model import Device, Millis, Session, SessionId, User, UserId
+from gochat.core.model import Device, Millis, Session, SessionId, Standing, User, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,7 @@ class Identity:
     user_id: UserId
     session_id: SessionId
     expires_at: Millis
+    standing: Standing = field(default_factory=Standing)
 
 
 class Authenticator(Protocol):

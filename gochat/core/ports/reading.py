@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from gochat.core.delta import Change, Delta
-from gochat.core.model import ConversationId, Message, Millis, SessionId, UserId
+from gochat.core.model import ConversationId, Message, Millis, SessionId, Standing, UserId
 from gochat.core.queries import (
     Batch,
     ConversationPage,
@@ -110,6 +110,10 @@ class Reader(Protocol):
 
     async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
         """The other way: those of the others who may see his."""
+        ...
+
+    async def standing(self, user_id: UserId) -> Standing:
+        """What decides whether a user may speak."""
         ...
 
     async def closed(self, user_id: UserId) -> frozenset[ConversationId]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gochat.core.model import Device, Millis, Session, SessionId, UserId
+from gochat.core.model import Device, Millis, Session, SessionId, Standing, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class SessionStore(Protocol):
 
         Raises:
             InvalidCredentials: the user is gone, or their password is another one by now.
+            AccountDisabled: an operator has closed the account.
         """
         ...
 
@@ -55,6 +56,10 @@ class SessionStore(Protocol):
 
     async def session(self, session_id: SessionId) -> Session | None:
         """One session, revoked ones too."""
+        ...
+
+    async def login(self, session_id: SessionId) -> tuple[Session, Standing] | None:
+        """One session, revoked ones too, with what its user may say; None: it or its user is gone."""
         ...
 
     async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:

@@ -7,6 +7,7 @@ is no member any more, who has blocked someone, who hides.
 
 import asyncio
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 import structlog
 
@@ -61,7 +62,7 @@ class Rights:
         return gone
 
     def decided(self, user_id: UserId) -> None:
-        """A user decided something about themselves, at whichever process: to block someone, or to hide."""
+        """Something was decided about a user, at whichever process: to block someone, to hide, to be mute."""
         self._presence.doubt((user_id,))
         if self._roster.of((user_id,)):
             self._read_blocks(user_id)
@@ -95,6 +96,7 @@ class Rights:
         while self._roster.of((user_id,)):
             try:
                 closed = await self._reader.closed(user_id)
+                standing = await self._reader.standing(user_id)
             except ChatError as error:
                 log.warning("blocks_unread", user=user_id, code=error.code)
             except Exception:
@@ -106,6 +108,7 @@ class Rights:
         if not connections:
             return
         for connection in connections:
+            connection.identity = replace(connection.identity, standing=standing)
             for cid in closed & connection.typing:
                 self._typing.stop(cid, user_id)
             connection.typing -= closed

@@ -1,11 +1,11 @@
 """Accounts in memory, for the use-cases alone; the stored ones are tested on real databases."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gochat.core import refresh
 from gochat.core.errors import InvalidCredentials, PhoneTaken, SessionRevoked, TokenInvalid, UsernameTaken
-from gochat.core.model import Device, Millis, Profile, Session, SessionId, Settings, User, UserId
+from gochat.core.model import Device, Millis, Profile, Session, SessionId, Settings, Standing, User, UserId
 from gochat.core.ports.accounts import Account
 from gochat.core.ports.sessions import Beginning, RefreshUse
 from gochat.core.refresh import Chain
@@ -32,6 +32,9 @@ class MemoryAccounts:
 
     async def users(self, user_ids: Iterable[UserId]) -> tuple[User, ...]:
         return tuple(self.accounts[i].user for i in user_ids if i in self.accounts)
+
+    async def by_phones(self, user_id: UserId, phones: Sequence[str]) -> Mapping[str, User]:
+        return {it.phone: it.user for it in self.accounts.values() if it.phone in phones and it.phone}
 
     async def profile(self, user_id: UserId) -> Profile | None:
         account = self.accounts.get(user_id)
@@ -112,6 +115,10 @@ class MemorySessions:
 
     async def session(self, session_id: SessionId) -> Session | None:
         return self.sessions.get(session_id)
+
+    async def login(self, session_id: SessionId) -> tuple[Session, Standing] | None:
+        session = self.sessions.get(session_id)
+        return None if session is None else (session, Standing())
 
     async def alive(self, user_id: UserId, now: Millis) -> tuple[Session, ...]:
         return tuple(it for it in self.sessions.values() if it.user_id == user_id and it.revoked_at is None)

@@ -16,7 +16,7 @@ from gochat.contract.ids import id_out
 from gochat.core.delta import Change, Committed, Delta, Why, repaired
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
+from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, Standing
 from gochat.core.ports.logins import Identity
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
@@ -163,6 +163,9 @@ class Database:
         ben = (self.ben,) if self.ben.revision > since else ()
         delta = Delta(CID, since, last, self.conversation, ben, messages)
         return repaired(delta, self.conversation, Limits())
+
+    async def standing(self, user_id: int) -> Standing:
+        return Standing()
 
     async def memberships(self, user_id: int) -> Memberships:
         return Memberships(0, (Membership(CID, self.revision, self.ben.visible_from_seq),))

@@ -1,0 +1,72 @@
+"""Who may speak, and what is not said: the terms, mutes and the filters of whoever runs the server.
+
+It is asked before a message is stored; of what it refuses nothing is kept.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gochat.core.errors import ContentRefused, Forbidden, TermsRequired
+from gochat.core.model import Millis, Standing
+from gochat.core.names import folded
+
+_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator has set; by default everything may be said by everybody."""
+
+    terms_version: str | None = None
+    """Whoever has not accepted this version of the terms may not speak; None: there are none."""
+    words: Sequence[str] = ()
+    """Words and phrases that are refused as whole words, in any case."""
+    patterns: Sequence[re.Pattern[str]] = ()
+    """Regular expressions that are searched in the text as it is."""
+    domains: Sequence[str] = ()
+    """Links to these, and to what is below them, are refused."""
+    links_after_ms: Millis = 0
+    """How old an account must be to send links."""
+    slow_mode_s: float = 0
+    """How long a user waits in each conversation between two messages."""
+    _words: re.Pattern[str] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.words:
+            either = "|".join(re.escape(folded(word)) for word in self.words)
+            object.__setattr__(self, "_words", re.compile(rf"(?<!\w)(?:{either})(?!\w)"))
+
+    def check(self, standing: Standing, text: str, links: Iterable[str], now: Millis) -> None:
+        """Refuse what may not be said.
+
+        Args:
+            text: the body.
+            links: those of the attachments.
+
+        Raises:
+            TermsRequired: the terms have to be accepted first.
+            Forbidden: with `details.reason` `muted`, and until when.
+            ContentRefused: with `details.rule`.
+        """
+        if self.terms_version is not None and standing.terms_version != self.terms_version:
+            raise TermsRequired(details={"version": self.terms_version})
+        if standing.muted_until is not None and standing.muted_until > now:
+            raise Forbidden("You are muted.", details={"reason": "muted"})
+        if self._words is not None and self._words.search(folded(text)):
+            raise _refused("words")
+        if any(pattern.search(text) for pattern in self.patterns):
+            raise _refused("patterns")
+        if self.domains or self.links_after_ms:
+            self._check_links(standing, " ".join((text, *links)), now)
+
+    def _check_links(self, standing: Standing, text: str, now: Millis) -> None:
+        hosts = [host.casefold() for host in _HOST.findall(text)]
+        if hosts and now - standing.created_at < self.links_after_ms:
+            raise _refused("new_account_links")
+        if any(host == it or host.endswith(f".{it}") for host in hosts for it in self.domains):
+            raise _refused("domains")
+
+
+def _refused(rule: str) -> ContentRefused:
+    return ContentRefused(details={"rule": rule})

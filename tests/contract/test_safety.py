@@ -1,0 +1,207 @@
+"""Terms, reports, filters, and what an operator does, over each database."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.rest import PASSWORD, Rest, RestUser, operator, register, running
+from tests.contract.test_rest_chat import message
+
+
+async def talking(rest: Rest, *names: str) -> tuple[str, list[RestUser]]:
+    """A group of new users, and its first owner is the first of them."""
+    users = [await register(rest, name) for name in names]
+    ids = [user.id for user in users[1:]]
+    made = await users[0].rest.ok("POST", "/conversations", {"kind": "group", "member_ids": ids})
+    return made["conversation"]["id"], users
+
+
+def reports(database_url: str, *options: str) -> list[dict[str, Any]]:
+    """What `gochat report list` shows."""
+    shown = operator(database_url, "report", "list", "--json", *options)
+    return [json.loads(line) for line in shown.splitlines()]
+
+
+async def test_terms_are_accepted_before_one_writes(database_url: str) -> None:
+    contact = {"terms_version": "2", "terms_url": "https://example.org/terms", "contact": "help@example.org"}
+    async with running(database_url, **contact) as rest:
+        told = await rest.ok("GET", "/terms")
+        assert told == {"version": "2", "url": "https://example.org/terms", "contact": "help@example.org"}
+        cid, (ann, ben) = await talking(rest, "ann", "ben")
+        body = message(cid)
+        answer = await ann.rest.post("/messages", body)
+        assert (answer.status, answer.code, answer.body["details"]) == (
+            403,
+            "terms_required",
+            {"version": "2"},
+        )
+        wrong = await ann.rest.post("/me/terms", {"version": "1"})
+        assert (wrong.status, wrong.code) == (400, "invalid_payload")
+        accepted = await ann.rest.ok("POST", "/me/terms", {"version": "2"})
+        assert accepted["standing"] == {"muted_until": None, "terms_version": "2"}
+        await ann.rest.ok("POST", "/messages", body)
+        assert (await ben.rest.post("/messages", message(cid))).code == "terms_required"
+
+
+async def test_without_terms_nothing_has_to_be_accepted(rest: Rest) -> None:
+    assert await rest.ok("GET", "/terms") == {"version": None, "url": None, "contact": None}
+    ann = await register(rest, "ann")
+    assert (await ann.rest.post("/me/terms", {"version": "1"})).code == "invalid_payload"
+
+
+async def test_a_report_outlives_the_message(rest: Rest, database_url: str) -> None:
+    cid, (ann, ben, eve) = await talking(rest, "ann", "ben", "eve")
+    for n in range(20):
+        await ben.rest.ok("POST", "/messages", message(cid, text=f"word {n}"))
+    report = {
+        "client_report_id": "5b7a1c2e-0000-4000-8000-000000000001",
+        "target": {"conversation_id": cid, "seq": 10},
+        "reason": "harassment",
+        "comment": "Again.",
+        "block": True,
+    }
+    for _ in range(2):
+        answer = await ann.rest.post("/reports", report)
+        assert (answer.status, answer.body) == (202, {})
+    assert [it["id"] for it in (await ann.rest.ok("GET", "/me/blocks"))["users"]] == [ben.id]
+    (listed,) = reports(database_url)
+    number = listed["report"]
+    shown = json.loads(operator(database_url, "report", "show", number, "--why", "look"))
+    assert (shown["reporter"], shown["user"], shown["seq"]) == (ann.id, ben.id, 10)
+    assert [it["body"] for it in shown["snapshot"]] == [f"word {n}" for n in range(4, 15)]
+    operator(database_url, "report", "resolve", number, "--why", "warned", "--as", "Kim")
+    assert reports(database_url) == []
+    assert [it["resolution"] for it in reports(database_url, "--all")] == ["warned"]
+    acts = operator(database_url, "log", number)
+    assert all(word in acts for word in ("report show", "report resolve", "Kim", "warned"))
+    await eve.rest.ok("GET", "/me")
+
+
+async def test_the_answer_to_a_report_tells_nothing(rest: Rest, database_url: str) -> None:
+    cid, (ann, ben) = await talking(rest, "ann", "ben")
+    await ann.rest.ok("POST", "/messages", message(cid))
+    stranger = await register(rest, "stranger")
+    key = "5b7a1c2e-0000-4000-8000-0000000000{:02}"
+    targets: list[dict[str, object]] = [
+        {"conversation_id": cid, "seq": 1},
+        {"conversation_id": cid, "seq": 99},
+        {"conversation_id": "0" * 16, "seq": 1},
+        {"user_id": "0" * 16},
+        {"user_id": ben.id},
+    ]
+    for n, target in enumerate(targets):
+        report = {"client_report_id": key.format(n), "target": target, "reason": "spam", "block": True}
+        answer = await stranger.rest.post("/reports", report)
+        assert (answer.status, answer.body) == (202, {}), target
+    assert [it["user"] for it in reports(database_url)] == [ben.id]
+    bad: list[dict[str, object]] = [{}, {"user_id": ben.id, "seq": 1}, {"conversation_id": cid}, {"seq": 1}]
+    for target in bad:
+        report = {"client_report_id": key.format(50), "target": target, "reason": "spam"}
+        assert (await ann.rest.post("/reports", report)).code == "invalid_payload", target
+    for n in range(60, 90):
+        report = {"client_report_id": key.format(n), "target": {"user_id": ben.id}, "reason": "spam"}
+        last = await ann.rest.post("/reports", report)
+    assert last.code == "rate_limited"
+    await ben.rest.ok("GET", "/me")
+
+
+async def test_a_closed_account(rest: Rest, database_url: str) -> None:
+    cid, (ann, ben) = await talking(rest, "ann", "ben")
+    operator(database_url, "user", "disable", "ben", "--why", "spam")
+    assert (await ben.rest.get("/me")).code == "session_revoked"
+    login = {"username": "ben", "password": PASSWORD}
+    refused = await rest.post("/auth/login", login)
+    assert (refused.status, refused.code) == (403, "account_disabled")
+    wrong = await rest.post("/auth/login", {**login, "password": "wrong"})
+    assert (wrong.status, wrong.code) == (401, "invalid_credentials"), "others are not told"
+    refreshed = await rest.post("/auth/refresh", {"refresh_token": ben.tokens["refresh_token"]})
+    assert refreshed.code == "session_revoked"
+    await ann.rest.ok("POST", "/messages", message(cid))
+    operator(database_url, "user", "enable", "ben", "--why", "sorry")
+    again = await rest.ok("POST", "/auth/login", login)
+    await rest.as_(again["access_token"]).ok("POST", "/messages", message(cid))
+    assert "spam" in operator(database_url, "log", ben.id)
+
+
+async def test_a_muted_user_reads_on(rest: Rest, database_url: str) -> None:
+    cid, (ann, ben) = await talking(rest, "ann", "ben")
+    before = message(cid)
+    await ben.rest.ok("POST", "/messages", before)
+    operator(database_url, "user", "mute", "ben", "--hours", "1", "--why", "x")
+    answer = await ben.rest.post("/messages", message(cid))
+    assert (answer.status, answer.code, answer.body["details"]) == (403, "forbidden", {"reason": "muted"})
+    assert (await ben.rest.ok("POST", "/messages", before))["duplicate"] is True
+    assert (await ben.rest.ok("GET", "/me"))["standing"]["muted_until"] is not None
+    await ben.rest.ok("GET", f"/messages?conversation_id={cid}")
+    await ann.rest.ok("POST", "/messages", message(cid))
+    operator(database_url, "user", "mute", "ben", "--hours", "0", "--why", "x")
+    await ben.rest.ok("POST", "/messages", message(cid))
+
+
+FILTERS = """
+words = ["badword", "two words"]
+patterns = ['\\b\\d{16}\\b']
+domains = ["evil.example"]
+links_after_hours = 1
+"""
+
+
+async def test_filters(database_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "filters.toml"
+    path.write_text(FILTERS)
+    async with running(database_url, filters_path=path) as rest:
+        cid, (ann, _) = await talking(rest, "ann", "ben")
+        for body, rule in {
+            "a BadWord here": "words",
+            "ｂａｄｗｏｒｄ": "words",
+            "two words": "words",
+            "badwords": None,
+            "4111111111111111": "patterns",
+            "see www.evil.example/x": "new_account_links",
+            "hello": None,
+        }.items():
+            answer = await ann.rest.post("/messages", message(cid, body))
+            if rule is None:
+                assert answer.status == 200, body
+            else:
+                assert (answer.status, answer.code, answer.body["details"]) == (
+                    422,
+                    "content_refused",
+                    {"rule": rule},
+                )
+        history = await ann.rest.ok("GET", f"/messages?conversation_id={cid}")
+        assert [it["body"] for it in history["messages"]] == ["badwords", "hello"]
+
+
+async def test_slow_mode(database_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "filters.toml"
+    path.write_text("slow_mode_seconds = 3600\n")
+    async with running(database_url, filters_path=path) as rest:
+        cid, (ann, ben) = await talking(rest, "ann", "ben")
+        first = message(cid)
+        await ann.rest.ok("POST", "/messages", first)
+        assert (await ann.rest.post("/messages", message(cid))).code == "rate_limited"
+        assert (await ann.rest.ok("POST", "/messages", first))["duplicate"] is True
+        await ben.rest.ok("POST", "/messages", message(cid))
+
+
+async def test_many_reports_ban_nobody(rest: Rest, database_url: str) -> None:
+    cid, (ann, ben) = await talking(rest, "ann", "ben")
+    await ben.rest.ok("POST", "/messages", message(cid))
+    for n in range(15):
+        body = {"client_report_id": f"5b7a1c2e-0000-4000-8000-{n:012}", "target": {"user_id": ben.id}}
+        await ann.rest.post("/reports", {**body, "reason": "spam"})
+    await ben.rest.ok("POST", "/messages", message(cid))
+    assert len(reports(database_url)) == 15
+
+
+@pytest.mark.parametrize("given", [{"words": 5}, {"nothing": []}])
+async def test_a_file_of_filters_that_is_wrong_stops_the_start(tmp_path: Path, given: dict[str, Any]) -> None:
+    from gochat.config import ConfigError, load_settings
+
+    path = tmp_path / "filters.toml"
+    path.write_text("\n".join(f"{name} = {json.dumps(value)}" for name, value in given.items()))
+    with pytest.raises(ConfigError, match="FILTERS_PATH"):
+        _ = load_settings(filters_path=path, sqlite_path=tmp_path / "x.db").speech
