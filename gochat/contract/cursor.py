@@ -9,13 +9,14 @@ from typing import Any
 
 import orjson
 
-from gochat.core.errors import CursorInvalid
+from gochat.core.errors import CursorInvalid, PositionLost
 from gochat.core.model import UserId
 from gochat.core.queries import SyncPosition
 from gochat.core.search import SearchPosition, SearchRequest
 
 _MAC_BYTES = 16
 _SYNC = "sync"
+_STANDING = "standing"
 
 
 class Cursors:
@@ -33,7 +34,7 @@ class Cursors:
     def write(self, purpose: str, user_id: UserId, values: Sequence[int | str | bool]) -> str:
         """A cursor for these values."""
         packed = orjson.dumps(list(values))
-        return urlsafe_b64encode(_mac(self._keys[0], purpose, user_id, packed) + packed).rstrip(b"=").decode()
+        return _text(_mac(self._keys[0], purpose, user_id, packed) + packed)
 
     def read(self, purpose: str, user_id: UserId, cursor: str, count: int) -> list[Any]:
         """The `count` values of a cursor.
@@ -41,17 +42,21 @@ class Cursors:
         Raises:
             CursorInvalid: changed, not ours, another user's or for another purpose.
         """
+        values: list[Any] = orjson.loads(self._open(purpose, user_id, cursor))
+        if len(values) != count:
+            raise _invalid()
+        return values
+
+    def _open(self, purpose: str, user_id: UserId, text: str) -> bytes:
+        """What was signed. Raises CursorInvalid."""
         try:
-            data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except ValueError:
             raise _invalid() from None
         mac, packed = data[:_MAC_BYTES], data[_MAC_BYTES:]
         if not any(hmac.compare_digest(mac, _mac(key, purpose, user_id, packed)) for key in self._keys):
             raise _invalid()
-        values: list[Any] = orjson.loads(packed)
-        if len(values) != count:
-            raise _invalid()
-        return values
+        return packed
 
     def write_sync(self, user_id: UserId, position: SyncPosition) -> str:
         """The cursor of a sync that has more."""
@@ -64,6 +69,21 @@ class Cursors:
             CursorInvalid
         """
         return SyncPosition(*self.read(_SYNC, user_id, cursor, len(fields(SyncPosition))))
+
+    def write_standing(self, user_id: UserId, packed: bytes) -> str:
+        """The `position` of a sync that is done: at most 400 characters."""
+        return _text(_mac(self._keys[0], _STANDING, user_id, packed) + packed)
+
+    def read_standing(self, user_id: UserId, position: str) -> bytes:
+        """What a position says that the phone holds.
+
+        Raises:
+            PositionLost: changed, not ours (any more), or another user's.
+        """
+        try:
+            return self._open(_STANDING, user_id, position)
+        except CursorInvalid:
+            raise PositionLost(field="position") from None
 
     def write_search(self, user_id: UserId, asked: SearchRequest, position: SearchPosition) -> str:
         """The cursor of the next page of a search, bound to what was asked."""
@@ -81,6 +101,10 @@ class Cursors:
 def _search(asked: SearchRequest) -> str:
     """The purpose of a cursor: all that was asked but the size of the page."""
     return f"search {orjson.dumps(replace(asked, position=None, limit=0)).decode()}"
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _mac(key: bytes, purpose: str, user_id: UserId, packed: bytes) -> bytes:

@@ -193,14 +193,18 @@ def sync_in(request: requests.Sync, user_id: UserId, cursors: Cursors) -> SyncRe
     """What is asked of the reader.
 
     Raises:
-        CursorInvalid
+        CursorInvalid, PositionLost
+        InvalidPayload: both `known` and `position`.
     """
+    if request.known and request.position is not None:
+        raise InvalidPayload("position: stands in the place of known.", field="position")
     return SyncRequest(
         known=requests.known_in(request.known),
         me=request.me,
         epoch=request.epoch,
         position=None if request.cursor is None else cursors.read_sync(user_id, request.cursor),
         limit=request.limit,
+        standing=None if request.position is None else cursors.read_standing(user_id, request.position),
     )
 
 

@@ -278,6 +278,8 @@ def sync_out(page: SyncPage, user_id: UserId, cursors: Cursors) -> shapes.SyncAn
     }
     if page.me is not None:
         answer["me"] = me_delta_out(page.me)
+    if page.standing is not None:
+        answer["position"] = cursors.write_standing(user_id, page.standing)
     return answer
 
 

@@ -40,6 +40,7 @@ STATUS: dict[type[ChatError], int] = {
     errors.InvalidPayload: 400,
     errors.UnknownEvent: 400,
     errors.CursorInvalid: 400,
+    errors.PositionLost: 410,
     errors.Unauthenticated: 401,
     errors.AccountDisabled: 403,
     errors.Forbidden: 403,

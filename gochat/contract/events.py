@@ -188,7 +188,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Sync,
             shapes.SyncAnswer,
             "Ask for exactly what changed since the revisions that the phone holds.",
-            (errors.CursorInvalid,),
+            (errors.CursorInvalid, errors.PositionLost),
             requests.sync_cost,
         ),
         "auth:refresh": ClientEvent(

@@ -277,12 +277,16 @@ class Receipts(Request):
 
 
 class Sync(Request):
-    """`sync`: what the phone holds. `limit` counts messages."""
+    """`sync`: what the phone holds, all of it (`known`), or as a sync before said (`position`).
+
+    `limit` counts messages.
+    """
 
     known: Annotated[dict[str, Revision], Field(max_length=10_000)] = {}
     me: Revision | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
-    cursor: Annotated[str, Field(max_length=500)] | None = None
+    position: Annotated[str, Field(max_length=400)] | None = None
+    cursor: Annotated[str, Field(max_length=2_000)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 
 

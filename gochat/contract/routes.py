@@ -315,7 +315,7 @@ ROUTES: tuple[Route, ...] = (
         "What changed since the revisions that the phone holds.",
         shapes.SyncAnswer,
         body=requests.Sync,
-        raises=(errors.CursorInvalid,),
+        raises=(errors.CursorInvalid, errors.PositionLost),
         event="sync",
     ),
     Route("GET", "/health", "health", "What runs, and how its parts are.", shapes.HealthAnswer, auth=False),

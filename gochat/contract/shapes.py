@@ -366,12 +366,16 @@ class Empty(TypedDict):
 
 
 class SyncAnswer(TypedDict):
-    """Merge it; while `more`, ask again with `cursor`. `max_payload`: bytes of the largest packet."""
+    """Merge it; while `more`, ask again with `cursor`. `max_payload`: bytes of the largest packet.
+
+    `position` comes with the last page: a phone that holds all of it may send that, instead of `known`.
+    """
 
     conversations: list[Delta]
     me: NotRequired[MeDelta]
     more: bool
     cursor: str | None
+    position: NotRequired[str]
     epoch: str
     server_time: Time
     max_payload: Count

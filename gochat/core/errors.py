@@ -12,6 +12,7 @@
       IdempotencyConflict       idempotency_conflict   the retry key was used for another request
       LimitExceeded             limit_exceeded
       CursorInvalid             cursor_invalid
+      PositionLost              position_lost
       UsernameTaken             username_taken
       PhoneTaken                phone_taken
       Unauthenticated
@@ -139,6 +140,13 @@ class CursorInvalid(ChatError):
 
     code = "cursor_invalid"
     text = "The cursor is not valid."
+
+
+class PositionLost(ChatError):
+    """From this position it can't be told what changed: too old, of another history, or not this user's."""
+
+    code = "position_lost"
+    text = "What changed since this position is not known any more. Send what you hold."
 
 
 class UsernameTaken(ChatError):

@@ -94,28 +94,38 @@ class SyncPosition:
     epoch: str
     gap: bool
     removed_after: ConversationId | None = None
+    standing: str = ""
+    """What the phone will hold at least when all is told: `Standing.pack`, as hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What a phone has. `me` None: it has nothing of its own log. `limit` counts messages."""
+    """What a phone has. `me` None: it has nothing of its own log. `limit` counts messages.
+
+    `standing`: what it held after a sync, packed; it stands for `known`, and for `me` if that is None.
+    """
 
     known: Mapping[ConversationId, int]
     me: int | None
     epoch: str | None
     position: SyncPosition | None
     limit: int
+    standing: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPage:
-    """Deltas for one user; `position` None: there is no more."""
+    """Deltas for one user; `position` None: there is no more.
+
+    `standing`: what a phone holds, packed, that has taken in this and the pages before it; with the last.
+    """
 
     conversations: tuple[Delta, ...]
     me: MeDelta | None
     position: SyncPosition | None
     epoch: str
     server_time: Millis
+    standing: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

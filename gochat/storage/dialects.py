@@ -141,7 +141,7 @@ class MySQL(Dialect):
     join = "JOIN"
     for_update = " FOR UPDATE"
     clock = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
-    heads = "SELECT process_id, MAX(n) FROM batches GROUP BY process_id"
+    heads = "SELECT process_id, MAX(n) AS n FROM batches GROUP BY process_id"
     spans = "SELECT process_id, MIN(n), MAX(n) FROM batches GROUP BY process_id"
     delete_batches = "DELETE FROM batches WHERE created_at < ? ORDER BY created_at LIMIT ?"
 
@@ -315,7 +315,7 @@ class SQLite(Dialect):
     )
     _FIRST = "(SELECT MIN(b.n) FROM batches b WHERE b.process_id = processes.id)"
     _LAST = "(SELECT MAX(b.n) FROM batches b WHERE b.process_id = processes.id)"
-    heads = f"{_PROCESSES} SELECT id, {_LAST} FROM processes WHERE id IS NOT NULL"
+    heads = f"{_PROCESSES} SELECT id AS process_id, {_LAST} AS n FROM processes WHERE id IS NOT NULL"
     spans = f"{_PROCESSES} SELECT id, {_FIRST}, {_LAST} FROM processes WHERE id IS NOT NULL"
     delete_batches = (
         "DELETE FROM batches WHERE rowid IN"

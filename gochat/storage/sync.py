@@ -6,16 +6,18 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from gochat.core.delta import Change, Delta, OwnConversation, repaired
-from gochat.core.errors import NotFound
+from gochat.core.errors import NotFound, PositionLost
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Member, Message, UserId
+from gochat.core.model import ConversationId, Member, Message, Millis, UserId
 from gochat.core.queries import ConversationView, MeDelta, SyncPage, SyncPosition, SyncRequest
+from gochat.core.standing import MAX_BATCHES, Standing, reckon, standing
+from gochat.core.standing import changes as changes_since
 from gochat.core.sync import (
     MAX_CHANGES,
     Agenda,
@@ -33,6 +35,7 @@ from gochat.storage.accounts import profile
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
+from gochat.storage.log import read_batches
 
 T = TypeVar("T", Message, Member)
 
@@ -44,7 +47,7 @@ _SURE = 20
 
 # One statement, so that a phone which has everything costs one round trip.
 _OUTLINES = """
-SELECT e.epoch, u.me_revision, {now}, (
+SELECT e.epoch, u.me_revision, {now}, {heads}, (
   SELECT {outlines} FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
 )
 FROM epochs e LEFT JOIN users u ON u.id = ? WHERE e.id = 1
@@ -55,6 +58,17 @@ _OUTLINE = (
     "c.revision",
     "c.last_message_at",
 )
+_SUMS = """
+SELECT e.epoch, u.me_revision, {now}, {heads},
+  (SELECT COUNT(*) FROM members WHERE user_id = ?),
+  (SELECT SUM(CASE me.active WHEN 1 THEN c.revision ELSE me.revision END)
+   FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?)
+FROM epochs e LEFT JOIN users u ON u.id = ? WHERE e.id = 1
+"""
+_OUTLINES_OF = (
+    f"SELECT {', '.join(_OUTLINE)} FROM members me JOIN conversations c ON c.id = me.conversation_id"
+)
+_OF = "me.user_id = ? AND me.conversation_id = ?"
 _CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
 
 _PROFILE_DECIDED = "SELECT 1 FROM users WHERE id = ? AND profile_revision > ?"
@@ -125,28 +139,129 @@ def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
 
 def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
     """See `core.ports.reading.Reader.sync`."""
-    outlines, me_revision, epoch, now = _outlines(connection, user_id)
-    agenda = Agenda(outlines, request, epoch, now)
+    if request.standing is not None:
+        return _sync_from(connection, user_id, request, Standing.unpack(request.standing), limits)
+    outlines, now = _outlines(connection, user_id)
+    agenda = Agenda(outlines, request, now.epoch, now.clock)
     candidates = agenda.candidates()
-    me_since = agenda.me_since(me_revision)
-    deltas: tuple[Delta, ...] = ()
-    position = me = None
-    if candidates or me_since is not None:
-        with snapshot(connection):
-            deltas, position = _page(connection, user_id, agenda, candidates, Page(request.limit, limits))
-            me = _me(connection, user_id, *me_since, me_revision) if me_since is not None else None
+    me_since = agenda.me_since(now.standing.me)
+    if not candidates and me_since is None:
+        return _last(agenda, request, now, (), None)
+    with snapshot(connection):
+        return _told_page(connection, user_id, agenda, request, now, limits)
+
+
+def _sync_from(
+    connection: Connection, user_id: UserId, request: SyncRequest, then: Standing, limits: Limits
+) -> SyncPage:
+    """What changed since a phone held so much.
+
+    Raises:
+        PositionLost: it can't be told: another history, or more of the log than is read, or left of it.
+    """
+    now = _now(connection, user_id)
+    if then.epoch != now.standing.epoch or request.epoch not in (None, now.epoch):
+        raise PositionLost(field="position")
+    me = then.me if request.me is None else request.me
+    unchanged = (then.count, then.total) == (now.standing.count, now.standing.total)
+    if unchanged and me == now.standing.me and request.position is None:
+        return SyncPage((), None, None, now.epoch, now.clock, now.standing.pack())
+    with snapshot(connection):
+        now = _now(connection, user_id)
+        outlines, known = _changed_since(connection, user_id, then, now)
+        request = replace(request, known=known, me=me)
+        agenda = Agenda(outlines, request, now.epoch, now.clock)
+        return _told_page(connection, user_id, agenda, request, now, limits)
+
+
+def _changed_since(
+    connection: Connection, user_id: UserId, then: Standing, now: "_Now"
+) -> tuple[list[Outline], dict[ConversationId, int]]:
+    """Those of a user's memberships that changed, and what a phone holds of them. Raises PositionLost."""
+    after = then.behind(now.heads)
+    if after is None:
+        raise PositionLost(field="position")
+    told = changes_since(read_batches(connection, after, MAX_BATCHES), user_id)
+    named = [(user_id, cid) for cid in told.before]
+    found = fetch_any(connection, _OUTLINES_OF, _OF, named)
+    outlines = [Outline._make(row) for row in found]
+    known = reckon(then, now.standing, told, outlines)
+    if known is None:
+        raise PositionLost(field="position")
+    return outlines, known
+
+
+def _told_page(
+    connection: Connection,
+    user_id: UserId,
+    agenda: Agenda,
+    request: SyncRequest,
+    now: "_Now",
+    limits: Limits,
+) -> SyncPage:
+    """A page that may tell something; in a snapshot."""
+    me_since = agenda.me_since(now.standing.me)
+    page = Page(request.limit, limits)
+    deltas, position = _page(connection, user_id, agenda, agenda.candidates(), page)
+    me = _me(connection, user_id, *me_since, now.standing.me) if me_since is not None else None
     if position is None:
-        removed, position = agenda.removed()
-        deltas += removed
-    return SyncPage(deltas, me, position, epoch, now)
+        return _last(agenda, request, now, deltas, me)
+    return SyncPage(deltas, me, replace(position, standing=_started(request, now)), now.epoch, now.clock)
 
 
-def _outlines(connection: Connection, user_id: UserId) -> tuple[list[Outline], int, str, int]:
-    """A user's memberships, the revision of his own log, the epoch and the time."""
-    outlines = as_list(connection, *_OUTLINE)
-    statement = _OUTLINES.format(now=dialect(connection).clock, outlines=outlines)
-    ((epoch, me_revision, now, found),) = fetch(connection, statement, user_id, user_id)
-    return [Outline._make(row) for row in parse_list(found)], me_revision or 0, epoch, now
+def _last(
+    agenda: Agenda, request: SyncRequest, now: "_Now", deltas: tuple[Delta, ...], me: MeDelta | None
+) -> SyncPage:
+    """The last page, unless more is left to be removed than it holds."""
+    removed, position = agenda.removed()
+    deltas += removed
+    held = _started(request, now)
+    if position is not None:
+        position = replace(position, standing=held)
+        return SyncPage(deltas, me, position, now.epoch, now.clock)
+    return SyncPage(deltas, me, None, now.epoch, now.clock, bytes.fromhex(held))
+
+
+def _started(request: SyncRequest, now: "_Now") -> str:
+    """What a phone holds at least when all is told: how far all was when its first page was read."""
+    return request.position.standing if request.position is not None else now.standing.pack().hex()
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """How far all of a user's is, and the log."""
+
+    epoch: str
+    clock: Millis
+    standing: Standing
+    heads: Mapping[int, int]
+
+
+def _now(connection: Connection, user_id: UserId) -> _Now:
+    """Without the memberships themselves: summed up where they are."""
+    ((epoch, me_revision, clock, heads, count, total),) = fetch(
+        connection, _with_heads(connection, _SUMS), user_id, user_id, user_id
+    )
+    numbers = dict(parse_list(heads))
+    held = standing(epoch, count, int(total or 0), me_revision or 0, numbers)
+    return _Now(epoch, clock, held, numbers)
+
+
+def _outlines(connection: Connection, user_id: UserId) -> tuple[list[Outline], _Now]:
+    """A user's memberships, and how far all is: from one state of the database."""
+    statement = _with_heads(connection, _OUTLINES)
+    ((epoch, me_revision, clock, heads, found),) = fetch(connection, statement, user_id, user_id)
+    outlines = [Outline._make(row) for row in parse_list(found)]
+    numbers = dict(parse_list(heads))
+    total = sum(it.left_at or it.revision for it in outlines)
+    held = standing(epoch, len(outlines), total, me_revision or 0, numbers)
+    return outlines, _Now(epoch, clock, held, numbers)
+
+
+def _with_heads(connection: Connection, statement: str) -> str:
+    words = dialect(connection)
+    heads = f"(SELECT {as_list(connection, 'h.process_id', 'h.n')} FROM ({words.heads}) h)"
+    return statement.format(now=words.clock, heads=heads, outlines=as_list(connection, *_OUTLINE))
 
 
 def _page(

@@ -196,16 +196,27 @@ class Phone:
 
     async def _sync(self) -> None:
         cursor = None
+        position, whole = self.store.position, True
         while True:
-            request: dict[str, Any] = {"known": self.store.known, "me": self.store.me}
-            request |= {"epoch": self.store.epoch, "cursor": cursor}
-            answer = await self.call("sync", request)
+            request: dict[str, Any] = {"me": self.store.me, "epoch": self.store.epoch, "cursor": cursor}
+            request |= {"known": self.store.known} if position is None else {"position": position}
+            try:
+                answer = await self.call("sync", request)
+            except RefusedError as refusal:
+                if refusal.code != "position_lost":
+                    raise
+                cursor = position = self.store.position = None
+                continue
             for delta in answer["conversations"]:
                 self.on_delta(delta, live=False)
-            self._behind |= self.store.apply_sync(answer)
+            behind = self.store.apply_sync(answer)
+            whole &= not behind
+            self._behind |= behind
             self.outbox.max_payload = answer["max_payload"]
             cursor = answer["cursor"]
             if not answer["more"]:
+                if whole:
+                    self.store.position = answer["position"]
                 return
 
     async def _join(self, conversation_id: str) -> None:

@@ -87,6 +87,8 @@ class Store:
         self.user_id = user_id
         self.epoch: str | None = None
         self.me: int | None = None
+        self.position: str | None = None
+        """What the last sync said that is held, kept once all its pages are taken in."""
         self.conversations: dict[str, Conversation] = {}
         self._left: dict[str, int] = {}
         self._early: dict[str, shapes.MeConversation] = {}
@@ -186,7 +188,8 @@ class Store:
 
     def forget(self) -> None:
         """Discard everything."""
-        self.me, self.conversations, self._left, self._early = None, {}, {}, {}
+        self.me, self.position = None, None
+        self.conversations, self._left, self._early = {}, {}, {}
 
     def _take(self, held: Conversation, delta: shapes.Delta) -> None:
         before, held.revision = held.revision, delta["revision"]

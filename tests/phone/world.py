@@ -14,7 +14,7 @@ from gochat.contract.ids import id_in, id_out
 from gochat.contract.requests import Sync
 from gochat.core.command import AnyCommand
 from gochat.core.delta import Change, Committed, Delta
-from gochat.core.errors import ChatError, NotFound
+from gochat.core.errors import ChatError, NotFound, PositionLost
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, SessionId, User, UserId
 from gochat.core.ports.accounts import Account
@@ -137,16 +137,12 @@ class World:
         line = self._online[user_id]
         line.arriving.append(partial(line.hear, delta))
 
-    def sync(self, line: Line, limit: int, cursor: str | None) -> shapes.SyncAnswer:
-        request = Sync.model_validate(
-            {
-                "known": line.store.known,
-                "me": line.store.me,
-                "epoch": line.store.epoch,
-                "cursor": cursor,
-                "limit": limit,
-            }
-        )
+    def sync(
+        self, line: Line, limit: int, cursor: str | None, position: str | None = None
+    ) -> shapes.SyncAnswer:
+        held = {"known": line.store.known} if position is None else {"position": position}
+        asked = {"me": line.store.me, "epoch": line.store.epoch, "cursor": cursor, "limit": limit}
+        request = Sync.model_validate(held | asked)
         page = self.run(self.reader.sync(line.user_id, sync_in(request, line.user_id, CURSORS)))
         return sync_out(page, line.user_id, CURSORS)
 
@@ -165,13 +161,21 @@ class World:
                 self._members[answer.conversation_id][line.user_id] = answer.me.visible_from_seq
 
     def sync_all(self, line: Line, limit: int) -> None:
-        cursor = None
+        cursor, position, whole = None, line.store.position, True
         while True:
-            answer = self.sync(line, limit, cursor)
-            line.behind |= line.store.apply_sync(answer)
+            try:
+                answer = self.sync(line, limit, cursor, position)
+            except PositionLost:
+                cursor = position = None
+                continue
+            behind = line.store.apply_sync(answer)
+            whole &= not behind
+            line.behind |= behind
             cursor = answer["cursor"]
             if not answer["more"]:
                 break
+        if whole:
+            line.store.position = answer["position"]
         while line.behind:
             self.join(line, next(iter(line.behind)))
             arrive(line)

@@ -568,6 +568,24 @@ class TestHostileSync:
         assert len(ann.post("/sync", {"known": known})["conversations"]) == 500
         assert code(ann, "/sync", {"known": known | {"f" * 16: 1}}) == "invalid_payload"
 
+    def test_a_position_is_its_users_alone_and_stands_for_all_that_they_hold(self, place: Place) -> None:
+        ann, ben = place.users("ann", "ben")
+        cid = direct(ann, ben)
+        ann.post("/messages", message(cid, "one"))
+        first = ann.post("/sync", {})
+        assert len(first["position"]) <= 400
+        asked = {"position": first["position"], "epoch": first["epoch"]}
+        again = ann.post("/sync", asked)
+        assert (again["conversations"], again["more"]) == ([], False)
+        ben.post("/messages", message(cid, "two"))
+        (delta,) = ann.post("/sync", asked)["conversations"]
+        assert [m["body"] for m in delta["messages"]] == ["two"]
+        assert code(ben, "/sync", asked) == "position_lost"
+        assert code(ann, "/sync", asked | {"epoch": "another"}) == "position_lost"
+        changed = asked["position"][:-3] + ("AAA" if asked["position"][-3:] != "AAA" else "BBB")
+        assert code(ann, "/sync", asked | {"position": changed}) == "position_lost"
+        assert code(ann, "/sync", asked | {"position": first["epoch"]}) == "position_lost"
+
     def test_a_cursor_is_its_users_alone_and_bears_no_change(self, place: Place) -> None:
         ann, ben = place.users("ann", "ben")
         for other in place.users("cat", "dan", "eli"):

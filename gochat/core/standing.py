@@ -1,0 +1,147 @@
+"""What a phone holds after a sync, in few bytes; and what has changed since then, by the log of batches.
+
+Revisions only grow, and rows of members are never deleted. So two sums tell exactly whether anything changed:
+how many conversations a user is or was in, and how far all of these are. What changed is found in the log,
+where each batch names the revisions before it: they add up to the sums, or the log does not tell it all.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gochat.core.model import ConversationId, UserId
+from gochat.core.queries import Batch
+from gochat.core.sync import Outline
+
+MAX_PROCESSES: Final = 40
+"""Of so many a position tells how far their log was. With more it only tells whether anything changed."""
+MAX_BATCHES: Final = 1_000
+"""More of the log than this is not read for one phone: comparing all revisions is cheaper."""
+_EPOCH: Final = 4
+_SUMS: Final = (4, 8, 8)
+_HEAD: Final = _EPOCH + sum(_SUMS)
+"""Bytes before the heads."""
+_BITS: Final = 24
+_MASK: Final = (1 << _BITS) - 1
+"""Ids and numbers are kept by their last bits: should two be taken for one, the sums do not add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a phone held. `count`, `total`: of the conversations the user is or was in, how far they are."""
+
+    epoch: bytes
+    count: int
+    total: int
+    me: int
+    heads: Mapping[int, int] = field(default_factory=dict)
+    """By the last bits of a process's id, those of the number of its last batch."""
+
+    def pack(self) -> bytes:
+        """As bytes: at most 264."""
+        sums = zip((self.count, self.total, self.me), _SUMS, strict=True)
+        heads = (part for pair in sorted(self.heads.items()) for part in pair)
+        return b"".join(
+            (
+                self.epoch,
+                *(number.to_bytes(size, "big") for number, size in sums),
+                *(number.to_bytes(_BITS // 8, "big") for number in heads),
+            )
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Standing":
+        """The way back."""
+        sizes = (*_SUMS, *(_BITS // 8,) * ((len(data) - _HEAD) // (_BITS // 8)))
+        numbers, at = [], _EPOCH
+        for size in sizes:
+            numbers.append(int.from_bytes(data[at : at + size], "big"))
+            at += size
+        count, total, me, *heads = numbers
+        return cls(data[:_EPOCH], count, total, me, dict(zip(heads[::2], heads[1::2], strict=True)))
+
+    def behind(self, heads: Mapping[int, int]) -> dict[int, int] | None:
+        """By process id, after which number the log has to be read; None: that would be too much.
+
+        Args:
+            heads: the number of the last batch of each process that is in the log.
+        """
+        after: dict[int, int] = {}
+        missing = 0
+        for process_id, last in heads.items():
+            seen = self.heads.get(process_id & _MASK)
+            since = 0 if seen is None else last - ((last - seen) & _MASK)
+            missing += last - since
+            if missing > MAX_BATCHES:
+                return None
+            if since < last:
+                after[process_id] = since
+        return after
+
+
+def standing(epoch: str, count: int, total: int, me: int, heads: Mapping[int, int]) -> Standing:
+    """What a phone will hold that takes in an answer.
+
+    Args:
+        epoch: of the database.
+        count: rows of the user's memberships, present and past.
+        total: of those present the conversation's revision, of those past the one at which they ended.
+        me: the revision of the user's own log.
+        heads: of every process, read no later than the rest.
+    """
+    known = {} if len(heads) > MAX_PROCESSES else {it & _MASK: n & _MASK for it, n in heads.items()}
+    return Standing(_mark(epoch), count, total, me, known)
+
+
+def _mark(epoch: str) -> bytes:
+    return hashlib.blake2b(epoch.encode(), digest_size=_EPOCH).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the log tells of a span: the first revisions before it, and where the user was brought in."""
+
+    before: Mapping[ConversationId, int]
+    joined: frozenset[ConversationId]
+
+
+def changes(batches: Iterable[Batch], user_id: UserId) -> Changes:
+    """What some batches changed, one process's in order."""
+    before: dict[ConversationId, int] = {}
+    joined: set[ConversationId] = set()
+    for batch in batches:
+        for cid, (since, _) in batch.conversations.items():
+            before[cid] = min(since, before.get(cid, since))
+        joined.update(cid for cid, user_ids in batch.joined.items() if user_id in user_ids)
+    return Changes(before, frozenset(joined))
+
+
+def reckon(
+    then: Standing, now: Standing, told: Changes, outlines: Iterable[Outline]
+) -> dict[ConversationId, int] | None:
+    """What the phone holds of the conversations that changed; None: the log does not tell it all.
+
+    Args:
+        then: what the phone held of all.
+        now: how far all is.
+        told: what the log tells of the time between.
+        outlines: the user's, of the conversations that the log names.
+    """
+    known: dict[ConversationId, int] = {}
+    came = moved = 0
+    for outline in outlines:
+        cid, before = outline.conversation_id, told.before[outline.conversation_id]
+        if cid in told.joined:  # the phone did not have it, or the sums will not add up
+            came += 1
+            moved += outline.left_at or outline.revision
+            if outline.left_at:  # it may have heard of their coming, and not of their going
+                known[cid] = before
+        elif not outline.left_at:
+            known[cid] = before
+            moved += outline.revision - before
+        elif outline.left_at > before:
+            known[cid] = before
+            moved += outline.left_at - before
+    adds_up = (now.count - then.count, now.total - then.total) == (came, moved)
+    return known if adds_up else None

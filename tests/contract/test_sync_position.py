@@ -1,0 +1,196 @@
+"""Sync by position: it tells what sync by revisions tells, or that it cannot."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from gochat.core.blocks import Block
+from gochat.core.command import AnyCommand
+from gochat.core.errors import ChatError, PositionLost
+from gochat.core.members import AddMembers, RemoveMember
+from gochat.core.messages import DeleteMessage, EditMessage
+from gochat.core.model import ConversationId, UserId
+from gochat.core.queries import SyncPage, SyncRequest
+from gochat.core.receipts import AdvanceReceipts, Position
+from gochat.ids import new_id
+from gochat.storage import sync as reading_sync
+from gochat.storage.reader import ConversationReader
+from tests.reading.world import reading, send_many
+from tests.writing.world import Writing, direct, group, prepare, send, writing
+
+
+class Phone:
+    """What one user's phone holds: revisions, and what the last sync said that it holds."""
+
+    def __init__(self, reader: ConversationReader, user_id: UserId) -> None:
+        self.reader = reader
+        self.user_id = user_id
+        self.known: dict[ConversationId, int] = {}
+        self.me: int | None = None
+        self.standing: bytes | None = None
+        self.epoch: str | None = None
+
+    async def sync(self, limit: int = 200) -> None:
+        """By revisions."""
+        self.take(await self.pages(SyncRequest(self.known, self.me, self.epoch, None, limit)))
+
+    async def ask(self, limit: int = 200) -> list[SyncPage]:
+        """By position."""
+        return await self.pages(SyncRequest({}, None, self.epoch, None, limit, self.standing))
+
+    async def compare(self, limit: int = 200) -> None:
+        """By position it is told exactly what it is told by its revisions."""
+        by_position = await self.ask(limit)
+        by_known = await self.pages(SyncRequest(self.known, self.me, self.epoch, None, limit))
+        # Where they came and went meanwhile, a phone that heard of it is told that they are gone.
+        assert told(by_position, self.known) == told(by_known, self.known)
+        assert [page.me for page in by_position] == [page.me for page in by_known]
+        assert by_position[-1].standing == by_known[-1].standing
+        self.take(by_position)
+
+    async def pages(self, request: SyncRequest) -> list[SyncPage]:
+        pages: list[SyncPage] = []
+        while not pages or request.position is not None:
+            page = await self.reader.sync(self.user_id, request)
+            pages.append(page)
+            assert (page.standing is None) == (page.position is not None)
+            request = replace(request, position=page.position)
+        return pages
+
+    def take(self, pages: list[SyncPage]) -> None:
+        for page in pages:
+            for delta in page.conversations:
+                if delta.removed:
+                    self.known.pop(delta.conversation_id, None)
+                else:
+                    self.known[delta.conversation_id] = delta.revision
+            if page.me is not None:
+                self.me = page.me.revision
+            self.epoch = page.epoch
+        self.standing = pages[-1].standing
+
+
+def told(pages: list[SyncPage], known: dict[ConversationId, int]) -> object:
+    deltas = (
+        delta
+        for page in pages
+        for delta in page.conversations
+        if not delta.removed or delta.conversation_id in known
+    )
+    return sorted(deltas, key=lambda it: (it.conversation_id, it.revision))
+
+
+def test_nothing_new_is_told_as_nothing(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            phone = Phone(reader, ben)
+            await phone.sync()
+            await phone.compare()
+            cid = await it.create(direct(anna, ben))
+            await phone.compare()
+            await send_many(it, cid, anna, 3)
+            await phone.compare()
+            await it.writer.submit(AdvanceReceipts(cid, {ben: Position(2, 2, private=True)}))
+            await phone.compare()
+            (page,) = await phone.ask()
+            assert (page.conversations, page.me) == ((), None)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happened_it_is_told_as_by_revisions(database_url: str, seed: int) -> None:
+    rng = random.Random(seed)
+    users = prepare(database_url, 5)
+
+    async def scenario() -> None:
+        async with (
+            writing(database_url) as one,
+            writing(database_url) as other,
+            reading(database_url) as reader,
+        ):
+            groups = [await one.create(group(users[0], *users[1:])) for _ in range(6)]
+            phones = [Phone(reader, user_id) for user_id in users]
+            for phone in phones:
+                await phone.sync()
+            followed = lost = 0
+            for _ in range(25):
+                for _ in range(rng.randrange(6)):
+                    await act(rng.choice((one, other)), rng, users, groups)
+                for phone in phones:
+                    if rng.random() < 0.5:
+                        continue
+                    try:
+                        await phone.compare(rng.choice((2, 200)))
+                        followed += 1
+                    except PositionLost:  # they were brought in where they had been before
+                        lost += 1
+                        await phone.sync()
+            assert followed > 3 * lost
+
+    asyncio.run(scenario())
+
+
+async def act(
+    it: Writing, rng: random.Random, users: tuple[UserId, ...], groups: list[ConversationId]
+) -> None:
+    cid, who, other = rng.choice(groups), rng.choice(users), rng.choice(users)
+    commands: list[AnyCommand] = [
+        send(cid, who),
+        send(cid, who),
+        EditMessage(cid, who, rng.randint(1, 5), f"edited {rng.random()}"),
+        DeleteMessage(cid, who, rng.randint(1, 5)),
+        AdvanceReceipts(cid, {who: Position(3, 2, private=rng.random() < 0.5)}),
+        AddMembers(cid, users[0], (other,)),
+        RemoveMember(cid, users[0], other),
+        Block(new_id(), who, other, on=rng.random() < 0.5),
+    ]
+    try:
+        answer = await it.writer.submit(rng.choice(commands))
+    except ChatError:
+        return
+    if isinstance(answer, dict):
+        assert all(not isinstance(found, AssertionError) for found in answer.values())
+
+
+def test_what_the_log_does_not_tell_is_lost_and_revisions_tell_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, ben, eve = prepare(database_url, 3)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(group(anna, ben))
+            phone = Phone(reader, ben)
+            await phone.sync()
+            held = phone.standing
+            await it.send(send(cid, anna))
+            await it.create(direct(anna, eve))
+
+            monkeypatch.setattr(reading_sync, "MAX_BATCHES", 1)
+            monkeypatch.setattr("gochat.core.standing.MAX_BATCHES", 1)
+            with pytest.raises(PositionLost):  # too much of it
+                await phone.ask()
+            monkeypatch.undo()
+
+            await phone.compare()
+            phone.standing = held
+            engine = create_engine(database_url)
+            with engine.begin() as connection:
+                connection.execute(text("DELETE FROM batches"))
+            engine.dispose()
+            with pytest.raises(PositionLost):  # none of it is left
+                await phone.ask()
+            await phone.sync()
+            await phone.compare()
+
+            phone.epoch = "another"
+            with pytest.raises(PositionLost):  # another history
+                await phone.ask()
+
+    asyncio.run(scenario())
