@@ -8,6 +8,7 @@ that order and by the index named, since no optimiser can tell how many keys are
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 
 from gochat.storage.answers import ask
 from gochat.storage.faults import PacketTooLargeError
-from gochat.storage.rows import Table, columns
+from gochat.storage.rows import COLUMNS, Table, columns
 from gochat.storage.tables import Type
 
 LOCK_SECONDS = 0.25
@@ -26,7 +27,26 @@ FEW = 4
 Row = Sequence[object]
 Driver: TypeAlias = Any
 """A connection of the driver (PEP 249)."""
-Asked = tuple[str, Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A statement that inserts rows, rendered in either of two ways."""
+
+    text: str
+    """From one JSON parameter: for many rows."""
+    head: str
+    types: tuple[Type, ...]
+    tail: str
+    """`head`, then the rows as VALUES with columns of these types, then `tail`: for few."""
+
+    def values(self, given: Sequence[Row]) -> str:
+        """The statement with these rows in it."""
+        return f"{self.head}{', '.join(_literals(row, self.types) for row in given)}{self.tail}"
+
+
+Statement: TypeAlias = str | Insert
+Asked = tuple[Statement, Sequence[Row]]
 """A statement and its keys, or its rows."""
 
 
@@ -82,11 +102,11 @@ class Dialect(ABC):
         """The same of what nobody else has locked."""
 
     @abstractmethod
-    def insert(self, table: Table) -> str:
+    def insert(self, table: Table) -> Statement:
         """Insert rows, as written by `write`."""
 
     @abstractmethod
-    def upsert(self, table: Table) -> str:
+    def upsert(self, table: Table) -> Statement:
         """Insert rows, or overwrite those of the same primary key."""
 
     @abstractmethod
@@ -98,7 +118,7 @@ class Dialect(ABC):
         """Delete rows by their primary key, its columns in the table's order."""
 
     @abstractmethod
-    def insert_missing(self, table: Table) -> str:
+    def insert_missing(self, table: Table) -> Statement:
         """Insert the rows of which no key is there."""
 
     @abstractmethod
@@ -157,14 +177,8 @@ class MySQL(Dialect):
         Type.KEY: "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
         Type.HEX: "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
     }
-    _KEYS: Mapping[str, Type] = {
-        "unique_key": Type.KEY,
-        "client_message_id": Type.HEX,
-        "display_name": Type.TEXT,
-    }
 
     def __init__(self) -> None:
-        self._few: dict[str, tuple[str, tuple[Type, ...], str]] = {}
         self._packet = 1 << 24
         """Bytes that the server takes at once (`max_allowed_packet`), as the connection began with it."""
 
@@ -181,7 +195,7 @@ class MySQL(Dialect):
         self._packet = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
 
     def given(self, *names: str) -> str:
-        return self._given({name: self._KEYS.get(name, Type.NUMBER) for name in names})
+        return self._given({name: COLUMNS.get(name, Type.NUMBER) for name in names})
 
     def given_to_lock(self, *names: str) -> str:
         """MySQL locks no JSON_TABLE (error 3569), but does not ask what a derived table is made of."""
@@ -199,10 +213,10 @@ class MySQL(Dialect):
     def try_lock(self, select: str) -> str:
         return f"{self.select} {select} FOR UPDATE SKIP LOCKED"
 
-    def insert(self, table: Table) -> str:
+    def insert(self, table: Table) -> Insert:
         return self._insert(table, "")
 
-    def upsert(self, table: Table) -> str:
+    def upsert(self, table: Table) -> Insert:
         sets = ", ".join(f"{name} = VALUES({name})" for name in table.values)
         return self._insert(table, f" ON DUPLICATE KEY UPDATE {sets}")
 
@@ -214,17 +228,15 @@ class MySQL(Dialect):
         key = {name: table.columns[name] for name in table.key}
         return f"DELETE t FROM {self._given(key)} STRAIGHT_JOIN {_by_key(table)}"
 
-    def insert_missing(self, table: Table) -> str:
+    def insert_missing(self, table: Table) -> Insert:
         key = table.key[0]
         return self._insert(table, f" ON DUPLICATE KEY UPDATE {key} = {table.name}.{key}")
 
-    def _insert(self, table: Table, otherwise: str) -> str:
-        """From the parameter; and, to be found by it, the same from VALUES."""
+    def _insert(self, table: Table, otherwise: str) -> Insert:
         values = (_given_value(name, type_) for name, type_ in table.columns.items())
         into = f"INSERT INTO {table.name} ({', '.join(table.columns)})"
         statement = f"{into} SELECT {', '.join(values)} FROM {self._given(table.columns)}{otherwise}"
-        self._few[statement] = f"{into} VALUES ", tuple(table.columns.values()), otherwise
-        return statement
+        return Insert(statement, f"{into} VALUES ", tuple(table.columns.values()), otherwise)
 
     def packed(self, table: Table, alias: str, *more: str) -> str:
         values = (
@@ -260,12 +272,12 @@ class MySQL(Dialect):
             raise PacketTooLargeError
         return ask(connection, script)
 
-    def _with(self, statement: str, given: Sequence[Row]) -> str:
-        few = self._few.get(statement) if len(given) <= FEW else None
-        if few is None:
-            return statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
-        head, types, tail = few
-        return f"{head}{', '.join(_literals(row, types) for row in given)}{tail}"
+    def _with(self, statement: Statement, given: Sequence[Row]) -> str:
+        if isinstance(statement, Insert):
+            if len(given) <= FEW:
+                return statement.values(given)
+            statement = statement.text
+        return statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
 
     def _given(self, columns: Mapping[str, Type]) -> str:
         fields = (

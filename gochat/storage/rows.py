@@ -215,6 +215,12 @@ DECIDED = _table(tables.UserRow, ("id", "profile_revision"))
 BLOCKS = _table(tables.BlockRow)
 MENTIONS = _table(tables.MentionRow)
 BATCHES = _table(tables.BatchRow)
+COLUMNS: Mapping[str, Type] = {
+    name: type_
+    for table in (CONVERSATIONS, MEMBERS, MESSAGES, USERS, BLOCKS, MENTIONS, BATCHES)
+    for name, type_ in table.columns.items()
+}
+"""What keys may be given by: a name means the same in every table."""
 
 
 @dataclass(frozen=True, slots=True)

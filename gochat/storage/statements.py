@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from gochat.core.model import EVERYONE
-from gochat.storage.dialects import Dialect
+from gochat.storage.dialects import Dialect, Statement
 from gochat.storage.rows import (
     BATCHES,
     BLOCKS,
@@ -65,32 +65,32 @@ class Statements:
     """[user_id] -> user_id, unread messages over all conversations"""
     find_batch: str
     """Two parameters, process_id and n -> its changes, as they are stored now."""
-    fence: str
+    fence: Statement
     """A row of batches; one of its number stays as it is. Waits for whoever inserts that to be decided."""
-    reserve: str
+    reserve: Statement
     """Conversations; those whose unique key is there stay as they are."""
     unreserve: str
     """[id]"""
-    insert_messages: str
-    update_messages: str
-    insert_conversations: str
-    update_conversations: str
-    write_members: str
+    insert_messages: Statement
+    update_messages: Statement
+    insert_conversations: Statement
+    update_conversations: Statement
+    write_members: Statement
     write_users: str
     """[id, me_revision]"""
-    insert_mentions: str
+    insert_mentions: Statement
     delete_mentions: str
     """[conversation_id, user_id, seq]"""
     unread_mentions: str
     """[conversation_id, user_id, seq] -> conversation_id, user_id, messages above seq that mean the user"""
-    insert_blocks: str
+    insert_blocks: Statement
     delete_blocks: str
     """[user_id, blocked_id]"""
     write_profiles: str
     """Of `rows.PROFILES`."""
     write_decided: str
     """[id, profile_revision]"""
-    insert_batch: str
+    insert_batch: Statement
     reveal: str
     """A revision, and the conversation whose active members have all changed at it."""
 

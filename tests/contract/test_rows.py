@@ -13,7 +13,7 @@ from gochat.core.ports.accounts import Account
 from gochat.storage import migrate, rows
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
-from gochat.storage.dialects import MySQL, SQLite
+from gochat.storage.dialects import MySQL, SQLite, Statement
 from gochat.storage.engines import write_engine
 from gochat.storage.fetch import fetch
 from gochat.storage.load import Transaction
@@ -93,7 +93,7 @@ def check(
     url: str,
     table: rows.Stored[T],
     values: Sequence[T],
-    pick: Callable[[Statements], tuple[str, str, str]],
+    pick: Callable[[Statements], tuple[Statement, Statement, str]],
     key: Callable[[T], tuple[int, ...]],
 ) -> None:
     """Write the values, read them, and overwrite all that is no key of the first."""

@@ -202,3 +202,9 @@ def test_a_new_title(title: str | None, after: str | None) -> None:
 def test_the_same_title_changes_nothing() -> None:
     assert world().decide(UpdateConversation(GROUP, OWNER, " Group "), NOW) == Decision(group())
     assert world().outcome(UpdateConversation(GROUP, OWNER, "x" * 11)) == TOO_LONG
+
+
+def test_the_hash_of_a_request_is_the_same_for_ever() -> None:
+    hashed = a_group(MEMBER, ADMIN, title="t").request_hash
+    assert hashed == a_group(ADMIN, MEMBER, title="t").request_hash
+    assert hashed.hex() == "b786a590df4d9571992cb00b1e122400"
