@@ -19,7 +19,7 @@ from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.statements import statements as sql_statements
-from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow, UserRow
+from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MentionRow, MessageRow, UserRow
 from tests.reading.world import asking
 from tests.services.sql_server import SQLServer
 from tests.writing.world import LIMITS
@@ -96,7 +96,7 @@ def fill(url: str) -> None:
         with transaction(connection):
             for table, rows in data():
                 connection.execute(insert(table), rows)
-        tables = "users, conversations, members, messages, batches"
+        tables = "users, conversations, members, messages, mentions, batches"
         sqlite = connection.dialect.name == "sqlite"
         connection.exec_driver_sql("ANALYZE" if sqlite else f"ANALYZE TABLE {tables}").close()
     engine.dispose()
@@ -146,6 +146,14 @@ def data() -> Iterator[tuple[type[Any], list[dict[str, object]]]]:
                 "body": "body",
                 "created_at": 0,
             }
+            for cid, seq in last.items()
+            for n in range(1, seq + 1)
+        ],
+    )
+    yield (
+        MentionRow,
+        [
+            {"conversation_id": cid, "user_id": n % USERS + 1, "seq": n}
             for cid, seq in last.items()
             for n in range(1, seq + 1)
         ],
