@@ -10,6 +10,7 @@ import orjson
 
 from gochat.contract import parameters, requests
 from gochat.contract.cursor import Cursors
+from gochat.contract.ids import time_in
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.errors import InvalidPayload
 from gochat.core.members import AddMembers, RemoveMember, SetRole
@@ -23,6 +24,7 @@ from gochat.core.model import (
     History,
     Kind,
     Mentions,
+    MuteLevel,
     Role,
     Settings,
     UserId,
@@ -32,6 +34,7 @@ from gochat.core.profiles import UpdateProfile
 from gochat.core.queries import SyncRequest
 from gochat.core.reports import Report
 from gochat.core.search import Has, SearchRequest
+from gochat.core.sides import FOREVER, Archive, Mark, Mute, Pin, SaveDraft
 
 _CLEARED = ("about", "avatar_url", "data")
 """What null takes away."""
@@ -132,6 +135,44 @@ def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId)
 def update_in(request: requests.Update, user_id: UserId) -> UpdateConversation:
     """`conversation:update`."""
     return UpdateConversation(request.conversation_id, user_id, request.title)
+
+
+def mute_in(request: requests.Mute, user_id: UserId) -> Mute:
+    """`conversation:mute`.
+
+    Raises:
+        InvalidPayload: there is no such time.
+    """
+    if request.until is None:
+        until = 0
+    elif request.until == "forever":
+        until = FOREVER
+    else:
+        try:
+            until = time_in(request.until)
+        except ValueError:
+            raise InvalidPayload("There is no such time.", field="until") from None
+    return Mute(request.conversation_id, user_id, until, MuteLevel(request.level))
+
+
+def archive_in(request: requests.Switch, user_id: UserId) -> Archive:
+    """`conversation:archive`."""
+    return Archive(request.conversation_id, user_id, request.on)
+
+
+def pin_in(request: requests.Switch, user_id: UserId) -> Pin:
+    """`conversation:pin`."""
+    return Pin(request.conversation_id, user_id, request.on)
+
+
+def mark_in(request: requests.Mark, user_id: UserId) -> Mark:
+    """`conversation:mark`."""
+    return Mark(request.conversation_id, user_id, request.unread)
+
+
+def draft_in(request: requests.SaveDraft, user_id: UserId) -> SaveDraft:
+    """`conversation:draft`."""
+    return SaveDraft(request.conversation_id, user_id, request.text)
 
 
 def add_members_in(request: requests.AddMembers, user_id: UserId) -> AddMembers:

@@ -22,6 +22,7 @@ from gochat.core.model import (
     Extras,
     Member,
     Message,
+    Private,
     Session,
     Settings,
     Standing,
@@ -32,6 +33,7 @@ from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView, MeDelta, SyncPage
 from gochat.core.receipts import Receipt
 from gochat.core.search import Found, SearchPage, SearchRequest
+from gochat.core.sides import FOREVER
 from gochat.core.sizes import message_size
 from gochat.core.sync import MAX_BYTES as ANSWER_BYTES
 
@@ -147,7 +149,7 @@ def view_out(view: ConversationView) -> shapes.Conversation:
     """A conversation as one of its members sees it."""
     shape = conversation_out(view.conversation)
     shape["last_message"] = None if view.last_message is None else message_out(view.last_message)
-    shape["me"] = me_out(view.me, view.conversation.last_seq, view.unread_mentions)
+    shape["me"] = me_out(view.me, view.conversation.last_seq, view.private)
     return shape
 
 
@@ -156,16 +158,40 @@ def conversation_answer(view: ConversationView | None) -> shapes.ConversationAns
     return {"conversation": None if view is None else view_out(view)}
 
 
-def me_out(member: Member, last_seq: int, unread_mentions: int) -> shapes.Me:
+def me_out(member: Member, last_seq: int, private: Private) -> shapes.Me:
     """A member's own side of a conversation whose last message is `last_seq`."""
     return {
         "role": member.role.value,
         "delivered_seq": member.delivered_seq,
         "read_seq": member.read_seq,
         "unread": member.unread(last_seq),
-        "unread_mentions": unread_mentions,
+        **_private_out(private),
         "visible_from_seq": member.visible_from_seq,
     }
+
+
+def _private_out(private: Private) -> shapes.Private:
+    muted: shapes.Muted | None = None
+    if private.muted_until is not None:
+        forever = private.muted_until == FOREVER
+        until = "forever" if forever else time_out(private.muted_until)
+        muted = {"until": until, "level": private.mute_level.value}
+    text = private.draft
+    return {
+        "unread_mentions": private.unread_mentions,
+        "muted": muted,
+        "archived": private.archived,
+        "pinned": private.pinned,
+        "marked_unread": private.marked_unread,
+        "draft": None if text is None else {"text": text, "at": time_out(private.draft_at)},
+    }
+
+
+def side_answer(view: ConversationView | None) -> shapes.SideAnswer:
+    """The answer to a change of one's own side; None: the user is no longer a member."""
+    if view is None:
+        return {"me": None}
+    return {"me": me_out(view.me, view.conversation.last_seq, view.private)}
 
 
 def member_out(member: Member) -> shapes.Member:
@@ -190,7 +216,7 @@ def delta_out(delta: Delta) -> shapes.Delta:
     if delta.conversation is not None:
         shape["conversation"] = conversation_out(delta.conversation)
         if delta.me is not None:
-            shape["conversation"]["me"] = me_out(delta.me, delta.conversation.last_seq, delta.unread_mentions)
+            shape["conversation"]["me"] = me_out(delta.me, delta.conversation.last_seq, delta.private)
             last = delta.last_message
             shape["conversation"]["last_message"] = None if last is None else message_out(last)
     if delta.members:
@@ -213,7 +239,7 @@ def own_out(own: OwnConversation) -> shapes.MeConversation:
         "delivered_seq": own.member.delivered_seq,
         "read_seq": own.member.read_seq,
         "unread": own.unread,
-        "unread_mentions": own.unread_mentions,
+        **_private_out(own.private),
     }
 
 

@@ -135,6 +135,36 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             "Rename a group, as its owner or an admin.",
             _GROUP,
         ),
+        "conversation:mute": ClientEvent(
+            requests.Mute,
+            shapes.SideAnswer,
+            "Mute a conversation for oneself, for a time or for ever.",
+            (errors.NotFound,),
+        ),
+        "conversation:archive": ClientEvent(
+            requests.Switch,
+            shapes.SideAnswer,
+            "Put a conversation out of one's sight until something is written in it.",
+            (errors.NotFound,),
+        ),
+        "conversation:pin": ClientEvent(
+            requests.Switch,
+            shapes.SideAnswer,
+            "Put a conversation on top of one's list.",
+            (errors.NotFound,),
+        ),
+        "conversation:mark": ClientEvent(
+            requests.Mark,
+            shapes.SideAnswer,
+            "Mark a conversation as unread for oneself.",
+            (errors.NotFound,),
+        ),
+        "conversation:draft": ClientEvent(
+            requests.SaveDraft,
+            shapes.SideAnswer,
+            "Keep what was not sent for one's other devices.",
+            (errors.NotFound,),
+        ),
         "member:add": ClientEvent(
             requests.AddMembers,
             shapes.ConversationAnswer,

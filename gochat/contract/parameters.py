@@ -17,6 +17,11 @@ def _digits(text: object) -> object:
     return text
 
 
+def _boolean(text: object) -> object:
+    """Only `true` and `false`: not `1`, not `yes`."""
+    return {"true": True, "false": False}.get(text, ()) if isinstance(text, str) else text
+
+
 def _split(text: object) -> object:
     return text.split(",") if isinstance(text, str) else text
 
@@ -48,6 +53,12 @@ class Page(Query):
 
     cursor: Cursor | None = None
     limit: PageSize = 50
+
+
+class Conversations(Page):
+    """`GET conversations`: those that are archived, or those that are not, or all."""
+
+    archived: Annotated[bool, BeforeValidator(_boolean)] | None = None
 
 
 class Users(Query):

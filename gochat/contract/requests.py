@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from gochat.contract.ids import UUID_PATTERN, id_in, ids_in, uuid_in
+from gochat.contract.ids import TIME_IN_PATTERN, UUID_PATTERN, id_in, ids_in, uuid_in
 from gochat.core.errors import InvalidPayload
 from gochat.core.model import ConversationId
 from gochat.core.text import line
@@ -230,6 +230,35 @@ class Update(Request):
 
     conversation_id: Id
     title: str | None
+
+
+class Mute(Request):
+    """`conversation:mute`: until a time or `forever`; with null, no more. `level`: what still counts."""
+
+    conversation_id: Id
+    until: Annotated[str, Field(pattern=rf"^(forever|{TIME_IN_PATTERN})$")] | None
+    level: Literal["mentions", "none"] = "none"
+
+
+class Switch(Request):
+    """`conversation:archive`, `conversation:pin`."""
+
+    conversation_id: Id
+    on: bool
+
+
+class Mark(Request):
+    """`conversation:mark`."""
+
+    conversation_id: Id
+    unread: bool
+
+
+class SaveDraft(Request):
+    """`conversation:draft`: null or empty takes it away."""
+
+    conversation_id: Id
+    text: Annotated[str, Field(max_length=100_000)] | None
 
 
 class AddMembers(Request):

@@ -223,7 +223,7 @@ ROUTES: tuple[Route, ...] = (
         "conversations",
         "One's conversations, newest first.",
         shapes.ConversationList,
-        query=parameters.Page,
+        query=parameters.Conversations,
         raises=(errors.CursorInvalid,),
     ),
     Route(

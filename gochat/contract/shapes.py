@@ -87,14 +87,38 @@ class Message(Extras):
     reply_to_seq: Seq | None
 
 
-class Me(TypedDict):
+class Muted(TypedDict):
+    """Until when: a time, or `forever`. With `level` `mentions` what means the reader still counts."""
+
+    until: str
+    level: Literal["all", "mentions", "none"]
+
+
+class Draft(TypedDict):
+    """What was written and not sent."""
+
+    text: str
+    at: Time
+
+
+class Private(TypedDict):
+    """What only the reader sees of a conversation, and sets."""
+
+    unread_mentions: Count
+    muted: Muted | None
+    archived: bool
+    pinned: bool
+    marked_unread: bool
+    draft: Draft | None
+
+
+class Me(Private):
     """The reader's own side of a conversation."""
 
     role: Literal["owner", "admin", "member"]
     delivered_seq: Seq
     read_seq: Seq
     unread: Count
-    unread_mentions: Count
     visible_from_seq: Seq
 
 
@@ -146,14 +170,13 @@ class Delta(TypedDict):
     members_hidden: NotRequired[Literal[True]]
 
 
-class MeConversation(TypedDict):
+class MeConversation(Private):
     """A user's own side of one conversation, in his own log."""
 
     conversation_id: Id
     delivered_seq: Seq
     read_seq: Seq
     unread: Count
-    unread_mentions: Count
 
 
 class MeDelta(TypedDict):
@@ -439,6 +462,12 @@ class Draining(TypedDict):
     """The server goes; connect again after this time."""
 
     retry_after_ms: Count
+
+
+class SideAnswer(TypedDict):
+    """The reader's own side as it is now; null: they are no longer a member."""
+
+    me: Me | None
 
 
 class HistoryAnswer(TypedDict):

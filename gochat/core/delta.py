@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, Member, Message, UserId
+from gochat.core.model import NOTHING_SET, Conversation, ConversationId, Member, Message, Private, UserId
 
 
 class Why(StrEnum):
@@ -47,8 +47,8 @@ class Delta:
     me: Member | None = None
     last_message: Message | None = None
     """Of `conversation`, where that is there."""
-    unread_mentions: int = 0
-    """Of `me`: messages not read that mean the reader, or everyone."""
+    private: Private = NOTHING_SET
+    """Of `me`."""
     members_hidden: bool = False
     """There are so many members that deltas bring none but the reader; said with `conversation`."""
 
@@ -77,7 +77,7 @@ class OwnConversation:
 
     member: Member
     unread: int
-    unread_mentions: int = 0
+    private: Private = NOTHING_SET
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,89 @@ class Member:
         return max(0, last_seq - self.read_seq - self.skipped)
 
 
+class MuteLevel(StrEnum):
+    """What of a muted conversation still counts and makes itself heard."""
+
+    ALL = "all"
+    MENTIONS = "mentions"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What a member has set for themselves in a conversation; nobody else sees it. 0 and None: nothing.
+
+    A row of its own, for those who set something: a send neither reads nor writes it. What ends with the next
+    message, with reading or with time is computed, not written.
+    """
+
+    user_id: UserId
+    conversation_id: ConversationId
+    muted_until: Millis = 0
+    mute_level: MuteLevel = MuteLevel.ALL
+    archived_seq: int | None = None
+    """The last message when it was archived; the next one ends that, unless it is muted."""
+    pinned_at: Millis = 0
+    marked_seq: int | None = None
+    """What was read when it was marked as unread; to have read more, or to say so again, ends that."""
+    draft: str | None = None
+    draft_at: Millis = 0
+
+    def is_muted(self, now: Millis) -> bool:
+        """Whether it is muted at a time."""
+        return now < self.muted_until and self.mute_level is not MuteLevel.ALL
+
+    def is_archived(self, last_seq: int, now: Millis) -> bool:
+        """Whether it is archived, with `last_seq` as its last message."""
+        return self.archived_seq is not None and (last_seq <= self.archived_seq or self.is_muted(now))
+
+    def is_marked(self, read_seq: int) -> bool:
+        """Whether it is marked as unread, by someone who has read up to `read_seq`."""
+        return self.marked_seq == read_seq
+
+    def counted(self, member: "Member", last_seq: int, unread_mentions: int, now: Millis) -> int:
+        """What it adds to the total of unread messages."""
+        unread = member.unread(last_seq)
+        if self.is_muted(now):
+            return min(unread, unread_mentions) if self.mute_level is MuteLevel.MENTIONS else 0
+        return max(unread, 1) if self.is_marked(member.read_seq) else unread
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """A member's own side of a conversation as they are told it, at one moment."""
+
+    unread_mentions: int = 0
+    """Messages not read that mean the member, or everyone."""
+    muted_until: Millis | None = None
+    mute_level: MuteLevel = MuteLevel.ALL
+    archived: bool = False
+    pinned: bool = False
+    marked_unread: bool = False
+    draft: str | None = None
+    draft_at: Millis = 0
+
+    @classmethod
+    def of(cls, side: Side | None, member: "Member", last_seq: int, mentions: int, now: Millis) -> "Private":
+        """What is computed of a side (None: nothing is set)."""
+        if side is None:
+            return NOTHING_SET if not mentions else cls(mentions)
+        muted = side.is_muted(now)
+        return cls(
+            unread_mentions=mentions,
+            muted_until=side.muted_until if muted else None,
+            mute_level=side.mute_level if muted else MuteLevel.ALL,
+            archived=side.is_archived(last_seq, now),
+            pinned=side.pinned_at > 0,
+            marked_unread=side.is_marked(member.read_seq),
+            draft=side.draft,
+            draft_at=side.draft_at,
+        )
+
+
+NOTHING_SET = Private()
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """What other users see of a user."""

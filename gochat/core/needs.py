@@ -22,6 +22,8 @@ class Needs:
     """Which of these exist, and how many active memberships each has."""
     me: set[UserId] = field(default_factory=set)
     """Users whose own log may move: their rows are locked, after the conversations."""
+    sides: set[tuple[ConversationId, UserId]] = field(default_factory=set)
+    """What members have set for themselves; of those in `members` and `me`."""
     profiles: set[UserId] = field(default_factory=set)
     """What users see of themselves; of those in `me`."""
     blocks: set[tuple[UserId, UserId]] = field(default_factory=set)

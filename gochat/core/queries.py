@@ -2,9 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gochat.core.delta import Delta, OwnConversation
-from gochat.core.model import Conversation, ConversationId, Member, Message, Millis, Profile, UserId
+from gochat.core.model import (
+    NOTHING_SET,
+    Conversation,
+    ConversationId,
+    Member,
+    Message,
+    Millis,
+    Private,
+    Profile,
+    UserId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +45,23 @@ class ConversationView:
     conversation: Conversation
     me: Member
     last_message: Message | None
-    unread_mentions: int = 0
-    """Messages not read that mean the member, or everyone."""
+    private: Private = NOTHING_SET
+
+
+class ListPosition(NamedTuple):
+    """Where a list of conversations goes on: after this one, in its order."""
+
+    pinned: bool
+    last_message_at: Millis
+    conversation_id: ConversationId
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """Newest first. `position` continues after the last one; None: that was all."""
+    """Pinned ones first, then the newest. `position` continues after the last one; None: that was all."""
 
     views: tuple[ConversationView, ...]
-    position: tuple[Millis, ConversationId] | None
+    position: ListPosition | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gochat.core.delta import Why
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
 from gochat.core.membership import membership
-from gochat.core.model import Conversation, ConversationId, Member, Millis, UserId
+from gochat.core.model import Conversation, ConversationId, Member, Millis, Side, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 
@@ -54,6 +54,7 @@ class AdvanceReceipts(Command[Answers]):
         for user_id, position in self.positions.items():
             needs.members.add((self.conversation_id, user_id))
             needs.me.add(user_id)
+            needs.sides.add((self.conversation_id, user_id))
             if position.read_seq:
                 needs.deleted_after.add((self.conversation_id, user_id, position.read_seq))
 
@@ -76,6 +77,7 @@ class AdvanceReceipts(Command[Answers]):
         conversation = state.conversations.find(self.conversation_id)
         answers: Answers = {}
         rows: list[Member] = []
+        sides: list[Side] = []
         shown = (
             conversation is not None
             and conversation.member_count <= limits.shown_members
@@ -88,6 +90,10 @@ class AdvanceReceipts(Command[Answers]):
                 answers[user_id] = error
                 continue
             moved = _moved(state, conversation, member, position, shown=shown)
+            side = state.sides.find((self.conversation_id, user_id))
+            if position.read_seq and side is not None and side.is_marked(member.read_seq):
+                sides.append(replace(side, marked_seq=None))
+                moved = replace(moved or member, me_revision=state.me[user_id] + 1)
             if moved is not None:
                 rows.append(moved)
             after = moved or member
@@ -103,6 +109,7 @@ class AdvanceReceipts(Command[Answers]):
             Why.RECEIPT_ADVANCED,
             replace(conversation, revision=conversation.revision + 1) if taken else None,
             members=tuple(rows),
+            sides=tuple(sides),
             me=tuple(row.user_id for row in rows if row.me_revision > state.me[row.user_id]),
             totals=totals,
         )

@@ -14,8 +14,8 @@ ATTACHMENT = 150
 MENTION = 20
 FORWARDED = 70
 READ_UP_TO = 30
-CONVERSATION = 640
-"""With `me`."""
+CONVERSATION = 840
+"""With `me`, but for its draft."""
 MEMBER = 190
 DELTA = 160
 
@@ -42,7 +42,7 @@ def bare_size(delta: Delta) -> int:
     """Bytes of a delta without its messages."""
     size = DELTA + MEMBER * len(delta.members)
     if delta.conversation is not None:
-        size += _conversation_size(delta.conversation)
+        size += _conversation_size(delta.conversation) + json_size(delta.private.draft)
     if delta.last_message is not None:
         size += message_size(delta.last_message)
     return size

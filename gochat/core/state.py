@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from gochat.core.delta import Change, Delta, Why, published
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, Member, Message, Profile, UserId
+from gochat.core.model import Conversation, ConversationId, Member, Message, Profile, Side, UserId
 from gochat.core.needs import Needs
 
 A = TypeVar("A")
@@ -60,6 +60,8 @@ class Decision(Generic[A]):
     updated: Message | None = None
     members: tuple[Member, ...] = ()
     """Rows to write. Those whose `revision` is the conversation's are shown to others."""
+    sides: tuple[Side, ...] = ()
+    """What members have set for themselves; rows of theirs above, and `me`, take the step."""
     me: tuple[UserId, ...] = ()
     """Users whose own log takes a revision. It tells their `members` rows above, and the next two."""
     profile: Profile | None = None
@@ -91,6 +93,7 @@ class State:
     """The revisions of users' own logs."""
     receipts_hidden: Rows[UserId, bool] = field(init=False)
     """Of those in `me`: who shows nobody how far they read."""
+    sides: Rows[tuple[ConversationId, UserId], Side] = field(init=False)
     profiles: Rows[UserId, Profile] = field(init=False)
     blocks: Rows[tuple[UserId, UserId], bool] = field(init=False)
     """The first has blocked the second, where it is true."""
@@ -106,6 +109,7 @@ class State:
     created: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     updated: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     changed_members: dict[tuple[ConversationId, UserId], Member] = field(default_factory=dict)
+    changed_sides: dict[tuple[ConversationId, UserId], Side] = field(default_factory=dict)
     changed_mentions: dict[tuple[ConversationId, UserId, int], bool] = field(default_factory=dict)
     """Who is meant by a message (`EVERYONE`: all), or no more, by conversation, user and seq."""
     unreadable: list[Message] = field(default_factory=list)
@@ -131,6 +135,7 @@ class State:
         self.users = Rows(needs.users)
         self.me = Rows(needs.me)
         self.receipts_hidden = Rows(needs.me)
+        self.sides = Rows(needs.sides)
         self.profiles = Rows(needs.profiles)
         self.blocks = Rows(needs.blocks)
         self.blockers = Rows(needs.blockers)
@@ -189,9 +194,8 @@ class State:
         for member in decision.members:
             key = (member.conversation_id, member.user_id)
             self.members[key] = self.changed_members[key] = member
-        for user_id in decision.me:
-            self.me_since.setdefault(user_id, self.me[user_id])
-            self.me[user_id] += 1
+        if decision.me:
+            self._step(decision.me, decision.sides)
         self.told_totals.update(decision.totals)
         if decision.joined:
             self._joined(decision)
@@ -241,6 +245,14 @@ class State:
         conversation = decision.conversation
         if decision.why is Why.CONVERSATION_CREATED and conversation is not None:
             self.makers[conversation.created_by] += 1
+
+    def _step(self, users: Iterable[UserId], sides: Iterable[Side]) -> None:
+        for user_id in users:
+            self.me_since.setdefault(user_id, self.me[user_id])
+            self.me[user_id] += 1
+        for side in sides:
+            key = (side.conversation_id, side.user_id)
+            self.sides[key] = self.changed_sides[key] = side
 
     def _block(self, user_id: UserId, other_id: UserId, on: bool) -> None:
         pair = (user_id, other_id)

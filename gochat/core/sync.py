@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gochat.core.delta import Delta
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, Member, Message, Millis
+from gochat.core.model import NOTHING_SET, Conversation, ConversationId, Member, Message, Millis, Private
 from gochat.core.queries import SyncPosition, SyncRequest
 from gochat.core.sizes import bare_size, delta_size, message_size
 
@@ -58,7 +58,7 @@ class Item:
     gap: bool = False
     messages: int = 0
     """At most so many are told."""
-    unread_mentions: int = 0
+    private: Private = NOTHING_SET
     """Of `me`."""
     partial: bool = False
     """Only the first `messages` of those that changed; the rest comes with the next page."""
@@ -74,14 +74,14 @@ def start(
     me: Member | None,
     last: Message | None,
     known: int | None,
-    unread_mentions: int = 0,
+    private: Private = NOTHING_SET,
 ) -> Item:
     """From where to tell a conversation to a phone, or a process (`me` None), that has revision `known`.
 
     If it has none: whole. If the server never had that revision, or the member joined after it: whole, with
     `gap`.
     """
-    item = Item(conversation, me, last, known or 0, unread_mentions=unread_mentions)
+    item = Item(conversation, me, last, known or 0, private=private)
     if not known:
         return replace(item, whole=True)
     joined = 1 if me is None else me.joined_revision

@@ -3,14 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from gochat.contract import requests, shapes
 from gochat.contract.cursor import Cursors
 from gochat.contract.decode import (
     add_members_in,
+    archive_in,
     create_in,
     delete_in,
+    draft_in,
+    mark_in,
+    mute_in,
+    pin_in,
     remove_member_in,
     set_role_in,
     sync_in,
@@ -22,6 +27,7 @@ from gochat.contract.encode import (
     message_answer,
     receipt_out,
     sent_out,
+    side_answer,
     status_out,
     sync_out,
     watch_out,
@@ -47,6 +53,9 @@ from gochat.events.delivery.typing import Typing
 from gochat.events.dispatch import Handler
 from gochat.events.sockets import Sockets, conversation_room, screen_room
 from gochat.ids import new_id
+
+Viewed: TypeAlias = ConversationView | None
+"""A conversation as its member sees it after a change; None: they are in it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,11 @@ class Handlers:
             "conversation:leave": Handler(self._leave, _nothing),
             "conversation:quit": Handler(self._quit, quit_out),
             "conversation:update": Handler(self._update, conversation_answer),
+            "conversation:mute": Handler(self._mute, side_answer),
+            "conversation:archive": Handler(self._archive, side_answer),
+            "conversation:pin": Handler(self._pin, side_answer),
+            "conversation:mark": Handler(self._mark, side_answer),
+            "conversation:draft": Handler(self._draft, side_answer),
             "member:add": Handler(self._add_members, conversation_answer),
             "member:remove": Handler(self._remove_member, conversation_answer),
             "member:role": Handler(self._set_role, conversation_answer),
@@ -110,7 +124,7 @@ class Handlers:
 
     # ---- conversations and members
 
-    def _create(self, connection: Connection, request: requests.Create) -> Awaitable[ConversationView | None]:
+    def _create(self, connection: Connection, request: requests.Create) -> Awaitable[Viewed]:
         take_adding(self.rates, connection.user_id, request.member_ids)
         return self._then_view(connection, create_in(request, connection.user_id, new_id()))
 
@@ -142,28 +156,20 @@ class Handlers:
     ) -> Awaitable[Mapping[ConversationId, str | None]]:
         return quit_all(self.writer, connection.user_id, request.conversation_ids)
 
-    def _update(self, connection: Connection, request: requests.Update) -> Awaitable[ConversationView | None]:
+    def _update(self, connection: Connection, request: requests.Update) -> Awaitable[Viewed]:
         return self._then_view(connection, update_in(request, connection.user_id))
 
-    def _add_members(
-        self, connection: Connection, request: requests.AddMembers
-    ) -> Awaitable[ConversationView | None]:
+    def _add_members(self, connection: Connection, request: requests.AddMembers) -> Awaitable[Viewed]:
         take_adding(self.rates, connection.user_id, request.user_ids)
         return self._then_view(connection, add_members_in(request, connection.user_id))
 
-    def _remove_member(
-        self, connection: Connection, request: requests.RemoveMember
-    ) -> Awaitable[ConversationView | None]:
+    def _remove_member(self, connection: Connection, request: requests.RemoveMember) -> Awaitable[Viewed]:
         return self._then_view(connection, remove_member_in(request, connection.user_id))
 
-    def _set_role(
-        self, connection: Connection, request: requests.SetRole
-    ) -> Awaitable[ConversationView | None]:
+    def _set_role(self, connection: Connection, request: requests.SetRole) -> Awaitable[Viewed]:
         return self._then_view(connection, set_role_in(request, connection.user_id))
 
-    def _then_view(
-        self, connection: Connection, command: Command[Conversation]
-    ) -> Awaitable[ConversationView | None]:
+    def _then_view(self, connection: Connection, command: Command[Conversation]) -> Awaitable[Viewed]:
         """Submit at once; answer with the conversation as it is then, or None if he is in it no more."""
         done = asyncio.ensure_future(self.writer.submit(command))
         return self._view(connection, done)
@@ -174,6 +180,23 @@ class Handlers:
             return await self.reader.conversation(connection.user_id, conversation.id)
         except NotFound:
             return None
+
+    # ---- one's own side of a conversation
+
+    def _mute(self, connection: Connection, request: requests.Mute) -> Awaitable[Viewed]:
+        return self._then_view(connection, mute_in(request, connection.user_id))
+
+    def _archive(self, connection: Connection, request: requests.Switch) -> Awaitable[Viewed]:
+        return self._then_view(connection, archive_in(request, connection.user_id))
+
+    def _pin(self, connection: Connection, request: requests.Switch) -> Awaitable[Viewed]:
+        return self._then_view(connection, pin_in(request, connection.user_id))
+
+    def _mark(self, connection: Connection, request: requests.Mark) -> Awaitable[Viewed]:
+        return self._then_view(connection, mark_in(request, connection.user_id))
+
+    def _draft(self, connection: Connection, request: requests.SaveDraft) -> Awaitable[Viewed]:
+        return self._then_view(connection, draft_in(request, connection.user_id))
 
     # ---- receipts and typing
 

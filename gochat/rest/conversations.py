@@ -5,6 +5,7 @@ from gochat.contract.decode import create_in
 from gochat.contract.encode import member_out, receipt_out, view_out
 from gochat.contract.quit import quit_all, quit_out
 from gochat.core.errors import InvalidPayload, NotFound
+from gochat.core.queries import ListPosition
 from gochat.core.rates import take_adding
 from gochat.core.receipts import Position
 from gochat.ids import new_id
@@ -14,14 +15,14 @@ from gochat.rest.deps import Deps
 _LIST = "conversations"
 
 
-async def conversations(deps: Deps, call: UserCall[parameters.Page]) -> shapes.ConversationList:
+async def conversations(deps: Deps, call: UserCall[parameters.Conversations]) -> shapes.ConversationList:
     """`GET conversations`."""
     cursor, limit = call.request.cursor, call.request.limit
     position = None
     if cursor is not None:
-        at, conversation_id = deps.cursors.read(_LIST, call.user_id, cursor, 2)
-        position = (at, conversation_id)
-    page = await deps.reader.conversations(call.user_id, position, limit)
+        pinned, at, conversation_id = deps.cursors.read(_LIST, call.user_id, cursor, 3)
+        position = ListPosition(pinned, at, conversation_id)
+    page = await deps.reader.conversations(call.user_id, position, limit, archived=call.request.archived)
     more = None if page.position is None else deps.cursors.write(_LIST, call.user_id, page.position)
     return {"conversations": [view_out(view) for view in page.views], "cursor": more}
 

@@ -2,20 +2,23 @@
 
 import logging
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 
 from gochat.core.command import AnyCommand
 from gochat.core.delta import Committed, MeChange, OwnConversation
 from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Message, Millis, UserId
+from gochat.core.model import ConversationId, Member, Message, Millis, Private, UserId
 from gochat.core.state import State
-from gochat.storage import rows
+from gochat.storage import rows, sides
 from gochat.storage.dialects import Asked, Row
 from gochat.storage.load import Loaded, Transaction, load
 
 log = logging.getLogger(__name__)
+
+_SIDE_AT = 1 + len(rows.MEMBERS.columns)
 
 
 class Held(Enum):
@@ -60,7 +63,7 @@ def run(
         for cid, revision in state.revealed(limits).items():
             transaction.run(transaction.sql.reveal, revision, cid)
         _write(transaction, loaded, process_id, n)
-    totals = _total_unread(transaction, state.totals)
+    totals = _total_unread(transaction, state.totals, loaded.now)
     if totals:
         told = zip(commands, answers, strict=True)
         answers = [
@@ -69,7 +72,7 @@ def run(
     held = loaded.held is not None
     if not changed:
         return Outcome(tuple(answers), None, held)
-    told_me = tuple(_me_changes(transaction, state, totals))
+    told_me = tuple(_me_changes(transaction, state, totals, loaded.now))
     return Outcome(tuple(answers), Committed(tuple(state.changes(limits)), told_me), held)
 
 
@@ -101,6 +104,7 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
         (sql.insert_messages, [rows.MESSAGES.write(it) for it in state.created.values()]),
         (sql.update_messages, [rows.MESSAGES.write(it) for it in state.updated.values()]),
+        (sql.write_sides, [rows.SIDES.write(it) for it in state.changed_sides.values()]),
         (sql.insert_mentions, [key for key, on in state.changed_mentions.items() if on]),
         (sql.delete_mentions, [key for key, on in state.changed_mentions.items() if not on]),
         (sql.insert_conversations, new),
@@ -130,40 +134,53 @@ def _skip(transaction: Transaction, unreadable: Iterable[Message]) -> None:
         transaction.run(transaction.sql.skip(len(messages)), *given, cid, max(it.seq for it in messages))
 
 
-def _total_unread(transaction: Transaction, users: Set[UserId]) -> dict[UserId, int]:
+def _total_unread(transaction: Transaction, users: Set[UserId], now: Millis) -> dict[UserId, int]:
     """As of the end of the batch."""
     if not users:
         return {}
-    found = transaction.find(transaction.sql.total_unread, [(user_id,) for user_id in sorted(users)])
-    return {user_id: int(total) for user_id, total in found}
+    keys = [(user_id,) for user_id in sorted(users)]
+    found, sided = transaction.find_each((transaction.sql.total_unread, keys), (transaction.sql.sided, keys))
+    totals = dict.fromkeys(users, 0) | {user_id: int(total) for user_id, total in found}
+    by_user: dict[UserId, list[sides.Sided]] = {}
+    for row in sided:
+        side = rows.SIDES.read(row[_SIDE_AT:])
+        by_user.setdefault(side.user_id, []).append((row[0], rows.MEMBERS.read(row[1:_SIDE_AT]), side))
+    for user_id, theirs in by_user.items():
+        totals[user_id] += sides.counted(theirs, partial(_unread_mentions, transaction, user_id), now)
+    return totals
 
 
-def _me_changes(transaction: Transaction, state: State, totals: dict[UserId, int]) -> Iterable[MeChange]:
-    if not state.me_since:
-        return
-    own: dict[UserId, list[OwnConversation]] = {user_id: [] for user_id in state.me_since}
+def _unread_mentions(
+    transaction: Transaction, user_id: UserId, positions: Iterable[tuple[ConversationId, int]]
+) -> dict[ConversationId, int]:
+    keys = [(cid, user_id, read_seq) for cid, read_seq in positions]
+    found = transaction.find(transaction.sql.unread_mentions, keys)
+    return {cid: count for cid, _, count in found}
+
+
+def _me_changes(
+    transaction: Transaction, state: State, totals: dict[UserId, int], now: Millis
+) -> Iterable[MeChange]:
+    own: dict[UserId, list[Member]] = {user_id: [] for user_id in state.me_since}
     for member in state.changed_members.values():
         if member.user_id in own and member.me_revision > state.me_since[member.user_id]:
-            last_seq = state.conversations[member.conversation_id].last_seq
-            own[member.user_id].append(OwnConversation(member, member.unread(last_seq)))
-    _add_mentions(transaction, own)
+            own[member.user_id].append(member)
     decided = set(state.decided)
     for user_id, since in state.me_since.items():
+        told = tuple(_own(transaction, state, user_id, own[user_id], now))
         total, profile = totals.get(user_id, 0), user_id in decided
-        yield MeChange(user_id, since, state.me[user_id], tuple(own[user_id]), total, profile)
+        yield MeChange(user_id, since, state.me[user_id], told, total, profile)
 
 
-def _add_mentions(transaction: Transaction, own: dict[UserId, list[OwnConversation]]) -> None:
-    behind = [
-        (it.member.conversation_id, it.member.user_id, it.member.read_seq)
-        for several in own.values()
-        for it in several
-        if it.unread
-    ]
-    found = transaction.find(transaction.sql.unread_mentions, behind)
-    counts = {(cid, user_id): count for cid, user_id, count in found}
-    for several in own.values() if counts else ():
-        several[:] = [
-            replace(it, unread_mentions=counts.get((it.member.conversation_id, it.member.user_id), 0))
-            for it in several
-        ]
+def _own(
+    transaction: Transaction, state: State, user_id: UserId, members: Sequence[Member], now: Millis
+) -> Iterable[OwnConversation]:
+    """A user's own sides of conversations, as of the end of the batch."""
+    last = {it.conversation_id: state.conversations[it.conversation_id].last_seq for it in members}
+    behind = [(it.conversation_id, it.read_seq) for it in members if it.unread(last[it.conversation_id])]
+    mentions = _unread_mentions(transaction, user_id, behind)
+    for member in members:
+        cid = member.conversation_id
+        side = state.sides.find((cid, user_id))
+        private = Private.of(side, member, last[cid], mentions.get(cid, 0), now)
+        yield OwnConversation(member, member.unread(last[cid]), private)

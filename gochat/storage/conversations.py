@@ -1,15 +1,23 @@
 """Conversations as one of their members sees them, and who their members are."""
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gochat.core.errors import NotFound
-from gochat.core.model import ConversationId, Millis, UserId
-from gochat.core.queries import ConversationPage, ConversationView, MemberPage, Membership, Memberships
-from gochat.storage import mentions, rows
+from gochat.core.model import ConversationId, MuteLevel, UserId
+from gochat.core.queries import (
+    ConversationPage,
+    ConversationView,
+    ListPosition,
+    MemberPage,
+    Membership,
+    Memberships,
+)
+from gochat.storage import rows, sides
 from gochat.storage.fetch import as_list, fetch, marks, parse_list
 
 _VIEW = f"""
@@ -25,18 +33,29 @@ _VIEWS = f"""
 {_VIEW} FROM members me JOIN conversations c ON c.id = me.conversation_id {_LAST_MESSAGE}
 WHERE me.user_id = ? AND me.conversation_id IN ({{}}) AND me.active = 1
 """
+_PINNED = "CASE WHEN s.pinned_at > 0 THEN 1 ELSE 0 END"
 # The limit stands in a derived table: only what is on the page is joined with its last message.
 _LIST = f"""
 {_VIEW} FROM (
-  SELECT c.id, c.last_message_at FROM members me JOIN conversations c ON c.id = me.conversation_id
+  SELECT c.id, c.last_message_at, {_PINNED} AS pinned
+  FROM members me JOIN conversations c ON c.id = me.conversation_id
+  LEFT JOIN sides s ON s.user_id = me.user_id AND s.conversation_id = me.conversation_id
   WHERE me.user_id = ? AND me.active = 1 {{}}
-  ORDER BY c.last_message_at DESC, c.id DESC LIMIT ?
+  ORDER BY pinned DESC, c.last_message_at DESC, c.id DESC LIMIT ?
 ) page
 JOIN conversations c ON c.id = page.id
 JOIN members me ON me.user_id = ? AND me.conversation_id = page.id {_LAST_MESSAGE}
-ORDER BY page.last_message_at DESC, page.id DESC
+ORDER BY page.pinned DESC, page.last_message_at DESC, page.id DESC
 """
-_BELOW = "AND (c.last_message_at < ? OR (c.last_message_at = ? AND c.id < ?))"
+_BELOW = f"""
+AND ({_PINNED} < ? OR ({_PINNED} = ? AND (c.last_message_at < ? OR (c.last_message_at = ? AND c.id < ?))))
+"""
+# As `core.model.Side.is_archived` has it.
+_ARCHIVED = f"""
+AND {{}}(COALESCE(s.archived_seq, -1) >= 0 AND (
+  c.last_seq <= s.archived_seq OR (s.muted_until > ? AND s.mute_level <> '{MuteLevel.ALL.value}')
+))
+"""
 _MEMBERSHIPS = """
 SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
 FROM members me JOIN conversations c ON c.id = me.conversation_id
@@ -72,24 +91,33 @@ def views(
 ) -> dict[ConversationId, ConversationView]:
     """Those of the conversations that he is a member of."""
     found = fetch(connection, _VIEWS.format(marks(conversation_ids)), user_id, *conversation_ids)
-    read = mentions.in_views(connection, user_id, map(_view, found))
+    read = sides.in_views(connection, user_id, map(_view, found))
     return {it.conversation.id: it for it in read}
 
 
 def conversations(
-    connection: Connection, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
+    connection: Connection,
+    user_id: UserId,
+    position: ListPosition | None,
+    limit: int,
+    *,
+    archived: bool | None = None,
 ) -> ConversationPage:
     """See `core.ports.reading.Reader.conversations`."""
-    if position is None:
-        found = fetch(connection, _LIST.format(""), user_id, limit + 1, user_id)
-    else:
-        at, below = position
-        found = fetch(connection, _LIST.format(_BELOW), user_id, at, at, below, limit + 1, user_id)
-    page = mentions.in_views(connection, user_id, map(_view, found[:limit]))
+    where, values = "", [user_id]
+    if archived is not None:
+        where += _ARCHIVED.format("" if archived else "NOT ")
+        values.append(time.time_ns() // 1_000_000)
+    if position is not None:
+        where += _BELOW
+        pinned, at, below = position
+        values += [int(pinned), int(pinned), at, at, below]
+    found = fetch(connection, _LIST.format(where), *values, limit + 1, user_id)
+    page = sides.in_views(connection, user_id, map(_view, found[:limit]))
     if len(found) <= limit:
         return ConversationPage(page, None)
     last = page[-1].conversation
-    return ConversationPage(page, (last.last_message_at, last.id))
+    return ConversationPage(page, ListPosition(page[-1].private.pinned, last.last_message_at, last.id))
 
 
 def members(

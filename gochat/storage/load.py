@@ -143,20 +143,19 @@ def _place(conversation_id: ConversationId, key: str) -> Conversation:
 def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool) -> None:
     """Lock, then read, all at once."""
     sql, state = transaction.sql, loaded.state
-    conversations, users, sent, members, messages, existing, profiles, blocks, blockers, welcome, makers = (
-        transaction.find_each(
-            (sql.lock_conversations if wait else sql.try_conversations, _singles(needs.conversations)),
-            (sql.lock_users if wait else sql.try_users, _singles(needs.me)),
-            (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
-            (sql.members, list(needs.members)),
-            (sql.messages, list(needs.messages)),
-            (sql.users, _singles(needs.users)),
-            (sql.profiles, _singles(needs.profiles)),
-            (sql.blocks, sorted(needs.blocks)),
-            (sql.blockers, _singles(needs.blockers)),
-            (sql.welcome, sorted(needs.welcome)),
-            (sql.makers, _singles(needs.makers)),
-        )
+    conversations, users, sent, members, sides, messages, existing, profiles, *others = transaction.find_each(
+        (sql.lock_conversations if wait else sql.try_conversations, _singles(needs.conversations)),
+        (sql.lock_users if wait else sql.try_users, _singles(needs.me)),
+        (sql.sent, [(sender_id, key.hex()) for sender_id, key in needs.sent]),
+        (sql.members, list(needs.members)),
+        (sql.sides, list(needs.sides)),
+        (sql.messages, list(needs.messages)),
+        (sql.users, _singles(needs.users)),
+        (sql.profiles, _singles(needs.profiles)),
+        (sql.blocks, sorted(needs.blocks)),
+        (sql.blockers, _singles(needs.blockers)),
+        (sql.welcome, sorted(needs.welcome)),
+        (sql.makers, _singles(needs.makers)),
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
         state.conversations[row[0]] = rows.CONVERSATIONS.read(row)
@@ -169,7 +168,10 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         loaded.held = _find_held(
             transaction, needs.conversations - state.conversations.keys(), needs.me - state.me.keys()
         )
+    blocks, blockers, welcome, makers = others
     _take_members(members, transaction, state)
+    for row in sql.dialect.unpack(sides, rows.SIDES):
+        state.sides[(row[1], row[0])] = rows.SIDES.read(row)
     _take_sent(sent, transaction, needs, state)
     for row in sql.dialect.unpack(messages, rows.MESSAGES):
         state.messages[(row[0], row[1])] = rows.MESSAGES.read(row)

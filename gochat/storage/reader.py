@@ -7,11 +7,12 @@ from weakref import WeakValueDictionary
 from gochat.core.delta import Change, Delta
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Message, Millis, Standing, UserId
+from gochat.core.model import ConversationId, Message, Standing, UserId
 from gochat.core.queries import (
     ConversationPage,
     ConversationView,
     HistoryPage,
+    ListPosition,
     MeDelta,
     MemberPage,
     Memberships,
@@ -43,10 +44,12 @@ class ConversationReader:
         return await self._database.read(conversations.conversation, user_id, conversation_id)
 
     async def conversations(
-        self, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
+        self, user_id: UserId, position: ListPosition | None, limit: int, *, archived: bool | None = None
     ) -> ConversationPage:
         """A user's conversations, newest first."""
-        return await self._database.read(conversations.conversations, user_id, position, limit)
+        return await self._database.read(
+            conversations.conversations, user_id, position, limit, archived=archived
+        )
 
     async def members(
         self, user_id: UserId, conversation_id: ConversationId, after: UserId | None, limit: int

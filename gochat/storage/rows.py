@@ -25,6 +25,7 @@ from gochat.core.model import (
     Mentions,
     Message,
     Profile,
+    Side,
     Standing,
     User,
     UserId,
@@ -206,6 +207,7 @@ def _attachments_out(attachments: tuple[Attachment, ...]) -> str:
 
 CONVERSATIONS = _stored(Conversation, tables.ConversationRow)
 MEMBERS = _stored(Member, tables.MemberRow)
+SIDES = _stored(Side, tables.SideRow)
 MESSAGES = _stored(Message, tables.MessageRow)
 USERS = _stored(User, tables.UserRow)
 PROFILES = _stored(Profile, tables.UserRow)

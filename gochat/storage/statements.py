@@ -15,6 +15,7 @@ from gochat.storage.rows import (
     MENTIONS,
     MESSAGES,
     PROFILES,
+    SIDES,
     columns,
 )
 
@@ -62,7 +63,12 @@ class Statements:
     """[conversation_id, user_id, seq, low, high] -> the first three; messages above low up to high that are
     deleted or the user's own"""
     total_unread: str
-    """[user_id] -> user_id, unread messages over all conversations"""
+    """[user_id] -> user_id, unread messages over all conversations in which the user has set nothing"""
+    sided: str
+    """[user_id] -> last_seq, members and sides, of those in which the user has set something"""
+    sides: str
+    """[conversation_id, user_id] -> sides, packed"""
+    write_sides: Statement
     find_batch: str
     """Two parameters, process_id and n -> its changes, as they are stored now."""
     fence: Statement
@@ -199,8 +205,24 @@ def statements(d: Dialect) -> Statements:
             " THEN c.last_seq - m.read_seq - m.skipped ELSE 0 END)"
             f" FROM {d.given('user_id')}"
             f" {d.join} members m{d.by('PRIMARY')} ON m.user_id = given.user_id AND m.active = 1"
-            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = m.conversation_id GROUP BY m.user_id"
+            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = m.conversation_id"
+            f" LEFT JOIN sides s{d.by('PRIMARY')}"
+            " ON s.user_id = m.user_id AND s.conversation_id = m.conversation_id"
+            " WHERE s.user_id IS NULL GROUP BY m.user_id"
         ),
+        sided=(
+            f"{d.select} c.last_seq, {columns(MEMBERS, 'm')}, {columns(SIDES, 's')} FROM {d.given('user_id')}"
+            f" {d.join} sides s{d.by('PRIMARY')} ON s.user_id = given.user_id"
+            f" {d.join} members m{d.by('PRIMARY')} ON m.user_id = s.user_id"
+            " AND m.conversation_id = s.conversation_id AND m.active = 1"
+            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = s.conversation_id"
+        ),
+        sides=(
+            f"{d.select} {d.packed(SIDES, 's')} FROM {d.given('conversation_id', 'user_id')}"
+            f" {d.join} sides s{d.by('PRIMARY')}"
+            " ON s.user_id = given.user_id AND s.conversation_id = given.conversation_id"
+        ),
+        write_sides=d.upsert(SIDES),
         find_batch=f"SELECT changes FROM batches WHERE process_id = {at} AND n = {at}{d.for_update}",
         fence=d.insert_missing(BATCHES),
         reserve=d.insert_missing(CONVERSATIONS),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from gochat.core.delta import Change, Delta, OwnConversation, repaired
+from gochat.core.delta import Change, Delta, repaired
 from gochat.core.errors import NotFound, PositionLost
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, Millis, UserId
@@ -30,7 +30,7 @@ from gochat.core.sync import (
     settle,
     start,
 )
-from gochat.storage import mentions, rows
+from gochat.storage import rows, sides
 from gochat.storage.accounts import profile
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
@@ -90,12 +90,7 @@ FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
 """
 _OWN_CHANGED = f"{_OWN} AND me.me_revision > ?"
-_OWN_ALL = f"{_OWN} AND (me.delivered_seq > 0 OR c.last_seq > me.read_seq + me.skipped)"
-_UNREAD = """
-SELECT SUM(c.last_seq - me.read_seq - me.skipped)
-FROM members me JOIN conversations c ON c.id = me.conversation_id
-WHERE me.user_id = ? AND me.active = 1 AND c.last_seq > me.read_seq + me.skipped
-"""
+_OWN_ALL = f"{_OWN} AND (me.delivered_seq > 0 OR c.last_seq > me.read_seq + me.skipped OR me.me_revision > 0)"
 
 
 def changes(
@@ -297,7 +292,7 @@ def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Seque
 
 
 def _start(view: ConversationView, known: int | None) -> Item:
-    return start(view.conversation, view.me, view.last_message, known, view.unread_mentions)
+    return start(view.conversation, view.me, view.last_message, known, view.private)
 
 
 def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
@@ -336,7 +331,7 @@ def _deltas(connection: Connection, items: Sequence[Item], limits: Limits) -> tu
             gap=item.gap,
             me=item.me,
             last_message=item.last_message,
-            unread_mentions=item.unread_mentions,
+            private=item.private,
             members_hidden=item.me is not None and item.conversation.member_count > limits.shown_members,
         )
         for item in items
@@ -406,13 +401,8 @@ def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision
     """What changed in a user's own log; after 0, wherever he has a position or something unread."""
     changed = (_OWN_CHANGED, user_id, since) if since else (_OWN_ALL, user_id)
     found = fetch(connection, *changed)
-    members = ((row[0], rows.MEMBERS.read(row[1:])) for row in found)
-    own = mentions.in_own(
-        connection,
-        user_id,
-        (OwnConversation(member, member.unread(last_seq)) for last_seq, member in members),
-    )
-    ((unread,),) = fetch(connection, _UNREAD, user_id)
+    own = sides.in_own(connection, user_id, ((rows.MEMBERS.read(row[1:]), row[0]) for row in found))
+    unread = sides.total_unread(connection, user_id)
     decided = fetch(connection, _PROFILE_DECIDED, user_id, since)
     him = profile(connection, user_id) if decided or gap else None
-    return MeDelta(since, revision, own, int(unread or 0), gap, him)
+    return MeDelta(since, revision, own, unread, gap, him)

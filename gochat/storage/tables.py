@@ -295,6 +295,23 @@ class MemberRow(Row):
     me_revision: int = _big()
 
 
+class SideRow(Row):
+    """What a member has set for themselves in a conversation; no row: nothing."""
+
+    __tablename__ = "sides"
+    __table_args__ = (_UTF8,)
+
+    user_id: int = _key()
+    conversation_id: int = _key()
+    muted_until: int = _big()
+    mute_level: str = _ascii(8)
+    archived_seq: int | None = _big(nullable=True)
+    pinned_at: int = _big()
+    marked_seq: int | None = _big(nullable=True)
+    draft: str | None = _text(nullable=True)
+    draft_at: int = _big()
+
+
 class MessageRow(Row):
     """One message. The primary key keeps a conversation together and in order."""
 

@@ -63,10 +63,14 @@ def test_mentions_that_are_not_read_are_counted(database_url: str) -> None:
                 view = await reader.conversation(user_id, cid)
                 listed = (await reader.conversations(user_id, None, 10)).views[0]
                 (synced,) = (await reader.sync(user_id, asking())).conversations
-                assert view.unread_mentions == listed.unread_mentions == synced.unread_mentions
+                assert (
+                    view.private.unread_mentions
+                    == listed.private.unread_mentions
+                    == synced.private.unread_mentions
+                )
                 own = (await reader.me(user_id, 0)).conversations
-                assert [it.unread_mentions for it in own] in ([], [view.unread_mentions])
-                return view.unread_mentions
+                assert [it.private.unread_mentions for it in own] in ([], [view.private.unread_mentions])
+                return view.private.unread_mentions
 
             await it.send(send(cid, anna))
             one, two = await mention(ben), await mention(ben, carl, everyone=True)
@@ -77,7 +81,7 @@ def test_mentions_that_are_not_read_are_counted(database_url: str) -> None:
             it.recorder.published.clear()
             await it.writer.submit(AdvanceReceipts(cid, {ben: Position(one, one)}))
             ((told,),) = [committed.me for committed in it.recorder.published]
-            assert [own.unread_mentions for own in told.conversations] == [1]
+            assert [own.private.unread_mentions for own in told.conversations] == [1]
             assert await unread(ben) == 1
             await it.writer.submit(DeleteMessage(cid, anna, two))
             assert await unread(ben) == 0

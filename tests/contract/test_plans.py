@@ -9,6 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
+from gochat.core.queries import ListPosition
 from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
@@ -19,7 +20,15 @@ from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.statements import statements as sql_statements
-from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MentionRow, MessageRow, UserRow
+from gochat.storage.tables import (
+    BatchRow,
+    ConversationRow,
+    MemberRow,
+    MentionRow,
+    MessageRow,
+    SideRow,
+    UserRow,
+)
 from tests.reading.world import asking
 from tests.services.sql_server import SQLServer
 from tests.writing.world import LIMITS
@@ -42,7 +51,9 @@ HOT: dict[str, Ask] = {
     "blocked": lambda reader, log, accounts, sessions: accounts.blocked(ME),
     "conversation": lambda reader, log, accounts, sessions: reader.conversation(ME, LONG),
     "conversations": lambda reader, log, accounts, sessions: reader.conversations(ME, None, 50),
-    "conversations, more": lambda reader, log, accounts, sessions: reader.conversations(ME, (500, 2), 50),
+    "conversations, more": lambda reader, log, accounts, sessions: reader.conversations(
+        ME, ListPosition(False, 500, 2), 50
+    ),
     "members": lambda reader, log, accounts, sessions: reader.members(ME, LONG, None, 20),
     "history": lambda reader, log, accounts, sessions: reader.history(ME, LONG),
     "history, before": lambda reader, log, accounts, sessions: reader.history(ME, LONG, before_seq=5_000),
@@ -96,7 +107,7 @@ def fill(url: str) -> None:
         with transaction(connection):
             for table, rows in data():
                 connection.execute(insert(table), rows)
-        tables = "users, conversations, members, messages, mentions, batches"
+        tables = "users, conversations, members, messages, batches, sides, mentions"
         sqlite = connection.dialect.name == "sqlite"
         connection.exec_driver_sql("ANALYZE" if sqlite else f"ANALYZE TABLE {tables}").close()
     engine.dispose()
@@ -150,6 +161,9 @@ def data() -> Iterator[tuple[type[Any], list[dict[str, object]]]]:
             for n in range(1, seq + 1)
         ],
     )
+    unset = {"muted_until": 0, "mute_level": "all", "pinned_at": 0, "draft_at": 0}
+    pairs = [(user_id, cid) for user_id in range(1, USERS + 1) for cid in last if cid % 2 == user_id % 2]
+    yield SideRow, [{"user_id": user_id, "conversation_id": cid, **unset} for user_id, cid in pairs[::2]]
     yield (
         MentionRow,
         [

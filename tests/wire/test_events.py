@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,38 @@ def test_a_message_reaches_both_once_and_history(
 
     stage(scene)
     assert [m["seq"] for m in ann.history(direct)] == [1]
+
+
+def test_ones_own_side_is_told_to_ones_own_phones(
+    stage: Callable[[Scene], None], server: GoChatServer, ben: Account, direct: str
+) -> None:
+    def has(field: str, value: object, told: Any) -> bool:
+        return bool(told["conversations"][0][field] == value)
+
+    async def scene(a: Phone, b: Phone, e: Phone) -> None:
+        other = Phone("ben, too")
+        await other.connect(server.url, ben.token)
+        await other.expect_ok("sync", {})
+        await a.expect_ok("message:send", message(direct, "hello"))
+        await b.expect_event("message:created")
+        at = {"conversation_id": direct}
+        settings: list[tuple[str, dict[str, Any], str, Any]] = [
+            ("conversation:mute", {"until": "forever", "level": "mentions"}, "muted", None),
+            ("conversation:archive", {"on": True}, "archived", True),
+            ("conversation:pin", {"on": True}, "pinned", True),
+            ("conversation:mark", {"unread": True}, "marked_unread", True),
+            ("conversation:draft", {"text": "dear"}, "draft", None),
+        ]
+        for event, asked, field, value in settings:
+            me = (await b.expect_ok(event, {**at, **asked}))["me"]
+            expected = value or {"muted": {"until": "forever", "level": "mentions"}}.get(field) or me[field]
+            assert me[field] == expected
+            await other.expect_event("me:changed", partial(has, field, me[field]))
+        assert me["draft"]["text"] == "dear"
+        await other.close()
+        assert [event for event, _ in a.heard] == ["message:created"]
+
+    stage(scene)
 
 
 def test_an_outbox_is_settled_by_status(stage: Callable[[Scene], None], direct: str) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from gochat.core.delta import Change, Delta
-from gochat.core.model import ConversationId, Message, Millis, SessionId, Standing, UserId
+from gochat.core.model import ConversationId, Message, SessionId, Standing, UserId
 from gochat.core.queries import (
     Batch,
     ConversationPage,
     ConversationView,
     Heads,
     HistoryPage,
+    ListPosition,
     MeDelta,
     MemberPage,
     Memberships,
@@ -40,9 +41,12 @@ class Reader(Protocol):
         ...
 
     async def conversations(
-        self, user_id: UserId, position: tuple[Millis, ConversationId] | None, limit: int
+        self, user_id: UserId, position: ListPosition | None, limit: int, *, archived: bool | None = None
     ) -> ConversationPage:
-        """A user's conversations by `last_message_at`, newest first."""
+        """A user's conversations: pinned ones first, then by `last_message_at`, newest first.
+
+        `archived`: only those that are, or that are not.
+        """
         ...
 
     async def members(
