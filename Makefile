@@ -24,7 +24,7 @@ test-all: test ## the same, then faults, browser, Java and the long ones
 	@$(BIN)/python scripts/services.py all
 	$(BIN)/python -m pytest -m slow tests $(ARGS)
 
-check: ## lint, types, import rules, locks, workflows: all without a network
+check: ## lint, types, import rules, locks, workflows, licences: all without a network
 	@$(PYTHON) scripts/bootstrap.py test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +35,7 @@ check: ## lint, types, import rules, locks, workflows: all without a network
 	$(BIN)/python scripts/check_tree.py
 	PATH=$(BIN):$$PATH $(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/python -m scripts.audit --offline
 
 format: ## let ruff fix and format the code
 	@$(PYTHON) scripts/bootstrap.py test

@@ -5,12 +5,13 @@
 and no error here shows them.
 """
 
+import difflib
 import os
 import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -406,6 +407,8 @@ def load_settings(**overrides: object) -> Settings:
     In development without JWT_SECRET, one is made and kept in `.gochat/secret` beside the SQLite file, so
     that logins outlive a restart. Raises ConfigError, naming every setting that is wrong.
     """
+    if mistyped := list(_mistyped(os.environ)):
+        raise ConfigError("\n".join(mistyped))
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -420,6 +423,22 @@ def load_settings(**overrides: object) -> Settings:
             ) from None
         settings = settings.model_copy(update={"jwt_secret": secret})
     return settings
+
+
+def _mistyped(environment: Iterable[str]) -> Iterator[str]:
+    """Name variables that are no settings, but nearly: what somebody meant to set would be the default."""
+    known = [variable for name in Settings.model_fields for variable in variables(name)]
+    for name in environment:
+        if name in known or name.startswith(_OF_HOSTS) or len(name) < 5:
+            continue
+        if meant := difflib.get_close_matches(name, known, n=1, cutoff=_NEAR):
+            yield f"{name}: there is no such setting; is {meant[0]} meant?"
+
+
+_NEAR = 0.88
+"""How alike two names are, of 1, for one to be taken for the other mistyped: one letter of eight."""
+_OF_HOSTS = ("RAILWAY_",)
+"""What hosts set by themselves."""
 
 
 class Shown(NamedTuple):

@@ -160,6 +160,35 @@ def test_wrong_value_is_named_by_its_variable(load: Load, name: str, value: str)
     _assert_tells_no_secret(str(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("WORKER", "WORKERS"),
+        ("JWT_SECRETS", "JWT_SECRET"),
+        ("MYSQL_URI", "MYSQL_URL"),
+        ("REDIS_URLS", "REDIS_URL"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("DRAIN_SECOND", "DRAIN_SECONDS"),
+        ("ALLOWED_ORIGIN", "ALLOWED_ORIGINS"),
+        ("SQLITE_PATHS", "SQLITE_PATH"),
+        ("FORWARDED_ALLOW_IP", "FORWARDED_ALLOW_IPS"),
+    ],
+)
+def test_a_name_that_is_nearly_a_setting_is_refused(load: Load, name: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({name: "hunter2"})
+    assert str(caught.value) == f"{name}: there is no such setting; is {meant} meant?"
+
+
+def test_what_hosts_and_shells_set_is_let_be(load: Load) -> None:
+    """Of Railway's MySQL and Redis, of Docker, Kubernetes and login shells."""
+    names = "MYSQLHOST MYSQLPORT MYSQL_DATABASE MYSQL_PUBLIC_URL REDISHOST REDIS_PUBLIC_URL"
+    names += " RAILWAY_ENVIRONMENT_ID HOSTNAME HOME HOSTTYPE PATH LOGNAME SHELL TERM LANG LC_ALL PWD OLDPWD"
+    names += " USER GOCHAT_PORT REDIS_PORT MYSQL_URL_TEST REDIS_URL_TEST UVICORN_PORT KUBERNETES_PORT"
+    names += " MYSQL_PASSWORD REDIS_PASSWORD DOMAIN"
+    assert load(dict.fromkeys(names.split(), "x")).workers == 1
+
+
 def test_every_wrong_setting_is_named_at_once(load: Load) -> None:
     with pytest.raises(ConfigError, match="PORT") as caught:
         load({"PORT": "x", "WORKERS": "y"})
