@@ -79,9 +79,7 @@ def build(source: Path, work: Path) -> dict[str, str]:
                 else:
                     shutil.copy(source / name, there)
         elif stages == 1 and word == "RUN" and "apt-get" not in rest:
-            command = rest.replace("/usr/local/bin/python", sys.executable).replace(
-                "pip install", "tools/bin/pip install"
-            )
+            command = rest.replace("/usr/local/bin/python", sys.executable)
             if not (work / "tools").exists():
                 subprocess.run([sys.executable, "-m", "venv", str(work / "tools")], check=True)
             path = f"{work / 'tools' / 'bin'}:{environment['PATH']}"

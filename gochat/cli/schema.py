@@ -49,24 +49,20 @@ def contract(directory: Annotated[Path, typer.Argument()] = Path("docs/contract"
     documents.write(directory)
 
 
-def doctor() -> None:
-    """Look whether the database keeps what it acknowledges. Ends with 1 if something is not well."""
-    from sqlalchemy.exc import DBAPIError
-
-    from gochat.storage.doctor import examine
-    from gochat.storage.faults import summary
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False) -> None:
+    """Look whether all that the settings name is fit to serve. Ends with 1 if something is not."""
+    from gochat.doctor import look
 
     well = True
-    settings = read()
-    typer.echo(f"ok      clients' addresses are believed from {', '.join(settings.forwarded_allow_ips)}")
-    try:
-        for finding in examine(settings.database_url.get_secret_value()):
-            well &= finding.well
-            typer.echo(
-                f"ok      {finding.what}" if finding.well else f"NOT OK  {finding.what}: {finding.advice}"
-            )
-    except DBAPIError as error:
-        typer.echo(f"NOT OK  the database does not answer: {summary(error)}")
-        well = False
+    for finding in look(read()):
+        well &= finding.well
+        if as_json:
+            import orjson
+
+            typer.echo(orjson.dumps(finding).decode())
+        elif finding.well:
+            typer.echo(f"ok      {finding.what}")
+        else:
+            typer.echo(f"NOT OK  {finding.what}: {finding.advice}")
     if not well:
         sys.exit(1)

@@ -190,9 +190,9 @@ def _find_unfit(value: Any) -> Unfit | None:
         elif type(node) is float:
             reason = None if math.isfinite(node) else "not_a_number"
         elif type(node) is list:
-            waiting += [((*path, str(n)), item) for n, item in reversed(list(enumerate(node)))]
+            waiting += [((*path, str(n)), item) for n, item in list(enumerate(node))[::-1]]
         elif type(node) is dict:
-            waiting += [((*path, key), item) for key, item in reversed(node.items())]
+            waiting += [((*path, key), item) for key, item in list(node.items())[::-1]]
             reason = "not_unicode" if any(_whole(key) != key for key in node) else None
         if reason is not None:
             return Unfit(reason, ".".join(_whole(part)[:64] for part in path[1:]))
