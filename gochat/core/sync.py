@@ -20,6 +20,10 @@ MAX_CHANGES = 200
 """More changed messages than this are not told one by one: the conversation is told whole."""
 MAX_BYTES = 256 * 1024
 """So much is told in one answer, or one message, so that it gets through a slow line before more comes."""
+FIRST = 20
+"""Conversations on the first page of a phone that has nothing: what its first screen shows."""
+FIRST_BYTES = 56 * 1024
+"""How much that page tells of them: with all else that it says it stays below 64 KiB."""
 MAX_REMOVED = 500
 """Conversations that one answer says he is not in: a phone can name many, whatever he is in."""
 MARGIN = 60_000
@@ -115,6 +119,27 @@ def fit(deltas: Sequence[Delta]) -> Sequence[Delta]:
     return deltas
 
 
+def fit_first(deltas: Sequence[Delta]) -> Sequence[Delta]:
+    """As many as `FIRST_BYTES` allow, each with as many of its newest messages as its share holds."""
+    room, bare = FIRST_BYTES, [bare_size(delta) for delta in deltas]
+    count = 0
+    while count < len(deltas) and (not count or bare[count] <= room):
+        room -= bare[count]
+        count += 1
+    fitting: list[Delta] = []
+    for place, delta in enumerate(deltas[:count]):
+        share = room // (count - place)
+        messages: list[Message] = []
+        for message in sorted(delta.messages, key=lambda it: it.seq, reverse=True):
+            share -= message_size(message)
+            if share < 0:
+                break
+            room -= message_size(message)
+            messages.append(message)
+        fitting.append(replace(delta, messages=_by_seq(messages)))
+    return fitting
+
+
 def parts(delta: Delta, room: int) -> Iterator[Delta]:
     """A delta for all members in parts of at most `room` bytes, or of one message each; from 0 it is one.
 
@@ -181,11 +206,15 @@ def _as_fit(messages: Sequence[Message], room: int) -> Sequence[Message]:
 
 
 class Page:
-    """Fills one answer. `limit` counts messages; what has none counts as one, and so do eight members."""
+    """Fills one answer. `limit` counts messages; what has none counts as one, and so do eight members.
 
-    def __init__(self, limit: int, limits: Limits) -> None:
+    `share`: so many come with a conversation that is told whole.
+    """
+
+    def __init__(self, limit: int, limits: Limits, *, share: int | None = None) -> None:
         self.items: list[Item] = []
         self._limit = self._room = limit
+        self._share = limit if share is None else share
         self.limits = limits
 
     def take(self, item: Item) -> bool:
@@ -194,7 +223,7 @@ class Page:
         The first one always fits: a whole one with as many messages as `limit` allows.
         """
         if item.whole:
-            item = replace(item, messages=min(item.messages, self._limit))
+            item = replace(item, messages=min(item.messages, self._share))
         cost = max(1, item.messages, self._members(item) // 8)
         if self.items and cost > self._room and (item.whole or self._room == 0):
             return False

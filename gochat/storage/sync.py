@@ -5,7 +5,7 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from gochat.core.queries import ConversationView, MeDelta, SyncPage, SyncPositio
 from gochat.core.standing import MAX_BATCHES, Standing, reckon, standing
 from gochat.core.standing import changes as changes_since
 from gochat.core.sync import (
+    FIRST,
     MAX_CHANGES,
     Agenda,
     Candidate,
@@ -26,6 +27,7 @@ from gochat.core.sync import (
     Outline,
     Page,
     fit,
+    fit_first,
     is_partial,
     settle,
     start,
@@ -196,8 +198,12 @@ def _told_page(
 ) -> SyncPage:
     """A page that may tell something; in a snapshot."""
     me_since = agenda.me_since(now.standing.me)
-    page = Page(request.limit, limits)
-    deltas, position = _page(connection, user_id, agenda, agenda.candidates(), page)
+    candidates = agenda.candidates()
+    if _is_first(request):
+        page = Page(request.limit, limits, share=request.limit // max(1, min(len(candidates), FIRST)))
+        deltas, position = _page(connection, user_id, agenda, candidates, page, fit_first)
+    else:
+        deltas, position = _page(connection, user_id, agenda, candidates, Page(request.limit, limits))
     me = _me(connection, user_id, *me_since, now.standing.me) if me_since is not None else None
     if position is None:
         return _last(agenda, request, now, deltas, me)
@@ -215,6 +221,12 @@ def _last(
         position = replace(position, standing=held)
         return SyncPage(deltas, me, position, now.epoch, now.clock)
     return SyncPage(deltas, me, None, now.epoch, now.clock, bytes.fromhex(held))
+
+
+def _is_first(request: SyncRequest) -> bool:
+    """Whether a phone has nothing, and waits for its first screen; not if it asks for small pages itself."""
+    has_nothing = not request.known and request.position is None and request.standing is None
+    return has_nothing and request.limit >= 5 * FIRST
 
 
 def _started(request: SyncRequest, now: "_Now") -> str:
@@ -265,11 +277,12 @@ def _page(
     agenda: Agenda,
     candidates: Sequence[Candidate],
     page: Page,
+    fitted: Callable[[Sequence[Delta]], Sequence[Delta]] = fit,
 ) -> tuple[tuple[Delta, ...], SyncPosition | None]:
     """The deltas that fit one answer, and where the next goes on."""
     done = _fill(connection, user_id, page, candidates)
     read = _deltas(connection, page.items, page.limits)
-    deltas = tuple(fit(read))
+    deltas = tuple(fitted(read))
     if len(deltas) < len(read):
         last = deltas[-1].conversation_id
         done = 1 + next(n for n, it in enumerate(candidates) if it.outline.conversation_id == last)

@@ -5,12 +5,14 @@ import itertools
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import orjson
 import pytest
 from sqlalchemy import Engine, event
 
-from gochat.contract.encode import delta_out
+from gochat.contract.cursor import Cursors
+from gochat.contract.encode import delta_out, sync_out
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Delta
@@ -539,3 +541,27 @@ class TestSync:
                 await asyncio.gather(talking, *(follow(phone, talking) for phone in phones))
 
         asyncio.run(scenario())
+
+
+def test_the_first_page_of_a_new_phone_is_its_first_screen(database_url: str) -> None:
+    """The 20 newest conversations in 64 KiB; then the rest, and older messages by history."""
+    anna, *others = prepare(database_url, 26)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cids = [await it.create(direct(anna, other)) for other in others]
+            for cid in cids:
+                await it.submit_all(send(cid, anna, f"{n} " + "x" * 300) for n in range(30))
+            page = await reader.sync(anna, asking())
+            assert [delta.conversation_id for delta in page.conversations] == cids[:4:-1]
+            shape = sync_out(page, anna, Cursors([b"k" * 32]))
+            assert len(orjson.dumps(shape)) <= 64 * 1024
+            for delta in page.conversations:
+                assert delta.since == 0
+                seqs = [message.seq for message in delta.messages]
+                assert seqs == list(range(31 - len(seqs), 31))
+                assert delta.last_message is not None  # what a list of conversations shows
+            rest = await reader.sync(anna, replace(asking(), position=page.position))
+            assert set(cids[:5]) <= {delta.conversation_id for delta in rest.conversations}
+
+    asyncio.run(scenario())
