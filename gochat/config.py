@@ -233,6 +233,15 @@ class Settings(BaseSettings):
     contact: str | None = Field(
         None, description="Whom users turn to, for `GET terms`: an address of mail or a page."
     )
+    delete_grace_s: int = Field(
+        2_592_000,
+        ge=0,
+        le=31_536_000,
+        description="How long after `DELETE me` logging in takes it back, in seconds; 0: deleted at once.",
+    )
+    deleted_messages: Literal["keep", "erase"] = Field(
+        "keep", description="What becomes of messages of deleted accounts: `keep` them under a neutral name."
+    )
     filters_path: Path | None = Field(
         None,
         description="A TOML file of what may not be said: `words`, `patterns`, `domains` (lists),"

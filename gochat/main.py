@@ -55,6 +55,7 @@ from gochat.storage.alone import Alone
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
+from gochat.storage.erasure import Erasure
 from gochat.storage.followers import Follower
 from gochat.storage.health import DatabaseHealth
 from gochat.storage.log import BatchLog
@@ -196,7 +197,17 @@ class Chat:
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
         tries = Tries(self._peers.rates)
-        sessions = TokenSessions(session_store, accounts, tokens, tries, self._fanout, _now)
+        self._erasure = Erasure(self._database, self._writer, settings.deleted_messages)
+        sessions = TokenSessions(
+            session_store,
+            accounts,
+            tokens,
+            tries,
+            self._fanout,
+            _now,
+            self._erasure,
+            settings.delete_grace_s * 1000,
+        )
         self._logins = PasswordLogins(
             accounts,
             Passwords(
@@ -290,6 +301,8 @@ class Chat:
             running.callback(self._maintenance.close)
             self._writer.start()
             running.push_async_callback(_briefly, self._writer.stop)
+            self._erasure.start()
+            running.callback(self._erasure.close)
             running.push_async_callback(self._dispatcher.drain, FINISH_S)
             running.callback(self._typing.close)
             running.callback(self._rights.close)

@@ -10,7 +10,7 @@ from gochat.auth.tokens import Tokens
 from gochat.auth.tries import Tries
 from gochat.core.errors import NotFound, SessionRevoked, TokenInvalid
 from gochat.core.model import Device, Millis, Session, SessionId, User, UserId
-from gochat.core.ports.accounts import Accounts
+from gochat.core.ports.accounts import Accounts, Erasure
 from gochat.core.ports.logins import Identity, LoggedIn
 from gochat.core.ports.sessions import Beginning, RefreshUse, SessionStore
 from gochat.core.ports.writing import Publisher
@@ -28,7 +28,11 @@ class TokenSessions:
         tries: Tries,
         publisher: Publisher,
         clock: Callable[[], Millis],
+        erasure: Erasure,
+        grace_ms: Millis,
     ) -> None:
+        self._erasure = erasure
+        self._grace_ms = grace_ms
         self._store = store
         self._accounts = accounts
         self._tokens = tokens
@@ -98,6 +102,13 @@ class TokenSessions:
             raise NotFound("There is no such session.")
         await self._store.revoke(session_id, self._clock())
         self.tell(identity.user_id, (session_id,))
+
+    async def delete_account(self, identity: Identity) -> Millis:
+        """Note that the user wants to be deleted."""
+        now = self._clock()
+        deletes_at = now + self._grace_ms
+        self.tell(identity.user_id, await self._erasure.wish(identity.user_id, deletes_at, now))
+        return deletes_at
 
     async def end_others(self, identity: Identity) -> None:
         """End all but this one."""

@@ -12,7 +12,7 @@ import structlog
 
 from gochat.core.errors import ChatError, RateLimited
 from gochat.core.measures import Measures
-from gochat.core.model import Device, Session, SessionId
+from gochat.core.model import Device, Millis, Session, SessionId
 from gochat.core.ports.logins import Identity, LoggedIn, Logins, Sessions
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -101,6 +101,12 @@ class ToldSessions:
         with self._told.around("logout", user=identity.user_id):
             await self._sessions.end(identity, session_id)
         log.info("logged_out", user=identity.user_id, session=session_id)
+
+    async def delete_account(self, identity: Identity) -> Millis:
+        """See the port."""
+        deletes_at = await self._sessions.delete_account(identity)
+        log.info("deletion_wished", user=identity.user_id, at=deletes_at)
+        return deletes_at
 
     async def end_others(self, identity: Identity) -> None:
         """See the port."""

@@ -103,7 +103,10 @@ def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
     for kind in route.errors:
         by_status.setdefault(status_of(kind), []).append(kind)
     done = "202" if route.accepted else "200"
-    responses: Json = {done: {"description": "Done.", "content": _json(references[route.answer])}}
+    media_type = "application/x-ndjson" if route.lines else "application/json"
+    responses: Json = {
+        done: {"description": "Done.", "content": {media_type: {"schema": references[route.answer]}}}
+    }
     for status, kinds in sorted(by_status.items()):
         responses[str(status)] = {
             "description": ", ".join(f"`{code}`" for code in codes(kinds)),

@@ -30,6 +30,8 @@ class Route:
     query: type[parameters.Query] | None = None
     raises: tuple[type[ChatError], ...] = ()
     """What it alone may answer; see `errors` for all."""
+    lines: bool = False
+    """Whether it answers many objects, one a line (application/x-ndjson), as they are read."""
     accepted: bool = False
     """Whether it answers 202 in place of 200: what becomes of it is not told."""
     unavailable: type | None = None
@@ -189,6 +191,21 @@ ROUTES: tuple[Route, ...] = (
         "Who of an address book is here and lets themselves be found.",
         shapes.ContactList,
         body=requests.Contacts,
+    ),
+    Route(
+        "DELETE",
+        "/me",
+        "delete_me",
+        "Delete the account; all logins end at once.",
+        shapes.Deletion,
+    ),
+    Route(
+        "GET",
+        "/me/export",
+        "export",
+        "All that is held of oneself, as lines of JSON.",
+        shapes.ExportLine,
+        lines=True,
     ),
     Route("GET", "/me/blocks", "blocks", "Whom one has blocked, by username.", shapes.UserList),
     Route(

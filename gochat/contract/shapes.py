@@ -277,6 +277,19 @@ class AccountAnswer(TypedDict):
     session: Session
 
 
+class Deletion(TypedDict):
+    """When the account is deleted; logging in before then takes it back."""
+
+    deletes_at: Time
+
+
+class ExportLine(TypedDict):
+    """A line of an export: of each `type` what a sync tells of it."""
+
+    type: Literal["account", "blocks", "sessions", "conversation", "member", "message"]
+    value: dict[str, Any]
+
+
 class Terms(TypedDict):
     """What users accept, and whom they turn to. `version` null: nothing has to be accepted."""
 

@@ -49,6 +49,7 @@ CONTACTS: Final = "contacts"
 """The row that counts numbers of address books."""
 SEARCH: Final = "users:search"
 REPORT: Final = "report"
+EXPORT: Final = "export"
 ADD: Final = "add"
 """The row that counts people who are brought into conversations."""
 ADD_ONE: Final = "add:one"
@@ -94,6 +95,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate(SEARCH, 60, 60),
     Rate(SEARCH, 1_000, 86_400),
     Rate(REPORT, 20, 3_600),
+    Rate(EXPORT, 5, 86_400),
     Rate(OTHER, 60, 60),
     Rate(CONNECT, 1_200, 60),
     Rate("search", 120, 60),  # an app may look with every key

@@ -3,6 +3,7 @@
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import profile_in
 from gochat.contract.encode import session_out, settings_out, standing_out, user_out
+from gochat.contract.ids import time_out
 from gochat.core.blocks import Block
 from gochat.core.errors import InvalidPayload, TokenInvalid
 from gochat.core.model import UserId
@@ -31,6 +32,11 @@ async def accept_terms(deps: Deps, call: UserCall[requests.AcceptTerms]) -> shap
         raise InvalidPayload("version: not the one of the terms in force.", field="version")
     await deps.writer.submit(UpdateProfile(call.user_id, standing={"terms_version": version}))
     return await _account(deps, call.identity)
+
+
+async def delete_me(deps: Deps, call: UserCall[requests.Request]) -> shapes.Deletion:
+    """`DELETE me`."""
+    return {"deletes_at": time_out(await deps.sessions.delete_account(call.identity))}
 
 
 async def blocks(deps: Deps, call: UserCall[requests.Request]) -> shapes.UserList:

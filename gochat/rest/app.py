@@ -19,7 +19,7 @@ from gochat.contract.ids import id_in
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import InvalidPayload
 from gochat.core.rates import Key
-from gochat.rest import account, auth, conversations, health, messages, safety, sync, users
+from gochat.rest import account, auth, conversations, export, health, messages, safety, sync, users
 from gochat.rest.body import read_json
 from gochat.rest.call import Answer, OpenCall, UserCall
 from gochat.rest.deps import Deps
@@ -51,6 +51,8 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
     "me": account.me,
     "update_me": account.update_me,
     "accept_terms": account.accept_terms,
+    "delete_me": account.delete_me,
+    "export": export.export,
     "report": safety.report,
     "contacts": users.contacts,
     "blocks": account.blocks,

@@ -29,7 +29,7 @@ _SESSION = (
     " created_at, last_seen_at, revoked_at"
 )
 _CHAIN = "refresh_hash, previous_hash, refresh_seed, refresh_seeded_at"
-_LOCK_USER = "SELECT password_hash, disabled_at FROM users WHERE id = ?"
+_LOCK_USER = "SELECT password_hash, disabled_at, deletes_at, deleted FROM users WHERE id = ?"
 _ADD = f"""
 INSERT INTO sessions ({_SESSION}, refresh_hash, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -118,8 +118,13 @@ def _begin(connection: Connection, beginning: Beginning) -> tuple[SessionId, ...
     found = fetch(connection, _LOCK_USER + dialect(connection).for_update, session.user_id)
     if not found or beginning.password_hash not in (None, found[0][0]):
         raise InvalidCredentials
-    if found[0][1] is not None:
+    _, disabled_at, deletes_at, deleted = found[0]
+    if deleted or (deletes_at is not None and deletes_at <= session.created_at):
+        raise InvalidCredentials
+    if disabled_at is not None:
         raise AccountDisabled
+    if deletes_at is not None:
+        run(connection, "UPDATE users SET deletes_at = NULL WHERE id = ?", session.user_id)
     others = _alive(connection, session.user_id, session.created_at)
     device = session.device
     same = {

@@ -95,3 +95,14 @@ class Contacts(Protocol):
             region: the country of numbers without a country code (ISO 3166).
         """
         ...
+
+
+class Erasure(Protocol):
+    """How accounts are deleted."""
+
+    async def wish(self, user_id: UserId, deletes_at: Millis, now: Millis) -> tuple[SessionId, ...]:
+        """Note that a user wants to be deleted then, and end their logins; the answer is which ones.
+
+        Logging in before then takes it back. Raises `Unavailable` if the database does not answer in time.
+        """
+        ...

@@ -136,6 +136,13 @@ class Sessions(Protocol):
         """
         ...
 
+    async def delete_account(self, identity: Identity) -> Millis:
+        """Note that the user wants to be deleted, and end all their logins; the answer is when it is done.
+
+        Logging in before then takes it back.
+        """
+        ...
+
     async def end_others(self, identity: Identity) -> None:
         """End all of the user's logins but this one."""
         ...

@@ -146,3 +146,13 @@ class MemorySessions:
         for session_id in ended:
             await self.revoke(session_id, now)
         return ended
+
+
+class MemoryErasure:
+    def __init__(self, sessions: MemorySessions) -> None:
+        self.sessions = sessions
+        self.wishes: dict[UserId, Millis] = {}
+
+    async def wish(self, user_id: UserId, deletes_at: Millis, now: Millis) -> tuple[SessionId, ...]:
+        self.wishes[user_id] = deletes_at
+        return await self.sessions.revoke_all(user_id, now)

@@ -25,7 +25,7 @@ from gochat.core.model import Device, SessionId, UserId
 from gochat.core.ports.logins import LoggedIn
 from gochat.core.rates import Key, Rate
 from gochat.storage.rates import AloneRates
-from tests.unit.auth.accounts import MemoryAccounts
+from tests.unit.auth.accounts import MemoryAccounts, MemoryErasure
 
 PHONE = "+493012345678"
 
@@ -54,7 +54,14 @@ class House:
         self.tokens = Tokens([b"k" * 32], access_ttl_s=900, refresh_ttl_s=86_400, clock=lambda: self.now)
         tries = Tries(AloneRates(rates))
         self.sessions = TokenSessions(
-            self.store, self.accounts, self.tokens, tries, self.told, lambda: self.now
+            self.store,
+            self.accounts,
+            self.tokens,
+            tries,
+            self.told,
+            lambda: self.now,
+            MemoryErasure(self.store),
+            1_000,
         )
         self.logins = PasswordLogins(
             self.accounts,

@@ -1,0 +1,102 @@
+"""`GET me/export`: all that is held of a user, as it is read, one JSON object a line."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+from starlette.responses import StreamingResponse
+
+from gochat.contract import requests
+from gochat.contract.encode import (
+    member_out,
+    message_out,
+    session_out,
+    settings_out,
+    standing_out,
+    user_out,
+    view_out,
+)
+from gochat.core.errors import NotFound, TokenInvalid
+from gochat.core.rates import EXPORT, Key
+from gochat.rest.call import UserCall
+from gochat.rest.deps import Deps
+
+PAGE = 100
+
+
+async def export(deps: Deps, call: UserCall[requests.Request]) -> StreamingResponse:
+    """`GET me/export`."""
+    deps.rates.take(EXPORT, Key.USER, call.user_id)
+    lines = _lines(deps, call)
+    first = await anext(lines)  # what is refused is refused before the answer begins
+    name = 'attachment; filename="export.jsonl"'
+    return StreamingResponse(
+        _encoded(first, lines), 200, {"content-disposition": name}, "application/x-ndjson"
+    )
+
+
+async def _encoded(
+    first: tuple[str, Mapping[str, Any]], rest: AsyncIterator[tuple[str, Mapping[str, Any]]]
+) -> AsyncIterator[bytes]:
+    yield _line(*first)
+    async for kind, value in rest:
+        yield _line(kind, value)
+
+
+def _line(kind: str, value: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"type": kind, "value": value}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+async def _lines(
+    deps: Deps, call: UserCall[requests.Request]
+) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+    user_id = call.user_id
+    profile = await deps.accounts.profile(user_id)
+    account = await deps.accounts.by_id(user_id)
+    if profile is None or account is None:
+        raise TokenInvalid
+    yield (
+        "account",
+        {
+            "user": user_out(profile.user),
+            "phone": account.phone,
+            "settings": settings_out(profile.settings),
+            "standing": standing_out(profile.standing),
+        },
+    )
+    alive = await deps.sessions.alive(call.identity)
+    sessions = [session_out(it, current=it.id == call.identity.session_id) for it in alive]
+    yield "sessions", {"sessions": sessions}
+    yield "blocks", {"users": [user_out(user) for user in await deps.accounts.blocked(user_id)]}
+    position = None
+    while True:
+        page = await deps.reader.conversations(user_id, position, PAGE)
+        for view in page.views:
+            yield "conversation", view_out(view)
+            try:
+                async for line in _inside(deps, user_id, view.conversation.id):
+                    yield line
+            except NotFound:
+                continue  # quit meanwhile
+        if page.position is None:
+            return
+        position = page.position
+
+
+async def _inside(deps: Deps, user_id: int, cid: int) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+    after: int | None = None
+    while True:
+        members = await deps.reader.members(user_id, cid, after, PAGE)
+        for member in members.members:
+            yield "member", {"conversation_id": f"{cid:016x}", **member_out(member)}
+        if members.position is None:
+            break
+        after = members.position
+    seq = 0
+    while True:
+        history = await deps.reader.history(user_id, cid, after_seq=seq, limit=PAGE)
+        for message in history.messages:
+            yield "message", message_out(message)
+        if not history.has_more_after:
+            return
+        seq = history.messages[-1].seq

@@ -1,0 +1,174 @@
+"""Accounts that are deleted, and exports, over each database."""
+
+import asyncio
+import json
+import random
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from gochat.contract.ids import id_in
+from gochat.core.profiles import UpdateProfile
+from gochat.storage.database import Database
+from gochat.storage.erasure import Erasure
+from tests.contract.rest import PASSWORD, Rest, register, running
+from tests.contract.test_rest_chat import message
+from tests.writing.stored import check, read
+from tests.writing.world import direct, group, prepare, send, writing
+
+CANARY = "canary7f3a"
+
+
+def found(url: str) -> set[str]:
+    """The columns in which the canary is still to be found, in any table."""
+    engine = create_engine(url)
+    places = set()
+    with engine.connect() as connection:
+        for table in inspect(connection).get_table_names():
+            for row in connection.execute(text(f"SELECT * FROM {table}")).mappings():
+                places |= {f"{table}.{name}" for name, value in row.items() if CANARY in str(value).lower()}
+    engine.dispose()
+    return places
+
+
+async def told(rest: Rest) -> tuple[Any, Any, str, str]:
+    """Someone who left traces wherever one can, a friend, and the conversations of both."""
+    ann = await register(
+        rest,
+        f"{CANARY}",
+        phone="+493012345678",
+        display_name=f"Ann {CANARY}",
+        device={"name": f"{CANARY} phone"},
+    )
+    ben = await register(rest, "ben")
+    said = {"about": CANARY, "data": {CANARY: CANARY}, "avatar_url": f"https://{CANARY}.example/"}
+    await ann.rest.ok("PATCH", "/me", said)
+    await ann.rest.ok("PUT", "/me/blocks", {"user_id": ben.id})
+    await ann.rest.ok("DELETE", f"/me/blocks?user_id={ben.id}")
+    made = await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": [ben.id]})
+    other = await ann.rest.ok("POST", "/conversations", {"kind": "direct", "member_ids": [ben.id]})
+    cids = made["conversation"]["id"], other["conversation"]["id"]
+    for cid in cids:
+        for n in range(3):
+            await ann.rest.ok("POST", "/messages", message(cid, f"{CANARY} {n}"))
+        await ben.rest.ok("POST", "/messages", message(cid, "mine"))
+    return ann, ben, *cids
+
+
+async def gone(rest: Rest, user_id: str) -> dict[str, Any]:
+    """What others see once the account is deleted."""
+    async with asyncio.timeout(30):
+        while True:
+            (user,) = (await rest.ok("GET", f"/users?ids={user_id}"))["users"]
+            if user["deleted"]:
+                return dict(user)
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("messages", "left"), [("keep", {"messages.body"}), ("erase", set())])
+async def test_what_is_left_of_a_deleted_account(database_url: str, messages: str, left: set[str]) -> None:
+    async with running(database_url, delete_grace_s=0, deleted_messages=messages) as rest:
+        ann, ben, group_id, direct_id = await told(rest)
+        assert len(found(database_url)) > 5
+        answer = await ann.rest.ok("DELETE", "/me")
+        assert answer["deletes_at"]
+        assert (await ann.rest.get("/me")).code == "session_revoked"
+        user = await gone(ben.rest, ann.id)
+        assert (user["display_name"], user["about"], user["data"]) == ("Deleted user", None, None)
+        async with asyncio.timeout(30):
+            while found(database_url) != left:  # noqa: ASYNC110 (the index for searching follows)
+                await asyncio.sleep(0.1)
+        for by in ({"username": CANARY}, {"phone": "+493012345678"}):
+            refused = await rest.post("/auth/login", {**by, "password": PASSWORD})
+            assert refused.code == "invalid_credentials"
+        again = await register(rest, CANARY, phone="+493012345678")
+        assert again.id != ann.id
+        members = (await ben.rest.ok("GET", f"/conversations/{group_id}/members"))["members"]
+        assert [(it["user_id"], it["role"]) for it in members] == [(ben.id, "owner")]
+        history = await ben.rest.ok("GET", f"/messages?conversation_id={direct_id}")
+        assert [it["sender_id"] for it in history["messages"]] == [ann.id] * 3 + [ben.id]
+        deleted = [it["deleted_at"] is not None for it in history["messages"]]
+        assert deleted == [messages == "erase"] * 3 + [False]
+
+
+async def test_logging_in_takes_it_back(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    await ann.rest.ok("DELETE", "/me")
+    assert (await ann.rest.get("/me")).code == "session_revoked"
+    back = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})
+    assert back["user"] == ann.tokens["user"]
+
+
+@pytest.mark.parametrize("messages", ["keep", "erase"])
+def test_it_goes_on_wherever_it_was_killed(database_url: str, messages: Any) -> None:
+    """Killed at 25 moments each, and begun anew; whoever does it at the same time does no harm."""
+    ann, ben, carl = prepare(database_url, 3)
+    rng = random.Random(7)
+
+    async def scenario() -> None:
+        database = Database(database_url, pool_size=4)
+        async with writing(database_url) as it:
+            await it.writer.submit(UpdateProfile(ann, {"display_name": CANARY, "about": CANARY}))
+            places = [await it.create(group(ann, ben, carl)) for _ in range(20)]
+            places += [await it.create(direct(ann, other)) for other in (ben, carl)]
+            for cid in places:
+                await asyncio.gather(*(it.send(send(cid, ann, f"{CANARY} {n}")) for n in range(5)))
+            erasure = Erasure(database, it.writer, messages)
+            await erasure.wish(ann, 1, time.time_ns() // 1_000_000)
+            for _ in range(25):
+                killed = asyncio.create_task(erasure.erase(ann))
+                await asyncio.sleep(rng.uniform(0, 0.02))
+                killed.cancel()
+                with suppress(asyncio.CancelledError):
+                    await killed
+            await asyncio.gather(erasure.catch_up(), Erasure(database, it.writer, messages).catch_up())
+        await database.close()
+
+    asyncio.run(scenario())
+    assert found(database_url) == ({"messages.body"} if messages == "keep" else set())
+    check(read(database_url))
+
+
+async def test_an_export_is_what_a_sync_tells(rest: Rest) -> None:
+    ann, ben, _, _ = await told(rest)
+    response = await ann.rest.send("GET", "/api/v1/me/export")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in response.text.splitlines()]
+    of: dict[str, list[Any]] = {}
+    for line in lines:
+        of.setdefault(line["type"], []).append(line["value"])
+    me = await ann.rest.ok("GET", "/me")
+    (account,) = of["account"]
+    assert account == {name: me[name] for name in ("user", "settings", "standing")} | {
+        "phone": "+493012345678"
+    }
+    synced = await ann.rest.ok("POST", "/sync", {"limit": 500})
+    assert synced["more"] is False
+    told_by_sync = {it["conversation_id"]: it for it in synced["conversations"]}
+    assert {it["id"]: it for it in of["conversation"]} == {
+        cid: delta["conversation"] for cid, delta in told_by_sync.items()
+    }
+    messages = [it for delta in told_by_sync.values() for it in delta["messages"]]
+    key = lambda it: (it["conversation_id"], it["seq"])  # noqa: E731
+    assert sorted(of["message"], key=key) == sorted(messages, key=key)
+    members = [
+        {"conversation_id": cid, **it} for cid, delta in told_by_sync.items() for it in delta["members"]
+    ]
+    key = lambda it: (it["conversation_id"], it["user_id"])  # noqa: E731
+    assert sorted(of["member"], key=key) == sorted(members, key=key)
+    assert of["blocks"] == [{"users": []}]
+    assert [it["id"] for it in of["sessions"][0]["sessions"]] == [me["session"]["id"]]
+    assert ben.id != ann.id
+    assert id_in(ann.id)
+    assert (await rest.get("/me/export")).code == "token_missing"
+
+
+async def test_exports_are_few(rest: Rest) -> None:
+    ann = await register(rest, "ann")
+    for _ in range(5):
+        assert (await ann.rest.send("GET", "/api/v1/me/export")).status_code == 200
+    assert (await ann.rest.get("/me/export")).code == "rate_limited"
