@@ -11,7 +11,7 @@ from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
 from gochat.contract.ids import id_out, time_out, uuid_out
 from gochat.contract.requests import MAX_BYTES
-from gochat.core.delta import Delta, MeChange, OwnConversation
+from gochat.core.delta import Delta, MeChange, MeConversation
 from gochat.core.errors import ChatError
 from gochat.core.messages import Sent
 from gochat.core.model import (
@@ -232,7 +232,7 @@ def delta_out(delta: Delta) -> shapes.Delta:
     return shape
 
 
-def own_out(own: OwnConversation) -> shapes.MeConversation:
+def me_conversation_out(own: MeConversation) -> shapes.MeConversation:
     """A user's own side of one conversation, as his own log tells it."""
     return {
         "conversation_id": id_out(own.member.conversation_id),
@@ -248,7 +248,7 @@ def me_delta_out(me: MeDelta | MeChange) -> shapes.MeDelta:
     shape: shapes.MeDelta = {
         "since": me.since,
         "revision": me.revision,
-        "conversations": [own_out(own) for own in me.conversations],
+        "conversations": [me_conversation_out(own) for own in me.conversations],
         "total_unread": me.total_unread,
     }
     if isinstance(me, MeDelta) and me.gap:

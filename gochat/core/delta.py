@@ -63,8 +63,8 @@ class Change:
     """Who became a member by it: their sockets enter, and get the conversation whole."""
     left: tuple[UserId, ...] = ()
     """Who is a member no more: their sockets get `removed` and leave."""
-    own: tuple[UserId, ...] = ()
-    """Whose own row changed where rows are not shown to all: each is told his by himself, not this delta."""
+    theirs: tuple[UserId, ...] = ()
+    """Whose row changed where rows are not shown to all: each is told theirs by itself, not this delta."""
     as_of: int = 0
     """The revision as of which `joined` and `left` are so, where that is later than the delta's."""
     to_read: bool = False
@@ -72,7 +72,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnConversation:
+class MeConversation:
     """A user's own, private side of one conversation."""
 
     member: Member
@@ -87,7 +87,7 @@ class MeChange:
     user_id: UserId
     since: int
     revision: int
-    conversations: tuple[OwnConversation, ...]
+    conversations: tuple[MeConversation, ...]
     total_unread: int
     profile: bool = False
     """What he decided about himself changed too: read that."""
@@ -113,9 +113,9 @@ def published(
     if conversation.member_count <= limits.shown_members:
         return Change(why, delta, joined, left)
     newcomers = joined if delta.since else ()
-    own = tuple(it.user_id for it in delta.members if it.active and it.user_id not in newcomers)
+    theirs = tuple(it.user_id for it in delta.members if it.active and it.user_id not in newcomers)
     bare = replace(delta, members=(), members_hidden=delta.conversation is not None)
-    return Change(why, bare, joined, left, own)
+    return Change(why, bare, joined, left, theirs)
 
 
 def repaired(delta: Delta, conversation: Conversation, limits: Limits) -> Change:

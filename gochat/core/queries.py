@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gochat.core.delta import Delta, OwnConversation
+from gochat.core.delta import Delta, MeConversation
 from gochat.core.model import (
     NOTHING_SET,
     Conversation,
@@ -87,7 +87,7 @@ class MeDelta:
 
     since: int
     revision: int
-    conversations: tuple[OwnConversation, ...]
+    conversations: tuple[MeConversation, ...]
     total_unread: int
     gap: bool = False
     profile: Profile | None = None

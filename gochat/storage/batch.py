@@ -7,7 +7,7 @@ from enum import Enum, auto
 from functools import partial
 
 from gochat.core.command import AnyCommand
-from gochat.core.delta import Committed, MeChange, OwnConversation
+from gochat.core.delta import Committed, MeChange, MeConversation
 from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, Millis, Private, UserId
@@ -174,7 +174,7 @@ def _me_changes(
 
 def _own(
     transaction: Transaction, state: State, user_id: UserId, members: Sequence[Member], now: Millis
-) -> Iterable[OwnConversation]:
+) -> Iterable[MeConversation]:
     """A user's own sides of conversations, as of the end of the batch."""
     last = {it.conversation_id: state.conversations[it.conversation_id].last_seq for it in members}
     behind = [(it.conversation_id, it.read_seq) for it in members if it.unread(last[it.conversation_id])]
@@ -183,4 +183,4 @@ def _own(
         cid = member.conversation_id
         side = state.sides.find((cid, user_id))
         private = Private.of(side, member, last[cid], mentions.get(cid, 0), now)
-        yield OwnConversation(member, member.unread(last[cid]), private)
+        yield MeConversation(member, member.unread(last[cid]), private)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from gochat.core.delta import OwnConversation
+from gochat.core.delta import MeConversation
 from gochat.core.model import EVERYONE, ConversationId, Member, Millis, MuteLevel, Private, Side, UserId
 from gochat.core.queries import ConversationView
 from gochat.storage import rows
@@ -48,12 +48,12 @@ def in_views(
 
 def in_own(
     connection: Connection, user_id: UserId, own: Iterable[tuple[Member, int]]
-) -> tuple[OwnConversation, ...]:
+) -> tuple[MeConversation, ...]:
     """A user's rows, each with the last seq of its conversation, as their own log tells them."""
     given = list(own)
     private = _private(connection, user_id, given)
     return tuple(
-        OwnConversation(member, member.unread(last_seq), it)
+        MeConversation(member, member.unread(last_seq), it)
         for (member, last_seq), it in zip(given, private, strict=True)
     )
 

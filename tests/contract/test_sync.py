@@ -221,7 +221,7 @@ class TestRepair:
                 delta = change.delta
                 assert (delta.since, delta.revision, delta.gap) == (2, 5, False)
                 assert seqs(delta) == [2, 3]
-                assert (change.joined, change.left, change.own) == ((carl,), (), ())
+                assert (change.joined, change.left, change.theirs) == ((carl,), (), ())
                 assert delta.conversation is not None
                 assert (delta.conversation.member_count, delta.members) == (3, ())
                 assert (delta.me, delta.last_message) == (None, None)

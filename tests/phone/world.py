@@ -124,7 +124,7 @@ class World:
             del members[user_id]
             self._tell(user_id, {**_bare(change), "removed": True})
         for user_id, visible_from in members.items():
-            if visible_from is None or user_id in change.own or change.to_read:
+            if visible_from is None or user_id in change.theirs or change.to_read:
                 line = self._online[user_id]
                 line.arriving.append(partial(line.behind.add, id_out(cid)))
                 continue

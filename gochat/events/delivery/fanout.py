@@ -22,7 +22,7 @@ from gochat.core.queries import Batch, Membership
 from gochat.core.sync import parts
 from gochat.events.cluster.seam import EVERYBODY, MAX_PAYLOAD, Doorbell
 from gochat.events.connection import Connection, Roster
-from gochat.events.delivery.gate import Notice, OwnNotice
+from gochat.events.delivery.gate import MeNotice, Notice
 from gochat.events.delivery.gates import RETRY_S, Gates
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
@@ -71,13 +71,13 @@ class Fanout:
         self._rights = rights
         self._typing = typing
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation, measures)
-        self._own = Gates("user", self._hand_on_own, self._read_own, measures)
+        self._me = Gates("user", self._hand_on_me, self._read_me, measures)
         self._visibility = Visibility(sockets)
         self._telling = asyncio.Semaphore(TELLING)
         self._seldom = Seldom()
         self._tasks = Tasks()
         doorbell.hear(DELTA, self._receive)
-        doorbell.hear(ME, self._receive_own)
+        doorbell.hear(ME, self._receive_me)
         doorbell.hear(PROFILE, rights.decided)
         doorbell.hear(REVOKED, lambda ended: self._dismiss(*ended))
 
@@ -90,8 +90,8 @@ class Fanout:
                 self._receive(notice)
                 self._ring(notice)
         for me in committed.me:
-            own = _own_notice(me)
-            self._receive_own(own)
+            own = _me_notice(me)
+            self._receive_me(own)
             self._doorbell.ring(user_room(own.user_id), ME, own)
             if me.profile:
                 self._rights.decided(me.user_id)
@@ -115,7 +115,7 @@ class Fanout:
                 first, last = own.get(user_id, (since, revision))
                 own[user_id] = min(first, since), max(last, revision)
         for user_id, (since, revision) in own.items():
-            self._receive_own(OwnNotice(user_id, since, revision, None))
+            self._receive_me(MeNotice(user_id, since, revision, None))
 
     def learn_revoked(self, sessions: Iterable[tuple[SessionId, UserId]]) -> None:
         """Sessions that were ended of late, by whichever process."""
@@ -132,7 +132,7 @@ class Fanout:
         Raises:
             ChatError: the database does not answer.
         """
-        conversations, own = self._conversations.revisions(), self._own.revisions()
+        conversations, own = self._conversations.revisions(), self._me.revisions()
         revisions = await self._changes.revisions(conversations)
         me_revisions = await self._changes.me_revisions(own)
         if any(revisions.get(cid, 0) < revision for cid, revision in conversations.items()):
@@ -142,7 +142,7 @@ class Fanout:
         for cid, revision in revisions.items():
             self._conversations.learn(cid, revision)
         for user_id, revision in me_revisions.items():
-            self._own.learn(user_id, revision)
+            self._me.learn(user_id, revision)
         for user_id in own if memberships else ():
             self._rights.decided(user_id)
             for membership in (await self._reader.memberships(user_id)).conversations:
@@ -166,8 +166,8 @@ class Fanout:
         memberships = await self._reader.memberships(user_id)
         if self._roster.get(connection.sid) is not connection:
             return
-        if user_id not in self._own:
-            self._own.open(user_id, memberships.me_revision)
+        if user_id not in self._me:
+            self._me.open(user_id, memberships.me_revision)
         self._rights.came(user_id, memberships.conversations)
         opened = self._enter(connection, memberships.conversations)
         if opened:
@@ -181,7 +181,7 @@ class Fanout:
             self._forget_if_empty(cid)
         if not self._roster.of((connection.user_id,)):
             self._rights.went(connection.user_id)
-            self._own.close(connection.user_id)
+            self._me.close(connection.user_id)
             self._doorbell.unlisten(user_room(connection.user_id))
 
     def start_anew(self) -> None:
@@ -189,7 +189,7 @@ class Fanout:
         for cid in self._conversations.revisions():
             self._doorbell.unlisten(conversation_room(cid))
         self._conversations.close_all()
-        self._own.close_all()
+        self._me.close_all()
         self._visibility.clear()
 
     def close(self) -> None:
@@ -259,8 +259,8 @@ class Fanout:
             self._farewell(notice)
         if notice.joined:
             skip += self._welcome(notice)
-        if notice.own:
-            skip += self._tell_own(notice, skip)
+        if notice.theirs:
+            skip += self._tell_theirs(notice, skip)
         skip = self._visibility.tell_apart(notice, skip)
         room = conversation_room(notice.conversation_id)
         self._sockets.broadcast(DELTA_EVENTS[notice.event].passed_on(notice.payload), room, skip)
@@ -300,10 +300,10 @@ class Fanout:
         self._sockets.enter(connection.sid, conversation_room(notice.conversation_id))
         self._tell_apart(connection, notice, None)
 
-    def _tell_own(self, notice: Notice, told: Collection[str]) -> list[str]:
+    def _tell_theirs(self, notice: Notice, told: Collection[str]) -> list[str]:
         """Those whose own row is shown to no other, but to those who are told by themselves already."""
         room = self._sockets.members(conversation_room(notice.conversation_id))
-        here = [it for it in self._admitted(notice.own) if it.sid in room and it.sid not in told]
+        here = [it for it in self._admitted(notice.theirs) if it.sid in room and it.sid not in told]
         for connection in here:
             self._tell_apart(connection, notice, notice.since)
         return [connection.sid for connection in here]
@@ -376,21 +376,21 @@ class Fanout:
 
     # ---- what concerns one user alone
 
-    def _receive_own(self, notice: OwnNotice) -> None:
+    def _receive_me(self, notice: MeNotice) -> None:
         user_id = notice.user_id
-        if user_id not in self._own:
+        if user_id not in self._me:
             if not self._admitted((user_id,)):
                 return
-            self._own.open(user_id, notice.since)
-        self._own.offer(user_id, notice)
+            self._me.open(user_id, notice.since)
+        self._me.offer(user_id, notice)
 
-    def _hand_on_own(self, notice: OwnNotice) -> None:
+    def _hand_on_me(self, notice: MeNotice) -> None:
         assert notice.payload is not None  # the gate passes no other
         self._sockets.broadcast(ME_CHANGED.passed_on(notice.payload), user_room(notice.user_id))
 
-    async def _read_own(self, user_id: UserId, since: int) -> OwnNotice:
+    async def _read_me(self, user_id: UserId, since: int) -> MeNotice:
         me = await self._reader.me(user_id, since)
-        return OwnNotice(user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
+        return MeNotice(user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
 
     def _admitted(self, user_ids: Iterable[UserId]) -> list[Connection]:
         return [connection for connection in self._roster.of(user_ids) if connection.admitted]
@@ -415,7 +415,7 @@ def _notices(change: Change) -> Iterable[Notice]:
         return (notice,)
     last = change.delta.revision
     told = [replace(change, delta=first, as_of=last)]
-    told += [replace(change, delta=delta, joined=(), left=(), own=()) for delta in others]
+    told += [replace(change, delta=delta, joined=(), left=(), theirs=()) for delta in others]
     return map(_notice, told)
 
 
@@ -430,16 +430,16 @@ def _notice(change: Change) -> Notice:
         payload,
         change.joined,
         change.left,
-        change.own,
+        change.theirs,
         as_of=change.as_of,
         first_seq=min((message.seq for message in delta.messages), default=0),
     )
 
 
-def _own_notice(me: MeChange) -> OwnNotice:
+def _me_notice(me: MeChange) -> MeNotice:
     """What is not all in it is read from the database."""
     payload = None if me.profile else orjson.dumps(me_delta_out(me))
-    return OwnNotice(me.user_id, me.since, me.revision, payload)
+    return MeNotice(me.user_id, me.since, me.revision, payload)
 
 
 def _joined(membership: Membership, user_id: UserId) -> Notice:

@@ -43,7 +43,7 @@ class Notice:
     payload: bytes | None
     joined: tuple[UserId, ...] = ()
     left: tuple[UserId, ...] = ()
-    own: tuple[UserId, ...] = ()
+    theirs: tuple[UserId, ...] = ()
     apart: bool = False
     as_of: int = 0
     first_seq: int = 0
@@ -56,7 +56,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnNotice:
+class MeNotice:
     """A delta of a user's own log."""
 
     user_id: UserId

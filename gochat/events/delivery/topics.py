@@ -9,7 +9,7 @@ from gochat.contract.shapes import TypingKind
 from gochat.core.delta import Why
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.events.cluster.seam import MAX_PAYLOAD, Topic
-from gochat.events.delivery.gate import Notice, OwnNotice
+from gochat.events.delivery.gate import MeNotice, Notice
 
 
 class Typed(NamedTuple):
@@ -37,7 +37,7 @@ def _delta_out(notice: Notice) -> tuple[Mapping[str, Any], bytes]:
         "revision": notice.revision,
         "joined": notice.joined,
         "left": notice.left,
-        "own": notice.own,
+        "own": notice.theirs,
         "first_seq": notice.first_seq,
         "at": time.time(),  # for the measure of the lag
     }
@@ -68,7 +68,7 @@ DELTA: Final = Topic("delta", _delta_out, _delta_in)
 ME: Final = Topic(
     "me",
     lambda it: ({"user": it.user_id, "since": it.since, "revision": it.revision}, it.payload or b""),
-    lambda header, payload: OwnNotice(header["user"], header["since"], header["revision"], payload or None),
+    lambda header, payload: MeNotice(header["user"], header["since"], header["revision"], payload or None),
 )
 """Rung in the user's room."""
 PROFILE: Final = _user_topic("profile")

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from gochat.core.delta import Delta, MeChange, OwnConversation
+from gochat.core.delta import Delta, MeChange, MeConversation
 from gochat.core.model import (
     Attachment,
     Conversation,
@@ -95,8 +95,8 @@ personal_deltas = st.builds(
     last_message=st.none() | messages,
 )
 views = st.builds(ConversationView, conversation=conversations, me=members, last_message=st.none() | messages)
-own_conversations = st.builds(OwnConversation, member=members, unread=seqs)
-_own = st.lists(own_conversations, max_size=3).map(tuple)
+me_conversations = st.builds(MeConversation, member=members, unread=seqs)
+_own = st.lists(me_conversations, max_size=3).map(tuple)
 me_changes = st.builds(
     MeChange, user_id=ids, since=seqs, revision=seqs, conversations=_own, total_unread=seqs
 )

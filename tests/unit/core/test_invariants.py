@@ -103,7 +103,7 @@ class Follower:
         """It must follow on the last one. `members`: all rows as they are now."""
         delta = change.delta
         cid = delta.conversation_id
-        apart = {*change.own, *change.joined, *change.left}
+        apart = {*change.theirs, *change.joined, *change.left}
         self.members.update(((cid, user_id), members[cid, user_id]) for user_id in apart)
         if change.to_read:
             self.members.update((key, member) for key, member in members.items() if key[0] == cid)

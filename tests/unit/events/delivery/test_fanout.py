@@ -121,7 +121,7 @@ class Database:
         """In a group that is so large that his row is shown to him alone."""
         self.revision += 1
         self.ben = replace(self.ben, role=Role.ADMIN, revision=self.revision)
-        return Change(Why.MEMBER_UPDATED, Delta(CID, self.revision - 1, self.revision), own=(BEN,))
+        return Change(Why.MEMBER_UPDATED, Delta(CID, self.revision - 1, self.revision), theirs=(BEN,))
 
     def _ben(self, *, active: bool) -> Member:
         first = len(self.messages) + 1 if self._from_joining else 1

@@ -4,7 +4,7 @@ import pytest
 
 from gochat.core.errors import NotFound, Unavailable
 from gochat.events.delivery import gates as module
-from gochat.events.delivery.gate import OwnNotice
+from gochat.events.delivery.gate import MeNotice
 from gochat.events.delivery.gates import Gates
 
 
@@ -16,18 +16,18 @@ class Log:
         self.part = 100
         self.failures: list[Exception] = []
         self.reads = 0
-        self.passed: list[OwnNotice] = []
+        self.passed: list[MeNotice] = []
         self.news = asyncio.Event()
-        self.gates: Gates[int, OwnNotice] = Gates("user", self.hand_on, self.read)
+        self.gates: Gates[int, MeNotice] = Gates("user", self.hand_on, self.read)
         self.faults: list[Exception] = []
 
-    async def read(self, key: int, since: int) -> OwnNotice:
+    async def read(self, key: int, since: int) -> MeNotice:
         self.reads += 1
         if self.failures:
             raise self.failures.pop()
-        return OwnNotice(key, since, min(self.revision, since + self.part), b"{}")
+        return MeNotice(key, since, min(self.revision, since + self.part), b"{}")
 
-    def hand_on(self, notice: OwnNotice) -> None:
+    def hand_on(self, notice: MeNotice) -> None:
         if self.faults:
             raise self.faults.pop()
         self.passed.append(notice)
@@ -80,8 +80,8 @@ async def test_a_database_that_is_away_is_asked_again() -> None:
 async def test_what_comes_in_time_is_not_read() -> None:
     log = Log()
     log.gates.open(7, 0)
-    log.gates.offer(7, OwnNotice(7, 1, 2, b"{}"))
-    log.gates.offer(7, OwnNotice(7, 0, 1, b"{}"))
+    log.gates.offer(7, MeNotice(7, 1, 2, b"{}"))
+    log.gates.offer(7, MeNotice(7, 0, 1, b"{}"))
     await log.reach(2)
     await asyncio.sleep(0)
     assert log.reads == 0
@@ -120,6 +120,6 @@ async def test_a_fault_in_handing_on_one_entry_holds_up_no_other(is_read: bool) 
             while log.faults:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     else:
-        log.gates.offer(1, OwnNotice(1, 0, 1, b"{}"))
-    log.gates.offer(1, OwnNotice(1, 1, 2, b"{}"))
+        log.gates.offer(1, MeNotice(1, 0, 1, b"{}"))
+    log.gates.offer(1, MeNotice(1, 1, 2, b"{}"))
     assert [notice.revision for notice in log.passed] == [2]
