@@ -35,8 +35,13 @@ def table_names(url: str) -> set[str]:
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
-    """Each table as MySQL itself writes it down, its indexes in any order."""
-    shown = {name: connection.exec_driver_sql(f"SHOW CREATE TABLE {name}").one()[1] for name in TABLES}
+    """Each table as MySQL itself writes it down, its indexes in any order, and no charset said twice."""
+    shown = {
+        name: connection.exec_driver_sql(f"SHOW CREATE TABLE {name}")
+        .one()[1]
+        .replace(" CHARACTER SET utf8mb4 COLLATE", " COLLATE")
+        for name in TABLES
+    }
     return {name: sorted(line.rstrip(",") for line in text.splitlines()) for name, text in shown.items()}
 
 
