@@ -61,11 +61,12 @@ _OUTLINE = (
     "c.last_message_at",
 )
 _SUMS = """
-SELECT e.epoch, u.me_revision, {now}, {heads},
-  (SELECT COUNT(*) FROM members WHERE user_id = ?),
-  (SELECT SUM(CASE me.active WHEN 1 THEN c.revision ELSE me.revision END)
-   FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?)
-FROM epochs e LEFT JOIN users u ON u.id = ? WHERE e.id = 1
+SELECT e.epoch, u.me_revision, {now}, {heads}, sums.count, sums.total
+FROM epochs e LEFT JOIN users u ON u.id = ? CROSS JOIN (
+  SELECT COUNT(*) AS count, SUM(CASE me.active WHEN 1 THEN c.revision ELSE me.revision END) AS total
+  FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
+) sums
+WHERE e.id = 1
 """
 _OUTLINES_OF = (
     f"SELECT {', '.join(_OUTLINE)} FROM members me JOIN conversations c ON c.id = me.conversation_id"
@@ -247,7 +248,7 @@ class _Now:
 def _now(connection: Connection, user_id: UserId) -> _Now:
     """Without the memberships themselves: summed up where they are."""
     ((epoch, me_revision, clock, heads, count, total),) = fetch(
-        connection, _with_heads(connection, _SUMS), user_id, user_id, user_id
+        connection, _with_heads(connection, _SUMS), user_id, user_id
     )
     numbers = dict(parse_list(heads))
     held = standing(epoch, count, int(total or 0), me_revision or 0, numbers)
