@@ -101,8 +101,8 @@ def take_any_text(table: str, column: str, length: int) -> None:
     Downwards there is no way: names that are there would not fit.
     """
     if op.get_bind().dialect.name != "sqlite":
-        kind = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
-        op.alter_column(table, column, type_=kind, existing_nullable=False)
+        # Without a charset of its own it takes the table's.
+        op.alter_column(table, column, type_=sa.String(length), existing_nullable=False)
 
 
 def run(statement: str) -> None:

@@ -1,0 +1,437 @@
+"""A table of attacks on real processes, each with the answer that it gets; and what the log holds after."""
+
+import base64
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+
+from gochat.contract.ids import id_out
+from tests.wire.account import API, Account
+from tests.wire.conftest import SECRET
+from tests.wire.place import Place
+
+PASSWORD = "secret-{}"
+CANARY = "canary-9c1e"
+
+
+@dataclass
+class Scene:
+    """Ann and Ben talk; Eve attacks, from an account of her own."""
+
+    place: Place
+    ann: Account
+    ben: Account
+    eve: Account
+    direct: str
+    group: str
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> tuple[int, str | None]:
+        """Status, and code if it was refused."""
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        headers |= options.pop("headers", {})
+        response = self.place.http.request(method, API + path, headers=headers, **options)
+        body = response.json() if response.content else {}
+        return response.status_code, body.get("code") if isinstance(body, dict) else None
+
+    def claims(self, account: Account) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(account.token, options={"verify_signature": False})
+        return claims
+
+
+@pytest.fixture(scope="module")
+def scene(place: Place) -> Scene:
+    ann, ben, eve = place.users("ann", "ben", "eve")
+    talk = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})["conversation"]["id"]
+    group = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id]})["conversation"]["id"]
+    body = {"client_message_id": str(uuid4()), "body": f"{CANARY} secret"}
+    ann.post("/messages", {"conversation_id": talk, **body})
+    return Scene(place, ann, ben, eve, talk, group)
+
+
+Attack = Callable[..., tuple[int, str | None]]
+ATTACKS: list[tuple[str, Attack, tuple[int, str | None]]] = []
+
+
+def attack(name: str, status: int, code: str | None) -> Callable[[Attack], Attack]:
+    def add(act: Attack) -> Attack:
+        ATTACKS.append((name, act, (status, code)))
+        return act
+
+    return add
+
+
+# ---- tokens (RFC 8725)
+
+
+def forged(
+    scene: Scene, key: str = SECRET, algorithm: str = "HS256", **changes: Any
+) -> tuple[int, str | None]:
+    claims = {**scene.claims(scene.ann), **changes}
+    claims = {name: value for name, value in claims.items() if value is not ...}
+    with warnings.catch_warnings(action="ignore"):  # the key is short for some algorithms
+        token = jwt.encode(claims, key, algorithm)
+    return scene.ask("GET", "/me", token)
+
+
+def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part(header)}.{part(claims)}.{signature}"
+
+
+NOW = int(time.time())
+for name, changes in {
+    "no exp": {"exp": ...},
+    "no iat": {"iat": ...},
+    "no typ": {"typ": ...},
+    "no sid": {"sid": ...},
+    "no sub": {"sub": ...},
+    "exp as text": {"exp": str(NOW + 900)},
+    "exp as float": {"exp": NOW + 900.5},
+    "exp true": {"exp": True},
+    "exp for ever": {"exp": 10**30},
+    "a life too long": {"exp": NOW + 10**6},
+    "exp before iat": {"exp": NOW - 100, "iat": NOW},
+    "from the future": {"iat": NOW + 5_000, "exp": NOW + 5_900},
+    "another's session": {"sub": id_out(77)},
+    "no session": {"sid": id_out(77)},
+    "sub as number": {"sub": 5},
+    "sub as list": {"sub": ["x"]},
+    "a refresh token's type": {"typ": "refresh"},
+    "sid of SQL": {"sid": "' OR 1=1 --"},
+}.items():
+    ATTACKS.append((f"token: {name}", lambda s, c=changes: forged(s, **c), (401, "token_invalid")))
+for name, key, algorithm in (
+    ("another key", "x" * 48, "HS256"),
+    ("HS384 of ours", SECRET, "HS384"),
+    ("HS512 of ours", SECRET, "HS512"),
+):
+    ATTACKS.append((f"token: {name}", lambda s, k=key, a=algorithm: forged(s, k, a), (401, "token_invalid")))
+for name, header in {
+    "alg none": {"alg": "none", "typ": "JWT"},
+    "alg None": {"alg": "None"},
+    "alg of a list": {"alg": ["HS256"]},
+    "no alg": {"typ": "JWT"},
+    "jku": {"alg": "RS256", "jku": "http://127.0.0.1:1/keys"},
+    "embedded jwk": {"alg": "RS256", "jwk": {"kty": "oct", "k": "AAAA"}},
+    "kid of a path": {"alg": "HS256", "kid": "../../etc/passwd"},
+    "crit": {"alg": "HS256", "crit": ["b64"], "b64": False},
+}.items():
+    ATTACKS.append(
+        (
+            f"token: {name}",
+            lambda s, h=header: s.ask("GET", "/me", unsigned(h, s.claims(s.ann))),
+            (401, "token_invalid"),
+        )
+    )
+
+
+@attack("token: the signature stripped", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me", scene.ann.token.rpartition(".")[0] + ".")
+
+
+@attack("token: of refresh, to read", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me", scene.ann.refresh_token)
+
+
+@attack("token: of access, to refresh", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/refresh", json={"refresh_token": scene.ann.token})
+
+
+@attack("token: 60 kB", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me", "A" * 60_000)
+
+
+@attack("token: none", 401, "token_missing")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me")
+
+
+@attack("token: Basic", 401, "token_missing")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me", headers={"Authorization": "Basic YW5uOnNlY3JldA=="})
+
+
+@attack("token: in the query", 401, "token_missing")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", f"/me?access_token={scene.ann.token}")
+
+
+# ---- objects of others, through every route that names one
+
+STRANGERS: dict[str, Callable[[Scene], tuple[int, str | None]]] = {
+    "conversation": lambda s: s.ask("GET", f"/conversations/{s.direct}", s.eve.token),
+    "members": lambda s: s.ask("GET", f"/conversations/{s.group}/members", s.eve.token),
+    "history": lambda s: s.ask("GET", f"/messages?conversation_id={s.direct}", s.eve.token),
+    "around": lambda s: s.ask("GET", f"/messages?conversation_id={s.direct}&around_seq=1", s.eve.token),
+    "send": lambda s: s.ask(
+        "POST",
+        "/messages",
+        s.eve.token,
+        json={"conversation_id": s.direct, "client_message_id": str(uuid4()), "body": "x"},
+    ),
+    "receipts": lambda s: s.ask(
+        "POST", f"/conversations/{s.direct}/receipts", s.eve.token, json={"read_seq": 1}
+    ),
+    "another's session": lambda s: s.ask("DELETE", f"/auth/sessions/{s.claims(s.ann)['sid']}", s.eve.token),
+    "a session that is not there": lambda s: s.ask("DELETE", f"/auth/sessions/{id_out(5)}", s.eve.token),
+    "a block of nobody": lambda s: s.ask("PUT", "/me/blocks", s.eve.token, json={"user_id": "0" * 16}),
+    "a group with nobody": lambda s: s.ask(
+        "POST", "/conversations", s.eve.token, json={"kind": "group", "member_ids": ["0" * 16]}
+    ),
+}
+for name, act in STRANGERS.items():
+    ATTACKS.append((f"others: {name}", act, (404, "not_found")))
+
+
+@attack("others: a report of what one can't see", 202, None)
+def _(scene: Scene) -> tuple[int, str | None]:
+    target = {"conversation_id": scene.direct, "seq": 1}
+    body = {"client_report_id": str(uuid4()), "target": target, "reason": "spam"}
+    return scene.ask("POST", "/reports", scene.eve.token, json=body)
+
+
+@attack("others: quit what one is not in", 200, None)
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/conversations/quit", scene.eve.token, json={"conversation_ids": [scene.group]})
+
+
+# ---- mass assignment: fields that are not the user's to set
+
+for name in ("id", "username", "deleted", "created_at", "disabled_at", "muted_until", "terms_version"):
+    ATTACKS.append(
+        (
+            f"me: {name}",
+            lambda s, n=name: s.ask("PATCH", "/me", s.eve.token, json={n: "x"}),
+            (400, "invalid_payload"),
+        )
+    )
+for name in ("id", "role", "kind", "is_admin", "password_hash", "__proto__"):
+    ATTACKS.append(
+        (
+            f"register: {name}",
+            lambda s, n=name: s.ask(
+                "POST",
+                "/auth/register",
+                json={"username": f"m{uuid4().hex[:20]}", "password": "correct horse", n: "x"},
+            ),
+            (400, "invalid_payload"),
+        )
+    )
+
+# ---- names and passwords
+
+for name, username in {
+    "Cyrillic letter": "\u0430dmin",
+    "all Cyrillic": "\u0441\u043e\u0440\u0435",
+    "right-to-left override": "nimda\u202e",
+    "zero width": "adm\u200bin",
+    "NUL": "admin\x00",
+    "dotless i": "adm\u0131n",
+    "line break": "admin\n",
+    "SQL": "admin' --",
+    "template": "{{7*7}}",
+    "path": "../admin",
+    "33 letters": "x" * 33,
+}.items():
+    ATTACKS.append(
+        (
+            f"name: {name}",
+            lambda s, u=username: s.ask(
+                "POST", "/auth/register", json={"username": u, "password": "correct horse"}
+            ),
+            (400, "invalid_payload"),
+        )
+    )
+
+
+@attack("name: another spelling of one that is there", 409, "username_taken")
+def _(scene: Scene) -> tuple[int, str | None]:
+    wide = "".join(chr(ord(it) + 0xFEE0) if it.isalpha() else it for it in scene.ann.name).upper()
+    return scene.ask("POST", "/auth/register", json={"username": wide, "password": "correct horse"})
+
+
+for name, password in {
+    "common": "password123",
+    "short": "abc",
+    "a name": "newcomer",
+    "one letter": "a" * 20,
+}.items():
+    ATTACKS.append(
+        (
+            f"password: {name}",
+            lambda s, p=password: s.ask(
+                "POST", "/auth/register", json={"username": "newcomer", "password": p}
+            ),
+            (400, "invalid_payload"),
+        )
+    )
+for name, given in {
+    "empty": "",
+    "SQL": "' OR '1'='1",
+    "NUL": "secret\x00",
+    "of another": "secret-ben",
+}.items():
+    ATTACKS.append(
+        (
+            f"login: {name}",
+            lambda s, p=given: s.ask("POST", "/auth/login", json={"username": s.ann.name, "password": p}),
+            (401, "invalid_credentials"),
+        )
+    )
+
+
+@attack("login: a list as the name", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/login", json={"username": [scene.ann.name], "password": "x"})
+
+
+@attack("login: an object as the password", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/login", json={"username": scene.ann.name, "password": {"$ne": ""}})
+
+
+@attack("reset: a guess", 401, "invalid_credentials")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/reset", json={"code": "AAAAA-AAAAA", "new": "correct horse"})
+
+
+@attack("password: changed without the old one", 401, "invalid_credentials")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/password", scene.eve.token, json={"old": "", "new": "correct horse"})
+
+
+# ---- bodies
+
+BODIES: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
+    "no JSON": ({"content": b"{"}, (400, "invalid_payload")),
+    "NaN": ({"content": b'{"username": NaN, "password": "x"}'}, (400, "invalid_payload")),
+    "half an emoji": ({"content": b'{"username": "\\ud83d", "password": "x"}'}, (400, "invalid_payload")),
+    "an array": ({"content": b"[]"}, (400, "invalid_payload")),
+    "null": ({"content": b"null"}, (400, "invalid_payload")),
+    "deep": ({"content": b"[" * 100_000}, (400, "invalid_payload")),
+    "deep data": (
+        {"content": b'{"username": ' + b'{"a":' * 2_000 + b"1" + b"}" * 2_000 + b"}"},
+        (400, "invalid_payload"),
+    ),
+    "too large": ({"content": b'"' + b"x" * 600_000 + b'"'}, (413, "payload_too_large")),
+    "a key twice": ({"content": b'{"password": "a", "password": ["b"]}'}, (400, "invalid_payload")),
+    "UTF-16": ({"content": '{"username": "ann"}'.encode("utf-16")}, (400, "invalid_payload")),
+    "a form": (
+        {"content": b"username=ann", "headers": {"content-type": "application/x-www-form-urlencoded"}},
+        (415, "unsupported_media_type"),
+    ),
+    "XML": (
+        {"content": b"<a/>", "headers": {"content-type": "application/xml"}},
+        (415, "unsupported_media_type"),
+    ),
+    "text": ({"content": b"{}", "headers": {"content-type": "text/plain"}}, (415, "unsupported_media_type")),
+    "no type": ({"content": b"{}", "headers": {"content-type": ""}}, (415, "unsupported_media_type")),
+}
+for name, (options, answer) in BODIES.items():
+    options.setdefault("headers", {"content-type": "application/json"})
+    ATTACKS.append(
+        (
+            f"body: {name}",
+            lambda s, o=options: s.ask("POST", "/auth/login", **{**o, "headers": dict(o["headers"])}),
+            answer,
+        )
+    )
+
+# ---- wildcards, methods, queries
+
+for name, prefix in {
+    "percent": "%",
+    "underscores": "____",
+    "a quote": "'",
+    "a backslash": "\\",
+    "NUL": "\x00",
+}.items():
+    ATTACKS.append(
+        (
+            f"search: {name}",
+            lambda s, p=prefix: (len(s.eve.get("/users", prefix=p)["users"]), None),
+            (0, None),
+        )
+    )
+
+
+@attack("search: a hundred and one ids", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/users?ids=" + ",".join([id_out(1)] * 101), scene.eve.token)
+
+
+@attack("search: a parameter twice", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/users?prefix=a&prefix=b", scene.eve.token)
+
+
+@attack("search: a parameter that is none", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me?fields=password_hash", scene.eve.token)
+
+
+@attack("method: TRACE", 405, "method_not_allowed")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("TRACE", "/me", scene.eve.token)
+
+
+@attack("method: by a header", 405, "method_not_allowed")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/me", scene.eve.token, headers={"X-HTTP-Method-Override": "DELETE"}, json={})
+
+
+@attack("path: up", 404, "not_found")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/conversations/%2e%2e%2fme", scene.eve.token)
+
+
+@attack("cursor: of another", 400, "cursor_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    cursor = scene.ann.get("/conversations", limit=1)["cursor"]
+    assert cursor
+    return scene.ask("GET", f"/conversations?cursor={cursor}", scene.eve.token)
+
+
+def _distinct() -> Iterator[str]:
+    yield from (name for name, _, _ in ATTACKS)
+
+
+def test_there_are_eighty_of_them() -> None:
+    names = list(_distinct())
+    assert len(names) >= 80
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("act", "answer"), [row[1:] for row in ATTACKS], ids=[row[0] for row in ATTACKS])
+def test_attack(scene: Scene, act: Attack, answer: tuple[int, str | None]) -> None:
+    assert act(scene) == answer
+
+
+def test_nothing_secret_is_in_the_log(scene: Scene) -> None:
+    """After all of that."""
+    logs = [
+        path.read_text(errors="replace")
+        for server in {scene.place.here, scene.place.there}
+        for path in server.directory.glob("server-*.log")
+    ]
+    assert logs
+    secrets = [CANARY, SECRET, "correct horse", f"secret-{scene.ann.name}"]
+    secrets += [it.token.rpartition(".")[2] for it in (scene.ann, scene.ben, scene.eve)]
+    secrets += [it.refresh_token.rpartition(".")[2] for it in (scene.ann, scene.ben, scene.eve)]
+    for secret in secrets:
+        assert not any(secret in log for log in logs)
+    assert not any("Traceback" in log for log in logs)
