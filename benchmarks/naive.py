@@ -3,32 +3,15 @@
 import asyncio
 import sqlite3
 import time
-import types
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from sqlalchemy import Engine, event, make_url
-from sqlmodel import Field, Session, SQLModel, create_engine, select
+from sqlmodel import Session, create_engine, select
 
 from gochat.core.messages import SendMessage
-from gochat.storage import tables
+from gochat.storage.tables import ConversationRow, MemberRow, MessageRow
 
 THREADS = 32
-
-
-def mapped(row: type[tables.Row]) -> Any:
-    """The same table as a class of SQLModel's."""
-    columns = row.__table__.columns
-    fields = {column.name: Field(default=None, sa_column=column._copy()) for column in columns}
-    body = {"__annotations__": dict.fromkeys(fields, Any), "__tablename__": row.__tablename__, **fields}
-    return types.new_class(
-        f"Mapped{row.__name__}", (SQLModel,), {"table": True}, lambda made: made.update(body)
-    )
-
-
-ConversationRow, MemberRow, MessageRow = map(
-    mapped, (tables.ConversationRow, tables.MemberRow, tables.MessageRow)
-)
 
 
 class TransactionEach:

@@ -13,6 +13,8 @@ from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
+from sqlalchemy import inspect
+from sqlmodel import SQLModel
 
 from gochat.core.model import (
     TEXT,
@@ -66,15 +68,15 @@ def columns(table: Table, alias: str) -> str:
     return ", ".join(f"{alias}.{column}" for column in table.columns)
 
 
-def _table(row: type[tables.Row], names: Iterable[str] | None = None) -> Table:
+def _table(row: type[SQLModel], names: Iterable[str] | None = None) -> Table:
     """What the statements need of a declared table; of all its columns, or of some."""
-    declared = row.__table__
+    declared = inspect(row).local_table
     wanted = declared.columns.keys() if names is None else names
     types = {name: declared.columns[name].info["type"] for name in wanted}
     return Table(declared.name, types, tuple(column.name for column in declared.primary_key))
 
 
-def _stored(value: type[T], row: type[tables.Row]) -> Stored[T]:
+def _stored(value: type[T], row: type[SQLModel]) -> Stored[T]:
     """A table, read and written as a class of core. Its fields are columns, or dataclasses of such fields."""
     known: dict[str, Any] = {
         "attachments_in": attachments_in,

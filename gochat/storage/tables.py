@@ -7,7 +7,7 @@ UTC: no zone, no lost fraction, the same on every database. Keys compare binary.
 """
 
 from enum import Enum, auto
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,15 +15,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
-    Table,
     Text,
     UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
+from sqlmodel import Field, SQLModel
 
-METADATA = MetaData()
+METADATA = SQLModel.metadata
 """All tables."""
 
 _UTF8 = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
@@ -42,7 +41,7 @@ class Type(Enum):
 
 def _column(kind: Any, type_: Type, **options: Any) -> Any:
     options.setdefault("nullable", False)
-    return Column(kind, info={"type": type_}, **options)
+    return Field(sa_column=Column(kind, info={"type": type_}, **options))
 
 
 def _key() -> Any:
@@ -82,33 +81,7 @@ def _text(**options: Any) -> Any:
     return _column(kind, Type.TEXT, **options)
 
 
-class Row:
-    """A table's declaration: the class of a table has it as `__table__`, and is never instantiated.
-
-    SQLAlchemy's core alone makes them: mapping classes takes a third of a second of each start.
-    """
-
-    __tablename__: ClassVar[str]
-    __table_args__: ClassVar[tuple[Any, ...]]
-    __table__: ClassVar[Table]
-
-    def __init_subclass__(cls) -> None:
-        """Make the table of the columns, in the order in which they stand."""
-        columns: list[Column[Any]] = []
-        for name, column in vars(cls).items():
-            if isinstance(column, Column):
-                column.name = column.key = name
-                columns.append(column)
-        *constraints, options = cls.__table_args__
-        cls.__table__ = Table(cls.__tablename__, METADATA, *columns, *constraints, **options)
-
-    @classmethod
-    def __clause_element__(cls) -> Table:
-        """Let SQLAlchemy take the class where it takes a table."""
-        return cls.__table__
-
-
-class UserRow(Row):
+class UserRow(SQLModel, table=True):
     """One account. `me_revision` counts what changed for this user alone.
 
     `profile_revision` is that at which he last decided about himself: his name, his settings, his blocks.
@@ -146,7 +119,7 @@ class UserRow(Row):
     created_at: int = _big()
 
 
-class ResetCodeRow(Row):
+class ResetCodeRow(SQLModel, table=True):
     """A code that an operator gave a user, to set the password anew: once."""
 
     __tablename__ = "reset_codes"
@@ -157,7 +130,7 @@ class ResetCodeRow(Row):
     expires_at: int = _big()
 
 
-class ReportRow(Row):
+class ReportRow(SQLModel, table=True):
     """What a user told the operator of another, or of a message, which is kept here as it was."""
 
     __tablename__ = "reports"
@@ -181,7 +154,7 @@ class ReportRow(Row):
     resolution: str | None = _words(500, nullable=True)
 
 
-class ServerKeyRow(Row):
+class ServerKeyRow(SQLModel, table=True):
     """A key of the team's own backend."""
 
     __tablename__ = "server_keys"
@@ -196,7 +169,7 @@ class ServerKeyRow(Row):
     revoked_at: int | None = _big(nullable=True)
 
 
-class ForeignUserRow(Row):
+class ForeignUserRow(SQLModel, table=True):
     """Who a user is to somebody else, who vouches for them: an issuer of tokens, or the team's backend."""
 
     __tablename__ = "foreign_users"
@@ -207,7 +180,7 @@ class ForeignUserRow(Row):
     user_id: int = _big()
 
 
-class BlockRow(Row):
+class BlockRow(SQLModel, table=True):
     """One user has blocked another."""
 
     __tablename__ = "blocks"
@@ -218,7 +191,7 @@ class BlockRow(Row):
     created_at: int = _big()
 
 
-class SessionRow(Row):
+class SessionRow(SQLModel, table=True):
     """One login on one device. The hashes are of its newest refresh token and of the one before.
 
     The newest follows from the one before by `refresh_seed`, since `refresh_seeded_at`.
@@ -245,7 +218,7 @@ class SessionRow(Row):
     revoked_at: int | None = _big(nullable=True)
 
 
-class ConversationRow(Row):
+class ConversationRow(SQLModel, table=True):
     """One conversation. Its lock orders everything in it."""
 
     __tablename__ = "conversations"
@@ -270,7 +243,7 @@ class ConversationRow(Row):
     blocked: int = _small(server_default="0")
 
 
-class MemberRow(Row):
+class MemberRow(SQLModel, table=True):
     """One user's standing in one conversation; never deleted."""
 
     __tablename__ = "members"
@@ -295,7 +268,7 @@ class MemberRow(Row):
     me_revision: int = _big()
 
 
-class SideRow(Row):
+class SideRow(SQLModel, table=True):
     """What a member has set for themselves in a conversation; no row: nothing."""
 
     __tablename__ = "sides"
@@ -312,7 +285,7 @@ class SideRow(Row):
     draft_at: int = _big()
 
 
-class MessageRow(Row):
+class MessageRow(SQLModel, table=True):
     """One message. The primary key keeps a conversation together and in order."""
 
     __tablename__ = "messages"
@@ -337,7 +310,7 @@ class MessageRow(Row):
     extras: str | None = _text(nullable=True)
 
 
-class MentionRow(Row):
+class MentionRow(SQLModel, table=True):
     """A message means a member; user 0: all of them."""
 
     __tablename__ = "mentions"
@@ -348,7 +321,7 @@ class MentionRow(Row):
     seq: int = _key()
 
 
-class BatchRow(Row):
+class BatchRow(SQLModel, table=True):
     """One committed batch of one process: proof that it committed, and the outbox of what it changed."""
 
     __tablename__ = "batches"
@@ -360,7 +333,7 @@ class BatchRow(Row):
     created_at: int = _big()
 
 
-class EpochRow(Row):
+class EpochRow(SQLModel, table=True):
     """One row: which history this database tells. Another one means that some of it was lost."""
 
     __tablename__ = "epochs"
@@ -371,7 +344,7 @@ class EpochRow(Row):
     created_at: int = _big()
 
 
-class FollowerRow(Row):
+class FollowerRow(SQLModel, table=True):
     """Who reads the log beside the processes. `holder`: the process that does its work, until `held_until`.
 
     `compared`: up to which id all conversations were compared; -1: they were, the log tells the rest.
@@ -386,7 +359,7 @@ class FollowerRow(Row):
     compared: int = _big()
 
 
-class FollowerCursorRow(Row):
+class FollowerCursorRow(SQLModel, table=True):
     """How far a follower is in the log of one process."""
 
     __tablename__ = "follower_cursors"
@@ -397,7 +370,7 @@ class FollowerCursorRow(Row):
     n: int = _big()
 
 
-class SearchStateRow(Row):
+class SearchStateRow(SQLModel, table=True):
     """Up to which revision a conversation's messages are in the index of search."""
 
     __tablename__ = "search_states"
@@ -407,7 +380,7 @@ class SearchStateRow(Row):
     revision: int = _big()
 
 
-class SearchBlockRow(Row):
+class SearchBlockRow(SQLModel, table=True):
     """What stands in successive messages, as a filter; when the first and the last of them were sent."""
 
     __tablename__ = "search_blocks"
@@ -423,7 +396,7 @@ class SearchBlockRow(Row):
     filter: bytes = _column(LargeBinary(65_535).with_variant(mysql.BLOB(), "mysql"), Type.HEX)
 
 
-class SchemaMarkRow(Row):
+class SchemaMarkRow(SQLModel, table=True):
     """One row: the oldest revision whose code may run on this schema."""
 
     __tablename__ = "schema_marks"
@@ -433,7 +406,7 @@ class SchemaMarkRow(Row):
     oldest_code: str = _ascii(32)
 
 
-class OperatorActRow(Row):
+class OperatorActRow(SQLModel, table=True):
     """One act of whoever runs the server: who did what to whom, when and why. Only ever added to."""
 
     __tablename__ = "operator_acts"
@@ -447,7 +420,7 @@ class OperatorActRow(Row):
     why: str = _words(500)
 
 
-class InviteRow(Row):
+class InviteRow(SQLModel, table=True):
     """An invitation to register: the hash of its code, and how often it may still be used."""
 
     __tablename__ = "invites"
