@@ -18,6 +18,11 @@ MESSAGE = {
     "edited_at": None,
     "deleted_at": None,
     "reply_to_seq": None,
+    "kind": "text",
+    "data": None,
+    "mentions": None,
+    "silent": False,
+    "forwarded_from": None,
 }
 DELTA = {"conversation_id": "0" * 15 + "1", "since": 0, "revision": 1, "messages": [MESSAGE]}
 ERROR = {"code": "not_found", "message": "Not found.", "retryable": False, "request_id": "1"}
