@@ -94,7 +94,9 @@ class SendMessage(Command[Sent]):
     @property
     def size(self) -> int:
         """At most so many bytes it adds to a batch's statements, as hexadecimal digits."""
-        texts = sum(_weight(it.url, it.mime_type, it.name or "") for it in self.attachments)
+        texts = 0
+        if self.attachments:
+            texts = sum(_weight(it.url, it.mime_type, it.name or "") for it in self.attachments)
         if self.extras is not None:
             mentions = self.extras.mentions
             texts += _weight(self.extras.data or "") + (48 * len(mentions.user_ids) if mentions else 0)

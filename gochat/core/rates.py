@@ -223,51 +223,62 @@ class Buckets:
     def __init__(self, rates: Iterable[Rate], clock: Callable[[], float], most: int = 100_000) -> None:
         self._clock = clock
         self._most = most
-        self._rows: dict[tuple[str, Key], tuple[_Row, ...]] = {}
+        self._rows: dict[str, tuple[_Row, ...]] = {}
         for rate in rates:
-            place = (rate.name, rate.key)
-            self._rows[place] = (*self._rows.get(place, ()), _Row(rate))
+            self._rows[rate.name] = (*self._rows.get(rate.name, ()), _Row(rate))
 
     def __len__(self) -> int:
         return sum(len(row.full_at) for rows in self._rows.values() for row in rows)
 
     def check(self, name: str, key: Key, who: Hashable) -> None:
         """Raise what `take` would, and count nothing."""
-        _after(self._rows.get((name, key), ()), who, self._clock(), 1)
+        self._after(name, key, who, self._clock(), 1)
 
     def take(self, name: str, key: Key, who: Hashable, cost: int = 1) -> None:
         """See `Rates.take`."""
-        rows = self._rows.get((name, key))
-        if rows is None:
-            return
         now = self._clock()
-        after = _after(rows, who, now, cost)
-        for row, full_at in after:
+        for row, full_at in self._after(name, key, who, now, cost):
             row.full_at[who] = full_at
             if len(row.full_at) > self._most:
                 row.drop(now, self._most * 3 // 4)
 
     def give_back(self, name: str, key: Key, who: Hashable) -> None:
         """Count a use no more."""
-        for row in self._rows.get((name, key), ()):
-            if who in row.full_at:
+        for row in self._rows.get(name, ()):
+            if row.key is key and who in row.full_at:
                 row.full_at[who] -= row.use_s
+
+    def _after(self, name: str, key: Key, who: Hashable, now: float, cost: int) -> "list[tuple[_Row, float]]":
+        """When each bucket is full again if a use is counted. Raises RateLimited if one has no room for it.
+
+        It comes before every event: loops and comparisons, since calls would cost some times as much.
+        """
+        after: list[tuple[_Row, float]] = []
+        wait = 0.0
+        for row in self._rows.get(name, ()):
+            if row.key is not key:
+                continue
+            full_at = row.full_at.get(who, now)
+            full_at = max(full_at, now)
+            full_at += (cost if cost < row.limit else row.limit) * row.use_s
+            wait = max(wait, full_at - now - row.window_s)
+            after.append((row, full_at))
+        if wait > 1e-6:  # less is an error of rounding
+            raise RateLimited(retry_after_ms=retry_after_ms(wait))
+        return after
 
 
 class _Row:
     """One row of the table: when the bucket of each who used it will be full again."""
 
-    __slots__ = ("full_at", "limit", "use_s", "window_s")
+    __slots__ = ("full_at", "key", "limit", "use_s", "window_s")
 
     def __init__(self, rate: Rate) -> None:
+        self.key = rate.key
         self.limit = rate.limit
         self.window_s = rate.window_s
         self.use_s = rate.window_s / rate.limit  # in which one use refills
         self.full_at: dict[Hashable, float] = {}
-
-    def after(self, who: Hashable, now: float, cost: int) -> float:
-        """When the bucket is full again if this use is counted."""
-        return max(self.full_at.get(who, now), now) + min(cost, self.limit) * self.use_s
 
     def drop(self, now: float, most: int) -> None:
         """Keep the emptiest, fewer than there may be: so it is not done at every use."""
@@ -275,12 +286,3 @@ class _Row:
             (item for item in self.full_at.items() if item[1] > now), key=itemgetter(1), reverse=True
         )
         self.full_at = dict(live[:most])
-
-
-def _after(rows: Iterable[_Row], who: Hashable, now: float, cost: int) -> list[tuple[_Row, float]]:
-    """When each bucket is full again if a use is counted. Raises RateLimited if one has no room for it."""
-    after = [(row, row.after(who, now, cost)) for row in rows]
-    wait = max((full_at - now - row.window_s for row, full_at in after), default=0.0)
-    if wait > 1e-6:  # less is an error of rounding
-        raise RateLimited(retry_after_ms=retry_after_ms(wait))
-    return after
