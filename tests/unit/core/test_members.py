@@ -205,6 +205,15 @@ def test_the_owner_quits_and_the_first_by_standing_and_time_inherits(
     assert memory.decide(RemoveMember(GROUP, OWNER, OWNER), NOW) == removal(memory, OWNER, after)
 
 
+@pytest.mark.parametrize("others", range(4))
+def test_the_first_inherits_though_a_batch_has_more_to_choose_from(others: int) -> None:
+    memory = world()
+    memory.members[GROUP, ADMIN] = replace(memory.members[GROUP, ADMIN], joined_revision=40)
+    refused = [RemoveMember(GROUP, GONE, GONE)] * others
+    memory.run([RemoveMember(GROUP, OWNER, OWNER), *refused], NOW)
+    assert [it.user_id for it in memory.active(GROUP) if it.role is Role.OWNER] == [OTHER_ADMIN]
+
+
 def test_the_last_one_leaves_nobody_behind() -> None:
     memory = world()
     for user_id in EVERYBODY[1:]:
