@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from gochat.address import Proxies, network_of
 from gochat.auth.authenticator import TokenAuthenticator
+from gochat.auth.backend import KeyBackend
 from gochat.auth.contacts import PhoneContacts
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
@@ -52,6 +53,7 @@ from gochat.rest.app import create_rest_app
 from gochat.rest.deps import Deps
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.alone import Alone
+from gochat.storage.backend import StoredForeign, StoredKeys
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.epoch import EpochGuard
@@ -240,6 +242,7 @@ class Chat:
                 speech=speech,
                 reports=StoredReports(self._database),
                 contacts=PhoneContacts(accounts),
+                backend=KeyBackend(StoredKeys(self._database), StoredForeign(self._database), sessions, _now),
                 terms={
                     "version": settings.terms_version,
                     "url": settings.terms_url,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gochat import __version__
-from gochat.cli import demo, history, reports, schema, serve, settings, support, users
+from gochat.cli import demo, history, keys, reports, schema, serve, settings, support, users
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +32,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(support.sessions, name="session")
 app.add_typer(support.conversations, name="conversation")
 app.add_typer(reports.app, name="report")
+app.add_typer(keys.app, name="key")
 app.command()(support.log)
 app.command()(support.queue)
 

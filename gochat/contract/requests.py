@@ -441,6 +441,24 @@ class Reset(Request):
     new: Password
 
 
+ExternalId: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+
+
+class ServerUser(Request):
+    """`POST server/users`. `external_id`: who that is to your backend; the same again finds the same user."""
+
+    external_id: ExternalId
+    username: Username | None = None
+    display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+
+
+class ServerTokens(Request):
+    """`POST server/tokens`: for a user who was made by `server/users`."""
+
+    external_id: ExternalId
+    device: DeviceIn | None = None
+
+
 class RefreshTokens(Request):
     """`POST auth/refresh`. Each refresh token works once; keep the new one."""
 

@@ -277,6 +277,12 @@ class AccountAnswer(TypedDict):
     session: Session
 
 
+class UserAnswer(TypedDict):
+    """A user, as others see them."""
+
+    user: "User"
+
+
 class Deletion(TypedDict):
     """When the account is deleted; logging in before then takes it back."""
 

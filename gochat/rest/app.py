@@ -19,7 +19,7 @@ from gochat.contract.ids import id_in
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import InvalidPayload
 from gochat.core.rates import Key
-from gochat.rest import account, auth, conversations, export, health, messages, safety, sync, users
+from gochat.rest import account, auth, conversations, export, health, messages, safety, server, sync, users
 from gochat.rest.body import read_json
 from gochat.rest.call import Answer, OpenCall, UserCall
 from gochat.rest.deps import Deps
@@ -36,6 +36,8 @@ OPEN_HANDLERS: Mapping[str, OpenHandler] = {
     "login": auth.login,
     "refresh": auth.refresh,
     "reset_password": auth.reset_password,
+    "server_user": server.server_user,
+    "server_tokens": server.server_tokens,
     "terms": safety.terms,
     "health": health.health,
     "live": health.live,
@@ -137,7 +139,7 @@ def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRo
 
 async def _open_answer(deps: Deps, route: Route, request: Request) -> Answer:
     parsed = await _parse(route, request)
-    return await OPEN_HANDLERS[route.name](deps, OpenCall(parsed, _address(request)))
+    return await OPEN_HANDLERS[route.name](deps, OpenCall(parsed, _address(request), _bearer(request)))
 
 
 async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:

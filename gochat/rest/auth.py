@@ -25,13 +25,13 @@ async def register(deps: Deps, call: OpenCall[requests.Register]) -> shapes.Toke
     except ChatError:
         await deps.registration.refused(request.invite)
         raise
-    return _tokens_out(logged_in)
+    return tokens_out(logged_in)
 
 
 async def login(deps: Deps, call: OpenCall[requests.Login]) -> shapes.Tokens:
     """`POST auth/login`."""
     request = call.request
-    return _tokens_out(
+    return tokens_out(
         await deps.logins.login(
             username=request.username,
             phone=request.phone,
@@ -44,7 +44,7 @@ async def login(deps: Deps, call: OpenCall[requests.Login]) -> shapes.Tokens:
 
 async def refresh(deps: Deps, call: OpenCall[requests.RefreshTokens]) -> shapes.Tokens:
     """`POST auth/refresh`."""
-    return _tokens_out(await deps.sessions.refresh(call.request.refresh_token))
+    return tokens_out(await deps.sessions.refresh(call.request.refresh_token))
 
 
 async def logout(deps: Deps, call: UserCall[requests.Request]) -> shapes.Empty:
@@ -94,7 +94,8 @@ async def _sessions_out(deps: Deps, identity: Identity) -> shapes.SessionList:
     return {"sessions": [session_out(it, current=it.id == identity.session_id) for it in alive]}
 
 
-def _tokens_out(logged_in: LoggedIn) -> shapes.Tokens:
+def tokens_out(logged_in: LoggedIn) -> shapes.Tokens:
+    """A login with its tokens."""
     return {
         "access_token": logged_in.access_token,
         "refresh_token": logged_in.refresh_token,

@@ -20,6 +20,8 @@ class OpenCall(Generic[R]):
 
     request: R
     address: str | None
+    bearer: str | None = None
+    """What stands in `Authorization: Bearer`, unchecked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class StoredAccounts:
 
     async def create(self, account: Account, now: Millis) -> None:
         """Store a new user."""
-        await self._database.write(_create, account, now)
+        await self._database.write(create, account, now)
 
     async def by_username(self, username: str) -> Account | None:
         """By normalised username."""
@@ -104,7 +104,8 @@ class StoredAccounts:
         return await self._database.read(_search, prefix)
 
 
-def _create(connection: Connection, account: Account, now: Millis) -> None:
+def create(connection: Connection, account: Account, now: Millis) -> None:
+    """Store a new user. Raises UsernameTaken, PhoneTaken."""
     user = account.user
     try:
         run(connection, _ADD_USER, *rows.USERS.write(user), account.password_hash, account.phone, now)

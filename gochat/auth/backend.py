@@ -1,0 +1,76 @@
+"""The team's own backend makes users and tokens, with a key that was made for it."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+from gochat.auth.names import username_in
+from gochat.auth.sessions import TokenSessions
+from gochat.core.errors import Forbidden, NotFound, TokenInvalid, TokenMissing
+from gochat.core.model import Device, Millis, User
+from gochat.core.ports.accounts import Account
+from gochat.core.ports.backend import SERVER, ForeignUsers, ServerKeys
+from gochat.core.ports.logins import LoggedIn
+from gochat.core.text import line
+from gochat.ids import new_id
+
+PREFIX = "gk_"
+"""Begins every key, so that one that leaked is recognised."""
+SCOPES = ("users", "tokens")
+
+
+class KeyBackend:
+    """`core.ports.backend.Backend`."""
+
+    def __init__(
+        self,
+        keys: ServerKeys,
+        foreign: ForeignUsers,
+        sessions: TokenSessions,
+        clock: Callable[[], Millis],
+    ) -> None:
+        self._keys = keys
+        self._foreign = foreign
+        self._sessions = sessions
+        self._clock = clock
+
+    async def user(
+        self, key: str | None, external_id: str, username: str | None, display_name: str | None
+    ) -> User:
+        """Make or find a user."""
+        await self._require(key, "users")
+        known = await self._foreign.find(SERVER, external_id)
+        if known is not None:
+            return known
+        number = new_id()
+        name = f"u{number:016x}" if username is None else username_in(username)
+        shown = line(display_name or "", "display_name") or (username or name)
+        account = Account(User(number, name, shown), password_hash="")  # nobody logs in with a password
+        return await self._foreign.create(SERVER, external_id, account, self._clock())
+
+    async def log_in(self, key: str | None, external_id: str, device: Device) -> LoggedIn:
+        """Log a user in."""
+        await self._require(key, "tokens")
+        user = await self._foreign.find(SERVER, external_id)
+        if user is None:
+            raise NotFound("No user was made for this id.", field="external_id")
+        return await self._sessions.begin(user, device)
+
+    async def _require(self, key: str | None, scope: str) -> None:
+        if not key:
+            raise TokenMissing
+        found = await self._keys.find(key_hash(key), self._clock()) if key.startswith(PREFIX) else None
+        if found is None:
+            raise TokenInvalid
+        if scope not in found.scopes:
+            raise Forbidden(f"This key may not do that: it lacks {scope}.", details={"reason": "scope"})
+
+
+def new_key() -> str:
+    """A key: 256 random bits."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def key_hash(key: str) -> bytes:
+    """32 bytes, all that is stored of a key. Nobody can guess it: a plain hash keeps it secret."""
+    return hashlib.sha256(key.encode()).digest()

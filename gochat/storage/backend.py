@@ -1,0 +1,103 @@
+"""Keys of the team's backend, and users by who they are to somebody else."""
+# ruff: noqa: S608 (statements are put together of nothing but this package's constants)
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from gochat.core.errors import UsernameTaken
+from gochat.core.model import Millis, User
+from gochat.core.ports.accounts import Account
+from gochat.core.ports.backend import ServerKey
+from gochat.ids import new_id
+from gochat.storage import rows
+from gochat.storage.accounts import create
+from gochat.storage.database import Database
+from gochat.storage.fetch import fetch, run
+
+USED_EVERY_MS = 3_600_000
+
+_FIND_KEY = "SELECT id, scopes, used_at FROM server_keys WHERE key_hash = ? AND revoked_at IS NULL"
+_USED = "UPDATE server_keys SET used_at = ? WHERE id = ?"
+_ADD_KEY = "INSERT INTO server_keys (id, name, key_hash, scopes, created_at) VALUES (?, ?, ?, ?, ?)"
+_KEYS = "SELECT id, name, scopes, created_at, used_at, revoked_at FROM server_keys ORDER BY id"
+_REVOKE = "UPDATE server_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
+_FOREIGN = f"""
+SELECT {rows.columns(rows.USERS, "u")} FROM foreign_users f JOIN users u ON u.id = f.user_id
+WHERE f.issuer = ? AND f.subject = ?
+"""
+_ADD_FOREIGN = "INSERT INTO foreign_users (issuer, subject, user_id) VALUES (?, ?, ?)"
+
+
+class StoredKeys:
+    """Implements `core.ports.backend.ServerKeys`, and what `gochat key` does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, key_hash: bytes, now: Millis) -> ServerKey | None:
+        """The key."""
+        return await self._database.write(_find, key_hash, now)
+
+    async def add(self, name: str, key_hash: bytes, scopes: Iterable[str], now: Millis) -> None:
+        """Keep a key."""
+        values = (new_id(), name, key_hash, " ".join(scopes), now)
+        await self._database.write(_run, _ADD_KEY, *values)
+
+    async def keys(self) -> Sequence[Sequence[Any]]:
+        """Id, name, scopes, and when made, used and revoked."""
+        return await self._database.read(fetch, _KEYS)
+
+    async def revoke(self, key_id: int, now: Millis) -> bool:
+        """Revoke a key; whether there was one."""
+        return await self._database.write(_run, _REVOKE, now, key_id) == 1
+
+
+class StoredForeign:
+    """Implements `core.ports.backend.ForeignUsers`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, issuer: str, subject: str) -> User | None:
+        """Who that is here."""
+        return await self._database.read(_foreign, issuer, subject)
+
+    async def create(self, issuer: str, subject: str, account: Account, now: Millis) -> User:
+        """Store a user, or find them."""
+        try:
+            await self._database.write(_create, issuer, subject, account, now)
+        except (IntegrityError, UsernameTaken):
+            found = await self.find(issuer, subject)  # somebody was faster
+            if found is None:
+                raise
+            return found
+        return account.user
+
+
+def _run(connection: Connection, sql: str, *values: object) -> int:
+    return run(connection, sql, *values).rowcount
+
+
+def _find(connection: Connection, key_hash: bytes, now: Millis) -> ServerKey | None:
+    found = fetch(connection, _FIND_KEY, key_hash)
+    if not found:
+        return None
+    key_id, scopes, used_at = found[0]
+    if used_at is None or used_at < now - USED_EVERY_MS:
+        run(connection, _USED, now, key_id)
+    return ServerKey(key_id, frozenset(scopes.split()))
+
+
+def _foreign(connection: Connection, issuer: str, subject: str) -> User | None:
+    if subject.endswith(" "):  # which MySQL overlooks
+        return None
+    found = fetch(connection, _FOREIGN, issuer, subject)
+    return rows.USERS.read(found[0]) if found else None
+
+
+def _create(connection: Connection, issuer: str, subject: str, account: Account, now: Millis) -> None:
+    create(connection, account, now)
+    run(connection, _ADD_FOREIGN, issuer, subject, account.user.id)
