@@ -8,11 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 
 from gochat.contract.ids import id_in
 from gochat.core.profiles import UpdateProfile
 from gochat.storage.database import Database
+from gochat.storage.engines import write_engine
 from gochat.storage.erasure import Erasure
 from tests.contract.rest import PASSWORD, Rest, register, running
 from tests.contract.test_rest_chat import message
@@ -24,7 +25,7 @@ CANARY = "canary7f3a"
 
 def found(url: str) -> set[str]:
     """The columns in which the canary is still to be found, in any table."""
-    engine = create_engine(url)
+    engine = write_engine(url)
     places = set()
     with engine.connect() as connection:
         for table in inspect(connection).get_table_names():

@@ -240,7 +240,7 @@ def look_sqlite(connection: Connection, sql: str, values: Any) -> list[str]:
     return [f"{step} in {sql}" for step in scanned]
 
 
-SMALL = {"page", "changed", "part", "acquainted", "CONSTANT", "e"}
+SMALL = {"page", "changed", "part", "acquainted", "processes", "CONSTANT", "e"}
 """What a statement made itself, and the table of the one epoch."""
 
 
