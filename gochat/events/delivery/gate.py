@@ -79,9 +79,13 @@ class Gate(Generic[EntryT]):
     """By `since`: those that wait for the one before them."""
 
     def offer(self, entry: EntryT) -> list[EntryT]:
-        """What may be handed on now that this one came, in order; what was handed on before is dropped."""
+        """What may be handed on now that this one came, in order; what was handed on before is dropped.
+
+        So is what begins before the place and ends after it, as a batch does in whose middle a part of a
+        repair ended: nobody hears anything twice, and the rest of it is missing, to be repaired.
+        """
         self.learn(entry.revision)
-        if entry.revision <= self.revision or entry.payload is None:
+        if entry.since < self.revision or entry.payload is None:
             return []
         if entry.since > self.revision:
             if len(self.early) < MAX_EARLY:
@@ -106,7 +110,7 @@ class Gate(Generic[EntryT]):
             if since > self.revision:
                 break
             early = self.early.pop(since)
-            if early.revision > self.revision:
+            if since == self.revision:
                 passed.append(early)
                 self.revision = early.revision
         return passed
