@@ -79,7 +79,7 @@ def test_every_message_that_was_acked_is_stored(leaving: GoChatServer) -> None:
 
         acked = asyncio.run(scene())
         leaving.start()
-        # A library that is behind loses what it has not read when it is hung up on: an ack too, asked for again.
+        # A library that is behind loses what it has not read when it is hung up on, acks too: it asks again.
         stored = {m["client_message_id"]: m["seq"] for m in users[0].history(cid)}
         assert acked.items() <= stored.items()
 
