@@ -32,8 +32,6 @@ WARN_BEFORE_S = 60.0
 GRACE_S = 30.0
 """How long a connection outlives its token."""
 ATTACH_TIMEOUT_S = 10.0
-TOLD_S = 0.25
-"""How long phones have to read that they will be hung up on, before the first one is."""
 RESTART_S = 5.0
 """Over how long sockets are closed that have to come again."""
 
@@ -154,7 +152,6 @@ class Connections:
         for place, connection in enumerate(connections):
             told = SERVER_DRAINING.told({"retry_after_ms": int(pause * place * 1000)})
             self._sockets.broadcast(told, connection.sid)
-        await asyncio.sleep(min(pause, TOLD_S) if connections else 0)
         await self._close(connections, pause)
 
     def start_anew(self) -> None:

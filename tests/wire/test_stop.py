@@ -64,7 +64,7 @@ def test_every_message_that_was_acked_is_stored(leaving: GoChatServer) -> None:
             for phone, user in zip(phones, users, strict=True):
                 phone.client.on("disconnect", left)
                 await phone.connect(leaving.url, user.token)
-            chats = [asyncio.create_task(chat(phone)) for phone in phones for _ in range(2)]
+            chats = [asyncio.create_task(chat(phone)) for phone in phones for _ in range(16)]
             await begun.wait()
             status = await asyncio.to_thread(stop, leaving)
             assert status == 0
