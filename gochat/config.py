@@ -6,6 +6,7 @@ and no error here shows them.
 """
 
 import difflib
+import json
 import os
 import re
 import secrets
@@ -17,10 +18,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gochat.address import Proxies
+from gochat.core.ports.backend import SERVER
 from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, SLOW_MODE, Key, Rate, table
 from gochat.core.registration import Mode
 from gochat.core.speech import Rules
@@ -44,6 +55,42 @@ Csv = Annotated[tuple[str, ...], NoDecode]
 
 class ConfigError(Exception):
     """The settings do not allow a start. The text names each setting to change, and no secret value."""
+
+
+class JwtIssuer(BaseModel):
+    """One of JWT_ISSUERS: who may vouch for users by tokens of their own, and how these say who they are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: str = Field(pattern=r"^[\x21-\x7e]{1,200}$")
+    jwks_url: str = Field(max_length=2_000)
+    audience: str = Field(min_length=1, max_length=500)
+    id_claim: str = Field("sub", min_length=1, max_length=200)
+    name_claim: str = Field("name", min_length=1, max_length=200)
+    avatar_claim: str = Field("picture", min_length=1, max_length=200)
+    max_age_s: int = Field(86_400, ge=60, le=31_536_000)
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, issuer: str) -> str:
+        if issuer == SERVER:
+            raise ValueError(f"{SERVER!r} is the name of your own backend")
+        return issuer
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _check_jwks_url(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in _PORTS and parts.hostname and (parts.port or True)
+        except ValueError:
+            usable = False
+        if not usable or "@" in parts.netloc or not re.fullmatch(r"[\x21-\x7e]+", url):
+            raise ValueError("must be a URL such as https://login.example.com/.well-known/jwks.json")
+        return url
+
+    def __str__(self) -> str:
+        return self.issuer
 
 
 class Settings(BaseSettings):
@@ -178,6 +225,11 @@ class Settings(BaseSettings):
     refresh_token_ttl_s: int = Field(
         5_184_000, ge=3_600, le=31_536_000, description="Life of an unused login."
     )
+    jwt_issuers: Annotated[tuple[JwtIssuer, ...], NoDecode] = Field(
+        (),
+        description="Your own login: a JSON list of `{issuer, jwks_url, audience}`, whose tokens"
+        " `POST auth/exchange` takes; see docs/own-login.md.",
+    )
     rates: Csv = Field(
         (),
         description="Changes of how often a user may do what, by commas, such as"
@@ -284,6 +336,16 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("jwt_issuers", mode="before")
+    @classmethod
+    def _read_issuers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON list of {issuer, jwks_url, audience}") from None
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -349,6 +411,8 @@ class Settings(BaseSettings):
             yield f"JWT_SECRET: is shorter than {SECRET_MIN_BYTES} bytes. {_HOW_TO_MAKE_ONE}"
         if any(len(old.get_secret_value().encode()) < SECRET_MIN_BYTES for old in self.jwt_secrets_old):
             yield f"JWT_SECRETS_OLD: one of them is shorter than {SECRET_MIN_BYTES} bytes"
+        if len({it.issuer for it in self.jwt_issuers}) < len(self.jwt_issuers):
+            yield "JWT_ISSUERS: two of them have one name"
         if self.metrics_token is not None and len(self.metrics_token.get_secret_value().encode()) < 16:
             yield "METRICS_TOKEN: is shorter than 16 bytes"
         if self.metrics_port is not None and self.metrics_port == self.port != 0:
@@ -364,6 +428,8 @@ class Settings(BaseSettings):
             yield f"JWT_SECRET: is an example, not a secret. {_HOW_TO_MAKE_ONE}"
         if any(_EXAMPLE_SECRET.search(old.get_secret_value()) for old in self.jwt_secrets_old):
             yield "JWT_SECRETS_OLD: one of them is an example, not a secret"
+        if any(not it.jwks_url.startswith("https://") for it in self.jwt_issuers):
+            yield "JWT_ISSUERS: a jwks_url must begin with https:// in production"
         if self.mysql_url is None and "sqlite_path" not in self.model_fields_set:
             yield "MYSQL_URL: must be set in production, or SQLITE_PATH to a file on a disk that is kept"
 
@@ -499,6 +565,8 @@ def _explain(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         message = problem["msg"].removeprefix("Value error, ")
         names = variables(str(problem["loc"][0])) if problem["loc"] else ()
+        if within := [str(it) for it in problem["loc"][1:] if isinstance(it, str)]:
+            message = f"{'.'.join(within)}: {message}"
         yield f"{' or '.join(names)}: {message}" if names else message
 
 

@@ -16,16 +16,18 @@ from starlette.applications import Starlette
 
 from gochat.address import Proxies, network_of
 from gochat.auth.authenticator import TokenAuthenticator
-from gochat.auth.backend import KeyBackend
+from gochat.auth.backend import IssuerLogins, KeyBackend
 from gochat.auth.contacts import PhoneContacts
+from gochat.auth.issuers import Issuer, Issuers
+from gochat.auth.jwks import IssuerKeys
 from gochat.auth.login import PasswordLogins
 from gochat.auth.passwords import Passwords
 from gochat.auth.registration import Registration
 from gochat.auth.sessions import TokenSessions
 from gochat.auth.tokens import Tokens
-from gochat.auth.told import ToldLogins, ToldSessions
+from gochat.auth.told import ToldExchange, ToldLogins, ToldSessions
 from gochat.auth.tries import Tries
-from gochat.config import Settings, load_settings
+from gochat.config import JwtIssuer, Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.speech import Speech
@@ -222,6 +224,9 @@ class Chat:
             tries,
             _now,
         )
+        foreign = StoredForeign(self._database)
+        issuers = Issuers((_issuer(it) for it in settings.jwt_issuers), _now)
+        self._exchange = IssuerLogins(issuers, foreign, sessions, tries, _now)
         self._health = Readiness(DatabaseHealth(self._healing, lambda: self._writer.trouble), self._peers)
         rest = create_rest_app(
             Deps(
@@ -242,7 +247,8 @@ class Chat:
                 speech=speech,
                 reports=StoredReports(self._database),
                 contacts=PhoneContacts(accounts),
-                backend=KeyBackend(StoredKeys(self._database), StoredForeign(self._database), sessions, _now),
+                backend=KeyBackend(StoredKeys(self._database), foreign, sessions, _now),
+                exchange=ToldExchange(self._exchange, measures),
                 terms={
                     "version": settings.terms_version,
                     "url": settings.terms_url,
@@ -290,6 +296,7 @@ class Chat:
             running.push_async_callback(_briefly, self._database.close)
             running.push_async_callback(_briefly, self._healing.close)
             running.callback(self._logins.close)
+            running.callback(self._exchange.close)
             running.push_async_callback(_briefly, self._stop_followers)
             for follower in self._followers:
                 follower.start()
@@ -377,6 +384,13 @@ def _with_lifespan(rest: Starlette, chat: Chat) -> Starlette:
 
     rest.router.lifespan_context = lifespan
     return rest
+
+
+def _issuer(it: JwtIssuer) -> Issuer:
+    keys = IssuerKeys(it.jwks_url)
+    return Issuer(
+        it.issuer, it.audience, keys, it.id_claim, it.name_claim, it.avatar_claim, max_age_s=it.max_age_s
+    )
 
 
 def _peers(settings: Settings, keys: Sequence[bytes], measures: Measures) -> Peers:

@@ -1,11 +1,13 @@
-"""The team's own backend makes users and tokens, with a key that was made for it."""
+"""A team's own login: their backend makes users and tokens with a key, or phones bring an issuer's token."""
 
 import hashlib
 import secrets
 from collections.abc import Callable
 
+from gochat.auth.issuers import Issuers
 from gochat.auth.names import username_in
 from gochat.auth.sessions import TokenSessions
+from gochat.auth.tries import Tries
 from gochat.core.errors import Forbidden, NotFound, TokenInvalid, TokenMissing
 from gochat.core.model import Device, Millis, User
 from gochat.core.ports.accounts import Account
@@ -42,10 +44,8 @@ class KeyBackend:
         known = await self._foreign.find(SERVER, external_id)
         if known is not None:
             return known
-        number = new_id()
-        name = f"u{number:016x}" if username is None else username_in(username)
-        shown = line(display_name or "", "display_name") or (username or name)
-        account = Account(User(number, name, shown), password_hash="")  # nobody logs in with a password
+        shown = line(display_name or "", "display_name") or username
+        account = vouched_account(None if username is None else username_in(username), shown)
         return await self._foreign.create(SERVER, external_id, account, self._clock())
 
     async def log_in(self, key: str | None, external_id: str, device: Device) -> LoggedIn:
@@ -64,6 +64,45 @@ class KeyBackend:
             raise TokenInvalid
         if scope not in found.scopes:
             raise Forbidden(f"This key may not do that: it lacks {scope}.", details={"reason": "scope"})
+
+
+class IssuerLogins:
+    """`core.ports.backend.Exchange`: by tokens of issuers that the operator has named."""
+
+    def __init__(
+        self,
+        issuers: Issuers,
+        foreign: ForeignUsers,
+        sessions: TokenSessions,
+        tries: Tries,
+        clock: Callable[[], Millis],
+    ) -> None:
+        self._issuers = issuers
+        self._foreign = foreign
+        self._sessions = sessions
+        self._tries = tries
+        self._clock = clock
+
+    async def exchange(self, token: str, device: Device, address: str | None) -> LoggedIn:
+        """Log in with a token of the team's own login."""
+        async with self._tries.exchange(address):
+            vouched = await self._issuers.read(token)
+        user = await self._foreign.find(vouched.issuer, vouched.subject)
+        if user is None:
+            account = vouched_account(None, vouched.display_name, vouched.avatar_url)
+            user = await self._foreign.create(vouched.issuer, vouched.subject, account, self._clock())
+        return await self._sessions.begin(user, device)
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        self._issuers.close()
+
+
+def vouched_account(username: str | None, display_name: str | None, avatar_url: str | None = None) -> Account:
+    """Return an account without a password, for a user whom somebody else vouches for."""
+    number = new_id()
+    name = username or f"u{number:016x}"
+    return Account(User(number, name, display_name or name, avatar_url), password_hash="")
 
 
 def new_key() -> str:

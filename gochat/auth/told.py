@@ -13,6 +13,7 @@ import structlog
 from gochat.core.errors import ChatError, RateLimited
 from gochat.core.measures import Measures
 from gochat.core.model import Device, Millis, Session, SessionId
+from gochat.core.ports.backend import Exchange
 from gochat.core.ports.logins import Identity, LoggedIn, Logins, Sessions
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -70,6 +71,21 @@ class ToldLogins:
         with self._told.around("reset", address=address):
             await self._logins.reset(code, new, address)
         log.info("password_reset", address=address)
+
+
+class ToldExchange:
+    """`core.ports.backend.Exchange` over another one."""
+
+    def __init__(self, exchange: Exchange, measures: Measures) -> None:
+        self._exchange = exchange
+        self._told = _Told(measures)
+
+    async def exchange(self, token: str, device: Device, address: str | None) -> LoggedIn:
+        """See the port."""
+        with self._told.around("exchange", address=address):
+            logged_in = await self._exchange.exchange(token, device, address)
+        log.info("logged_in", **_whose(logged_in), address=address)
+        return logged_in
 
 
 class ToldSessions:

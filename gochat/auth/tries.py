@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from gochat.address import network_of
-from gochat.core.errors import InvalidCredentials
+from gochat.core.errors import ChatError, InvalidCredentials, TokenInvalid
 from gochat.core.model import SessionId
 from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REFRESH, REGISTER, Key, SharedRates
 
@@ -31,14 +31,30 @@ class Tries:
         Raises:
             RateLimited: there were too many.
         """
-        counts = _counts(account, address, device)
+        async with self._counted(_counts(account, address, device), InvalidCredentials):
+            yield
+
+    @asynccontextmanager
+    async def exchange(self, address: str | None) -> AsyncIterator[None]:
+        """Around the reading of an issuer's token. If it raises TokenInvalid, it stays counted.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        async with self._counted(((LOGIN, _at(address)),), TokenInvalid):
+            yield
+
+    @asynccontextmanager
+    async def _counted(
+        self, counts: Iterable[tuple[str, Mapping[Key, str]]], wrong: type[ChatError]
+    ) -> AsyncIterator[None]:
         async with AsyncExitStack() as given_back:
             for name, who in counts:
                 await self._rates.take(name, who)
                 given_back.push_async_callback(self._rates.give_back, name, who)
             try:
                 yield
-            except InvalidCredentials:
+            except wrong:
                 given_back.pop_all()
                 raise
 

@@ -459,6 +459,13 @@ class ServerTokens(Request):
     device: DeviceIn | None = None
 
 
+class ExchangeToken(Request):
+    """`POST auth/exchange`. `token`: of the team's own login, signed by one of JWT_ISSUERS."""
+
+    token: Annotated[str, Field(min_length=1, max_length=8_192)]
+    device: DeviceIn | None = None
+
+
 class RefreshTokens(Request):
     """`POST auth/refresh`. Each refresh token works once; keep the new one."""
 

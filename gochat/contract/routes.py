@@ -101,6 +101,22 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        "/auth/exchange",
+        "exchange_token",
+        "Log in with a token of the team's own login; the user is made at first sight.",
+        shapes.Tokens,
+        body=requests.ExchangeToken,
+        raises=(
+            errors.TokenInvalid,
+            errors.TokenExpired,
+            errors.InvalidCredentials,
+            errors.AccountDisabled,
+            errors.RateLimited,
+        ),
+        auth=False,
+    ),
+    Route(
+        "POST",
         "/auth/logout",
         "logout",
         "End this session: its tokens work no more.",

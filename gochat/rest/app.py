@@ -35,6 +35,7 @@ OPEN_HANDLERS: Mapping[str, OpenHandler] = {
     "register": auth.register,
     "login": auth.login,
     "refresh": auth.refresh,
+    "exchange_token": auth.exchange,
     "reset_password": auth.reset_password,
     "server_user": server.server_user,
     "server_tokens": server.server_tokens,

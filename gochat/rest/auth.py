@@ -47,6 +47,12 @@ async def refresh(deps: Deps, call: OpenCall[requests.RefreshTokens]) -> shapes.
     return tokens_out(await deps.sessions.refresh(call.request.refresh_token))
 
 
+async def exchange(deps: Deps, call: OpenCall[requests.ExchangeToken]) -> shapes.Tokens:
+    """`POST auth/exchange`."""
+    device = device_in(call.request.device)
+    return tokens_out(await deps.exchange.exchange(call.request.token, device, call.address))
+
+
 async def logout(deps: Deps, call: UserCall[requests.Request]) -> shapes.Empty:
     """`POST auth/logout`."""
     await deps.sessions.end(call.identity, call.identity.session_id)

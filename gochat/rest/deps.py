@@ -9,7 +9,7 @@ from gochat.contract.speech import Speech
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.ports.accounts import Accounts, Contacts
-from gochat.core.ports.backend import Backend
+from gochat.core.ports.backend import Backend, Exchange
 from gochat.core.ports.health import Health
 from gochat.core.ports.logins import Authenticator, Logins, Sessions
 from gochat.core.ports.reading import Reader
@@ -37,6 +37,7 @@ class Deps:
     speech: Speech
     reports: Reports
     backend: Backend
+    exchange: Exchange
     contacts: Contacts
     terms: shapes.Terms
     clock: Callable[[], Millis]

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from gochat.core.errors import UsernameTaken
 from gochat.core.model import Millis, User
 from gochat.core.ports.accounts import Account
 from gochat.core.ports.backend import ServerKey
@@ -67,14 +66,7 @@ class StoredForeign:
 
     async def create(self, issuer: str, subject: str, account: Account, now: Millis) -> User:
         """Store a user, or find them."""
-        try:
-            await self._database.write(_create, issuer, subject, account, now)
-        except (IntegrityError, UsernameTaken):
-            found = await self.find(issuer, subject)  # somebody was faster
-            if found is None:
-                raise
-            return found
-        return account.user
+        return await self._database.write(_create, issuer, subject, account, now)
 
 
 def _run(connection: Connection, sql: str, *values: object) -> int:
@@ -98,6 +90,14 @@ def _foreign(connection: Connection, issuer: str, subject: str) -> User | None:
     return rows.USERS.read(found[0]) if found else None
 
 
-def _create(connection: Connection, issuer: str, subject: str, account: Account, now: Millis) -> None:
+def _create(connection: Connection, issuer: str, subject: str, account: Account, now: Millis) -> User:
+    """Who comes second to a subject waits here until the first has committed, and finds their user."""
+    try:
+        run(connection, _ADD_FOREIGN, issuer, subject, account.user.id)
+    except IntegrityError:
+        found = _foreign(connection, issuer, subject)
+        if found is None:
+            raise
+        return found
     create(connection, account, now)
-    run(connection, _ADD_FOREIGN, issuer, subject, account.user.id)
+    return account.user

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 
 from gochat.storage.migrate import upgrade
 from tests.services.gochat import PLAIN_ASGI, GoChatServer
+from tests.services.issuer import Issuer
 from tests.services.redis import Redis
 from tests.services.sql_server import SQLServer
 from tests.wire.account import Account, register
@@ -31,18 +33,28 @@ def server(serving: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield running
 
 
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """Who vouches for users of `place` by tokens."""
+    with Issuer() as running:
+        yield running
+
+
 @pytest.fixture(scope="session", params=["sqlite", "mariadb", "mysql"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, issuer: Issuer
+) -> Iterator[Place]:
     """One process on SQLite; two on MariaDB or MySQL, and Redis."""
     directory = tmp_path_factory.mktemp(request.param)
-    settings, url = SETTINGS, f"sqlite:///{directory / 'gochat.db'}"
+    settings = SETTINGS | {"JWT_ISSUERS": json.dumps([issuer.setting])}
+    url = f"sqlite:///{directory / 'gochat.db'}"
     several = request.param != "sqlite"
     if several:
         sql_server: SQLServer = request.getfixturevalue(request.param)
         redis: Redis = request.getfixturevalue("redis")
         url = sql_server.create_database()
         upgrade(url)
-        settings = SETTINGS | {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
+        settings |= {"MYSQL_URL": url, "REDIS_URL": redis.url, "REPLICAS": "2"}
     with ExitStack() as stack:
         here = there = stack.enter_context(GoChatServer(directory, settings))
         if several:

@@ -11,8 +11,11 @@ from uuid import uuid4
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gochat.contract.ids import id_out
+from tests.services.issuer import NAME, Issuer, claims, jwk, sign
 from tests.wire.account import API, Account
 from tests.wire.conftest import SECRET
 from tests.wire.place import Place
@@ -31,6 +34,7 @@ class Scene:
     eve: Account
     direct: str
     group: str
+    issuer: Issuer
     tokens: dict[str, str] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> tuple[int, str | None]:
@@ -47,13 +51,13 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(place: Place) -> Scene:
+def scene(place: Place, issuer: Issuer) -> Scene:
     ann, ben, eve = place.users("ann", "ben", "eve")
     talk = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})["conversation"]["id"]
     group = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id]})["conversation"]["id"]
     body = {"client_message_id": str(uuid4()), "body": f"{CANARY} secret"}
     ann.post("/messages", {"conversation_id": talk, **body})
-    return Scene(place, ann, ben, eve, talk, group)
+    return Scene(place, ann, ben, eve, talk, group, issuer)
 
 
 Attack = Callable[..., tuple[int, str | None]]
@@ -168,6 +172,95 @@ def _(scene: Scene) -> tuple[int, str | None]:
 @attack("token: in the query", 401, "token_missing")
 def _(scene: Scene) -> tuple[int, str | None]:
     return scene.ask("GET", f"/me?access_token={scene.ann.token}")
+
+
+# ---- tokens of an issuer (RFC 8725), whose keys come by JWKS
+
+
+def exchanged(scene: Scene, token: str) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/exchange", json={"token": token})
+
+
+def by_no_key_of_theirs(issuer: Issuer, header: dict[str, Any]) -> str:
+    """Signed by the attacker, with whatever header."""
+    return sign(claims(), _EVIL, "RS256", {"kid": "one", **header})
+
+
+_EVIL = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+ISSUED: dict[str, Callable[[Issuer], str]] = {
+    "another issuer": lambda it: it.token(iss="https://evil.example/"),
+    "issuers by a list": lambda it: it.token(iss=[NAME]),
+    "no issuer": lambda it: it.token(iss=...),
+    "another audience": lambda it: it.token(aud="another app"),
+    "no audience": lambda it: it.token(aud=...),
+    "no exp": lambda it: it.token(exp=...),
+    "exp as text": lambda it: it.token(exp=str(NOW + 600)),
+    "exp for ever": lambda it: it.token(exp=10**30),
+    "from the future": lambda it: it.token(iat=NOW + 5_000, exp=NOW + 5_600),
+    "not yet": lambda it: it.token(nbf=NOW + 5_000),
+    "no sub": lambda it: it.token(sub=...),
+    "sub as number": lambda it: it.token(sub=1),
+    "sub of SQL and blanks": lambda it: it.token(sub="' OR 1=1 --"),
+    "an unknown kid": lambda it: it.token(kid="nobody's"),
+    "kid of a path": lambda it: it.token(kid="../../etc/passwd"),
+    "kid of an address": lambda it: it.token(kid=f"{it.url}?evil"),
+    "crit": lambda it: it.token(headers={"crit": ["exp"]}),
+    "another's key": lambda it: by_no_key_of_theirs(it, {}),
+    "jwk in the header": lambda it: by_no_key_of_theirs(it, {"jwk": jwk("one", "RS256", _EVIL)}),
+    "jku in the header": lambda it: by_no_key_of_theirs(it, {"jku": f"{it.url}?evil"}),
+    "x5u in the header": lambda it: by_no_key_of_theirs(it, {"x5u": f"{it.url}?evil"}),
+    "the public key as a secret": lambda it: sign(claims(), _pem(it), "HS256", {"kid": "one"}),
+    "our own secret": lambda it: sign(claims(), SECRET, "HS256", {"kid": "one"}),
+    "alg none": lambda it: unsigned({"alg": "none", "kid": "one"}, claims()),
+    "the signature stripped": lambda it: it.token().rpartition(".")[0] + ".",
+}
+for name, made in ISSUED.items():
+    ATTACKS.append(
+        (
+            f"issuer: {name}",
+            lambda s, m=made: exchanged(s, m(s.issuer)),
+            (401, "token_invalid"),
+        )
+    )
+
+
+def _pem(issuer: Issuer) -> bytes:
+    """The issuer's public key, as everybody has it; PyJWT would not take it for a secret."""
+    public = issuer.keys["one"][1].public_key()
+    return base64.b64encode(
+        public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+@attack("issuer: an access token of ours", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return exchanged(scene, scene.ann.token)
+
+
+@attack("issuer: its token for ours", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", "/me", scene.issuer.token())
+
+
+@attack("issuer: its token to refresh", 401, "token_invalid")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("POST", "/auth/refresh", json={"refresh_token": scene.issuer.token()})
+
+
+@attack("issuer: one whose time has passed", 401, "token_expired")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return exchanged(scene, scene.issuer.token(iat=NOW - 700, exp=NOW - 100))
+
+
+@attack("issuer: 60 kB", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return exchanged(scene, "A" * 60_000)
+
+
+@attack("issuer: a user by another's name", 400, "invalid_payload")
+def _(scene: Scene) -> tuple[int, str | None]:
+    token = scene.issuer.token()
+    return scene.ask("POST", "/auth/exchange", json={"token": token, "user_id": scene.ann.id})
 
 
 # ---- objects of others, through every route that names one
@@ -410,15 +503,20 @@ def _distinct() -> Iterator[str]:
     yield from (name for name, _, _ in ATTACKS)
 
 
-def test_there_are_eighty_of_them() -> None:
+def test_there_are_a_hundred_and_forty_of_them() -> None:
     names = list(_distinct())
-    assert len(names) >= 80
+    assert len(names) >= 140
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("act", "answer"), [row[1:] for row in ATTACKS], ids=[row[0] for row in ATTACKS])
 def test_attack(scene: Scene, act: Attack, answer: tuple[int, str | None]) -> None:
     assert act(scene) == answer
+
+
+def test_a_good_token_of_the_issuer_is_taken_and_nothing_else_was_asked_of_it(scene: Scene) -> None:
+    assert exchanged(scene, scene.issuer.token()) == (200, None)
+    assert not any("evil" in path for path in scene.issuer.paths)
 
 
 def test_nothing_secret_is_in_the_log(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""The team's own backend: its keys, and the users whom it vouches for."""
+"""A team's own login: the keys of its backend, and the users whom it or an issuer vouches for."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -65,5 +65,21 @@ class Backend(Protocol):
             TokenMissing, TokenInvalid, Forbidden: of the key.
             NotFound: no user was made for that id.
             AccountDisabled
+        """
+        ...
+
+
+class Exchange(Protocol):
+    """Logins by tokens of issuers whom the operator has named: the user is made at first sight."""
+
+    async def exchange(self, token: str, device: Device, address: str | None) -> LoggedIn:
+        """Log in with an issuer's token. `address` is the client's, for the rate limit.
+
+        Raises:
+            TokenInvalid: no issuer that is named signed it, for this server.
+            TokenExpired: genuine, but its time has passed.
+            AccountDisabled: an operator has closed the account.
+            RateLimited: too many tokens from this address were not valid.
+            Unavailable: the issuer, or the database, does not answer.
         """
         ...
