@@ -75,15 +75,19 @@ class Phone:
 
     async def expect_event(self, event: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
         """Return the payload of the first such event heard, before or from now on."""
-        async with asyncio.timeout(EVENT_TIMEOUT_S):
-            while True:
-                self._news.clear()
-                for payload in self.payloads(event):
-                    if wanted(payload):
-                        if self._strict:
-                            validate_event(event, payload)
-                        return payload
-                await self._news.wait()
+        try:
+            async with asyncio.timeout(EVENT_TIMEOUT_S):
+                while True:
+                    self._news.clear()
+                    for payload in self.payloads(event):
+                        if wanted(payload):
+                            if self._strict:
+                                validate_event(event, payload)
+                            return payload
+                    await self._news.wait()
+        except TimeoutError as error:
+            error.add_note(f"{self.name} heard, last of all: {self.heard[-10:]}")
+            raise
 
     async def expect_disconnect(self) -> None:
         """Wait until the server has said DISCONNECT."""

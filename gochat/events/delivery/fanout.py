@@ -23,7 +23,7 @@ from gochat.core.sync import parts
 from gochat.events.cluster.seam import EVERYBODY, MAX_PAYLOAD, Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import MeNotice, Notice
-from gochat.events.delivery.gates import RETRY_S, Gates
+from gochat.events.delivery.gates import LOG_PATIENCE_S, RETRY_S, Gates
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
 from gochat.events.delivery.typing import Typing
@@ -108,7 +108,8 @@ class Fanout:
         own: dict[UserId, tuple[int, int]] = {}
         for batch in batches:
             for cid, (since, revision) in batch.conversations.items():
-                self._receive(Notice(Why.CHANGES, cid, since, revision, None, batch.joined.get(cid, ())))
+                notice = Notice(Why.CHANGES, cid, since, revision, None, batch.joined.get(cid, ()))
+                self._receive(notice, LOG_PATIENCE_S)
             for user_id in batch.profiles:
                 self._rights.decided(user_id)
             for user_id, (since, revision) in batch.users.items():
@@ -199,9 +200,14 @@ class Fanout:
 
     # ---- conversations
 
-    def _receive(self, notice: Notice) -> None:
-        """A notice of any process: through the gate, if anyone here is concerned."""
+    def _receive(self, notice: Notice, patience: float | None = None) -> None:
+        """A notice of any process: through the gate, if anyone here is concerned.
+
+        Who joined by one that was handed on may be out again: it lets nobody in a second time.
+        """
         cid = notice.conversation_id
+        if notice.joined and self._conversations.handed_on(cid, notice):
+            return
         if cid not in self._conversations:
             if not self._admitted(notice.joined):
                 return
@@ -209,7 +215,7 @@ class Fanout:
             self._tasks.spawn(self._catch_up([cid]))
         if notice.joined and self._conversations.revision(cid) > notice.since:
             self._welcome_late(notice)
-        self._conversations.offer(cid, notice)
+        self._conversations.offer(cid, notice, patience=patience)
 
     def _open(self, cid: ConversationId, revision: int) -> None:
         self._conversations.open(cid, revision)
@@ -267,7 +273,8 @@ class Fanout:
         if notice.conversation_id in self._typing and notice.event in _SAYING:
             self._typing.spoke(notice.conversation_id, notice.payload)
         if notice.joined or notice.left or notice.apart:
-            self._forget_if_empty(notice.conversation_id)
+            # Not yet: who left may come back by a notice that passes the gate together with this one.
+            asyncio.get_running_loop().call_soon(self._forget_if_empty, notice.conversation_id)
 
     def _welcome(self, notice: Notice) -> list[str]:
         """Who joined enters. If the conversation was there before him he gets it whole, not this delta."""
@@ -318,18 +325,19 @@ class Fanout:
         """What it is to be told; the whole with `gap`, for what the phone kept from before."""
         try:
             delta = await self._read_for(connection, notice.conversation_id, telling.since)
-            if self._visibility.holds(notice.conversation_id, connection.sid, telling):
+            is_here = self._roster.get(connection.sid) is connection
+            if is_here and self._visibility.holds(notice.conversation_id, connection.sid, telling):
                 self._told(connection, notice, delta, gap=telling.since is None)
         except Exception:
             log.exception("telling_failed", conversation=notice.conversation_id)
             self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
 
     def _told(self, connection: Connection, notice: Notice, delta: Delta | None, *, gap: bool) -> None:
-        """Send what was read for a socket, and what came meanwhile. If its user is out by now it leaves."""
+        """Send what was read for a socket, and what came meanwhile. Who is out by now has left."""
         cid, sid = notice.conversation_id, connection.sid
         if delta is None:
-            self._sockets.leave(sid, conversation_room(cid))
-            self._visibility.show_from(cid, sid, 1)
+            for gone in self._rights.left(cid, (connection.user_id,)):
+                self._visibility.show_from(cid, gone.sid, 1)
             self._forget_if_empty(cid)
             return
         assert delta.me is not None  # an answer for one user has it

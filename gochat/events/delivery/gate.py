@@ -73,10 +73,15 @@ class Gate(Generic[EntryT]):
     """One log's place: `revision` is the last that was handed on here."""
 
     revision: int
+    opened: int = field(init=False)
+    """The revision after which it is heard: what was before was not handed on by it."""
     highest: int = 0
     """The highest revision that is known to exist."""
     early: dict[int, EntryT] = field(default_factory=dict)
     """By `since`: those that wait for the one before them."""
+
+    def __post_init__(self) -> None:
+        self.opened = self.revision
 
     def offer(self, entry: EntryT) -> list[EntryT]:
         """What may be handed on now that this one came, in order; what was handed on before is dropped.
@@ -96,6 +101,10 @@ class Gate(Generic[EntryT]):
     def learn(self, revision: int) -> None:
         """The log goes at least that far."""
         self.highest = max(self.highest, revision)
+
+    def handed_on(self, entry: EntryT) -> bool:
+        """Whether all of it went through here."""
+        return self.opened <= entry.since and entry.revision <= self.revision
 
     @property
     def missing(self) -> bool:

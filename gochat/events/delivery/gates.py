@@ -18,10 +18,15 @@ log = structlog.get_logger(__name__)
 
 PATIENCE_S = 0.1
 """How long an entry waits for one before it that may still be on its way."""
+LOG_PATIENCE_S = 0.5
+"""The same where only the log told of it so far: that is read every few seconds, perhaps just before the
+doorbell rings."""
 RETRY_S = 1.0
 """When a repair that failed, or found nothing, is tried again."""
 MAX_REPAIRS = 4
 """Repairs that read at the same time: after an outage phones want to read too."""
+MAX_CLOSED = 4_096
+"""Logs of which it is known, after nobody hears them any more, how far they were handed on."""
 
 K = TypeVar("K", bound=Hashable)
 E = TypeVar("E", bound=Entry)
@@ -47,6 +52,8 @@ class Gates(Generic[K, E]):
         self._hand_on = hand_on
         self._read = read
         self._gates: dict[K, Gate[E]] = {}
+        self._closed: dict[K, int] = {}
+        """How far logs were handed on that nobody heard then, the last closed at the end."""
         self._repairs: dict[K, asyncio.Task[None]] = {}
         self._measures = measures or Measures()
         self._reading = asyncio.Semaphore(MAX_REPAIRS)
@@ -63,6 +70,15 @@ class Gates(Generic[K, E]):
         """How far a log that is heard was handed on."""
         return self._gates[key].revision
 
+    def handed_on(self, key: K, entry: E) -> bool:
+        """Whether it went through here already, also if nobody hears the log any more.
+
+        The log of all tells everything once more, the doorbell in several rooms: who came and went by it may
+        have gone and come since.
+        """
+        gate = self._gates.get(key)
+        return entry.revision <= self._closed.get(key, 0) or (gate is not None and gate.handed_on(entry))
+
     def open(self, key: K, revision: int) -> None:
         """Begin to hear a log, from after that revision."""
         self._gates[key] = Gate(revision)
@@ -72,18 +88,30 @@ class Gates(Generic[K, E]):
         repair = self._repairs.pop(key, None)
         if repair is not None and repair is not asyncio.current_task():
             repair.cancel()
-        return self._gates.pop(key, None) is not None
+        gate = self._gates.pop(key, None)
+        if gate is None:
+            return False
+        self._closed.pop(key, None)
+        self._closed[key] = gate.revision
+        if len(self._closed) > MAX_CLOSED:
+            del self._closed[next(iter(self._closed))]
+        return True
 
     def close_all(self) -> None:
-        """Forget them all."""
+        """Forget them all, and how far they were: revisions may come again."""
         for key in tuple(self._gates):
             self.close(key)
+        self._closed.clear()
 
-    def offer(self, key: K, entry: E) -> None:
-        """An entry of a log that is heard came in, from wherever."""
+    def offer(self, key: K, entry: E, *, patience: float | None = None) -> None:
+        """An entry of a log that is heard came in, from wherever.
+
+        Args:
+            patience: how long, in seconds, to wait for what is missing before it is read.
+        """
         gate = self._gates[key]
         self._pass_on(key, gate.offer(entry))
-        self._mend(key, gate, "gap")
+        self._mend(key, gate, "gap", patience)
 
     def learn(self, key: K, revision: int) -> None:
         """A log goes at least that far; one that is not heard is ignored."""
@@ -100,7 +128,7 @@ class Gates(Generic[K, E]):
             except Exception:
                 log.exception("not_handed_on", kind=self._kind, key=key, revision=entry.revision)
 
-    def _mend(self, key: K, gate: Gate[E], cause: str) -> None:
+    def _mend(self, key: K, gate: Gate[E], cause: str, patience: float | None = None) -> None:
         """Repair what is missing.
 
         Args:
@@ -109,7 +137,8 @@ class Gates(Generic[K, E]):
         """
         running = self._repairs.get(key)
         if gate.missing and (running is None or running.done()) and self._gates.get(key) is gate:
-            task = asyncio.create_task(self._repair(key, gate, cause))
+            delay = PATIENCE_S if patience is None else patience
+            task = asyncio.create_task(self._repair(key, gate, cause, delay))
             self._repairs[key] = task
             task.add_done_callback(lambda done: self._repaired(key, done))
 
@@ -117,9 +146,8 @@ class Gates(Generic[K, E]):
         if self._repairs.get(key) is done:
             del self._repairs[key]
 
-    async def _repair(self, key: K, gate: Gate[E], cause: str) -> None:
+    async def _repair(self, key: K, gate: Gate[E], cause: str, delay: float) -> None:
         """Wait a moment for what is missing; then read it and hand it on, part by part."""
-        delay = PATIENCE_S
         while True:
             await asyncio.sleep(delay)
             if not gate.missing or self._gates.get(key) is not gate:

@@ -22,11 +22,12 @@ from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.cluster.seam import MAX_PAYLOAD, NoDoorbell
 from gochat.events.connection import Connection, Roster
+from gochat.events.delivery import gates
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.typing import Typing
-from gochat.events.sockets import conversation_room
+from gochat.events.sockets import conversation_room, screen_room
 from gochat.storage.presence import MemoryPresences
 from tests.phone.store import Store
 
@@ -40,6 +41,7 @@ class Sockets:
     def __init__(self) -> None:
         self.rooms: dict[str, set[str]] = defaultdict(set)
         self.heard: list[Any] = []
+        self.events: list[str] = []
         self.whole = asyncio.Event()
 
     def enter(self, sid: str, room: str) -> None:
@@ -54,6 +56,7 @@ class Sockets:
     def broadcast(self, told: Told, room: str, skip: Collection[str] = ()) -> None:
         if SID not in skip and (room == SID or SID in self.rooms[room]):
             self.heard.append(orjson.loads(told.payload))
+            self.events.append(told.event)
             if self.heard[-1]["since"] == 0:
                 self.whole.set()
 
@@ -358,6 +361,111 @@ async def test_who_is_removed_live_hears_nothing_after_it() -> None:
         fanout.publish(Committed((change,)))
     assert [delta.get("removed") for delta in sockets.heard] == [None, True]
     assert bodies(sockets) == []
+    fanout.close()
+
+
+async def ben_who_was_added_and_removed(database: Database) -> tuple[Fanout, Roster, Sockets, Batch]:
+    """Live. Returns the batch that added him, too: the log tells of it after the doorbell did."""
+    sockets, roster = Sockets(), Roster()
+    fanout = fanout_of(sockets, roster, database)
+    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    database.may_read.set()
+    database.send()
+    added = database.add_ben()
+    fanout.publish(Committed((added,)))
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    fanout.publish(Committed((database.remove_ben(),)))
+    assert sockets.events == ["member:added", "member:removed"]
+    span = (added.delta.since, added.delta.revision)
+    return fanout, roster, sockets, Batch(1, 1, {CID: span}, {}, {CID: (BEN,)})
+
+
+@pytest.mark.parametrize("who_else", ["nobody", "ann", "ann, later"])
+async def test_who_was_removed_is_not_let_in_by_what_the_log_tells_again(who_else: str) -> None:
+    """And when they come again, that is told as it happens, not as a repair."""
+    database = Database()
+    sockets, roster = Sockets(), Roster()
+    if who_else == "ann":
+        fanout, roster, sockets = await ben_and_ann(database)
+        database.may_read.set()
+        removed = database.remove_ben()
+        fanout.publish(Committed((removed,)))
+        added = database.add_ben()
+        fanout.publish(Committed((added,)))
+        await asyncio.wait_for(sockets.whole.wait(), 10)
+        fanout.publish(Committed((database.remove_ben(),)))
+        batch = Batch(1, 1, {CID: (added.delta.since, added.delta.revision)}, {}, {CID: (BEN,)})
+    else:
+        fanout, roster, sockets, batch = await ben_who_was_added_and_removed(database)
+    if who_else == "ann, later":
+        await asyncio.sleep(0)
+        database.send("while nobody was here")
+        await ann_comes(fanout, roster)
+    heard, reads = len(sockets.heard), database.reads
+    await asyncio.sleep(0)
+    fanout.learn([batch])
+    assert SID not in sockets.members(conversation_room(CID))
+    fanout.publish(Committed((database.add_ben(),)))
+    fanout.learn([batch])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    fanout.publish(Committed((database.send("news"),)))
+    assert sockets.events[heard:] == ["member:added", "message:created"]
+    assert database.reads == reads + 1
+    fanout.close()
+
+
+async def test_who_is_removed_and_added_by_what_comes_together_hears_what_follows() -> None:
+    """The adding came first, over another connection: both pass at once, and only Ben is here."""
+    database = Database()
+    fanout, _, sockets, _ = await ben_who_was_added_and_removed(database)
+    fanout.publish(Committed((database.add_ben(),)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    removed, added = database.remove_ben(), database.add_ben()
+    fanout.publish(Committed((added,)))
+    fanout.publish(Committed((removed,)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    fanout.publish(Committed((database.send("news"),)))
+    assert sockets.events[-3:] == ["member:removed", "member:added", "message:created"]
+    fanout.close()
+
+
+async def test_what_the_log_tells_before_the_doorbell_rings_is_not_repaired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "PATIENCE_S", 0)
+    database = Database()
+    fanout, _, sockets = await ben_and_ann(database)
+    sent = database.send()
+    learn_all(fanout, database, sent.delta.since)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    fanout.publish(Committed((sent,)))
+    assert sockets.events == ["message:created"]
+    fanout.close()
+
+
+async def test_who_is_out_by_the_time_it_is_read_has_no_right_left() -> None:
+    """Ben joined before Ann's socket came, which is learnt late: he enters, and is out again."""
+    sockets, database, roster = Sockets(), Database(), Roster()
+    fanout = fanout_of(sockets, roster, database)
+    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    roster.add(ben)
+    joined = database.add_ben()
+    database.send()
+    await ann_comes(fanout, roster)
+    database.members = {ANN}
+    fanout.learn([Batch(1, 1, {CID: (joined.delta.since, joined.delta.revision)}, {}, {CID: (BEN,)})])
+    sockets.enter(SID, screen_room(CID))
+    ben.typing |= {CID}
+    database.may_read.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert SID not in sockets.members(conversation_room(CID))
+    assert SID not in sockets.members(screen_room(CID))
+    assert not ben.typing
     fanout.close()
 
 

@@ -123,3 +123,31 @@ async def test_a_fault_in_handing_on_one_entry_holds_up_no_other(is_read: bool) 
         log.gates.offer(1, MeNotice(1, 0, 1, b"{}"))
     log.gates.offer(1, MeNotice(1, 1, 2, b"{}"))
     assert [notice.revision for notice in log.passed] == [2]
+
+
+async def test_it_is_known_what_was_handed_on_after_nobody_hears_it() -> None:
+    log = Log()
+    log.gates.open(7, 3)
+    for since in (3, 4):
+        log.gates.offer(7, MeNotice(7, since, since + 1, b"{}"))
+
+    def known() -> list[int]:
+        return [since for since in range(8) if log.gates.handed_on(7, MeNotice(7, since, since + 1, b"{}"))]
+
+    assert known() == [3, 4], "not what was before it was heard"
+    assert log.gates.close(7)
+    assert known() == [0, 1, 2, 3, 4]
+    log.gates.open(7, 6)
+    log.gates.offer(7, MeNotice(7, 6, 7, b"{}"))
+    assert known() == [0, 1, 2, 3, 4, 6]
+    log.gates.close_all()
+    assert known() == [], "the revisions may come again, of another history"
+
+
+async def test_what_is_known_of_logs_that_nobody_hears_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CLOSED", 2)
+    log = Log()
+    for key in (1, 2, 1, 3):
+        log.gates.open(key, 1)
+        log.gates.close(key)
+    assert [key for key in (1, 2, 3) if log.gates.handed_on(key, MeNotice(key, 0, 1, b"{}"))] == [1, 3]
