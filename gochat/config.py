@@ -10,9 +10,10 @@ import json
 import os
 import re
 import secrets
+import ssl
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -30,6 +31,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gochat import urls
 from gochat.address import Proxies
 from gochat.core.ports.backend import SERVER
 from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, SLOW_MODE, Key, Rate, table
@@ -41,7 +43,9 @@ _EXAMPLE_SECRET = re.compile(
     r"change.?me|example|replace|placeholder|your.?(jwt.?)?secret|^(.{1,8})\2+$", re.I
 )
 _PORTS = {"http": 80, "https": 443}
-_MYSQL_SCHEMES = ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql")
+_SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+_VERIFYING = _SSL_MODES[3:]
+_REDIS_WORDS = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": ("true", "false")}
 
 RAILWAY_EDGE = "100.64.0.0/10"
 """Where Railway's edge connects from: shared address space (RFC 6598), which nobody outside can come from."""
@@ -194,8 +198,27 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("MYSQL_URL", "DATABASE_URL"),
         description="`mysql://user:password@host:port/database`. Without it, SQLite.",
     )
+    mysql_ssl_mode: str | None = Field(
+        None,
+        description="How connections to MySQL are encrypted, as `?ssl_mode=` of MYSQL_URL says it too:"
+        " `DISABLED`, `PREFERRED` (if the server can), `REQUIRED`, `VERIFY_CA` (only to a server of that"
+        " authority) or `VERIFY_IDENTITY` (and of that name). With a CA the last, else PREFERRED.",
+    )
+    mysql_ssl_ca: Path | None = Field(
+        None,
+        description="The PEM file of MySQL's certificate authority, as `?ssl_ca=`; else those that the system"
+        " trusts.",
+    )
     sqlite_path: Path = Field(Path("gochat.db"), description="The SQLite file, used without MYSQL_URL.")
-    redis_url: SecretStr | None = Field(None, description="`redis://...` or `rediss://...`: joins processes.")
+    redis_url: SecretStr | None = Field(
+        None,
+        description="`redis://:password@host:port/number`, or `rediss://...` for TLS: joins processes.",
+    )
+    redis_ssl_ca: Path | None = Field(
+        None,
+        description="The PEM file of Redis' certificate authority, as `?ssl_ca_certs=` of a `rediss://` URL;"
+        " else those that the system trusts.",
+    )
     redis_prefix: str = Field(
         "gochat",
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",
@@ -387,12 +410,47 @@ class Settings(BaseSettings):
     @field_validator("mysql_url")
     @classmethod
     def _check_mysql_url(cls, url: SecretStr | None) -> SecretStr | None:
-        return _check_url(url, _MYSQL_SCHEMES, "mysql://user:password@host:3306/database", needs_path=True)
+        if url is not None:
+            urls.check(url.get_secret_value(), urls.MYSQL)
+            _check_tls(urls.parameters(url.get_secret_value()))
+        return url
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
-        return _check_url(url, ("redis", "rediss"), "redis://:password@host:6379/0", needs_path=False)
+        if url is not None:
+            urls.check(url.get_secret_value(), urls.REDIS)
+            said = urls.parameters(url.get_secret_value())
+            _check_authority(said.get("ssl_ca_certs"))
+            for name, words in _REDIS_WORDS.items():
+                if said.get(name, words[0]).lower() not in words:
+                    raise ValueError(f"{name} must be one of {', '.join(words)}")
+        return url
+
+    @field_validator("mysql_ssl_mode")
+    @classmethod
+    def _check_ssl_mode(cls, mode: str | None) -> str | None:
+        return None if mode is None else _ssl_mode(mode)
+
+    @field_validator("mysql_ssl_ca", "redis_ssl_ca")
+    @classmethod
+    def _check_ssl_ca(cls, path: Path | None) -> Path | None:
+        _check_authority(path)
+        return path
+
+    @field_validator("terms_url")
+    @classmethod
+    def _check_terms_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+            raise ValueError("must be the address of a page, such as https://example.com/terms")
+        return url
+
+    @field_validator("contact")
+    @classmethod
+    def _check_contact(cls, contact: str | None) -> str | None:
+        if contact is not None and not re.fullmatch(r"https?://\S+|[^\s@]+@[^\s@]+", contact):
+            raise ValueError("must be an address of mail, or of a page")
+        return contact
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -407,6 +465,9 @@ class Settings(BaseSettings):
                 yield f"REDIS_URL: several processes ({several}) need Redis to reach each other's phones"
             if self.mysql_url is None:
                 yield f"MYSQL_URL: several processes ({several}) need MySQL; SQLite serves one"
+        yield from self._problems_of_tls()
+        if self.refresh_token_ttl_s <= self.access_token_ttl_s:
+            yield "REFRESH_TOKEN_TTL_S: is no longer than ACCESS_TOKEN_TTL_S: nobody would stay logged in"
         if 0 < len(self.jwt_secret.get_secret_value().encode()) < SECRET_MIN_BYTES:
             yield f"JWT_SECRET: is shorter than {SECRET_MIN_BYTES} bytes. {_HOW_TO_MAKE_ONE}"
         if any(len(old.get_secret_value().encode()) < SECRET_MIN_BYTES for old in self.jwt_secrets_old):
@@ -419,6 +480,28 @@ class Settings(BaseSettings):
             yield "METRICS_PORT: is PORT; it needs one of its own, or METRICS_TOKEN instead"
         if self.is_production:
             yield from self._problems_of_production()
+
+    def _problems_of_tls(self) -> Iterator[str]:
+        given = {"ssl_mode": self.mysql_ssl_mode, "ssl_ca": self.mysql_ssl_ca}
+        said = {} if self.mysql_url is None else urls.parameters(self.mysql_url.get_secret_value())
+        for name, value in given.items():
+            if value is None:
+                continue
+            if self.mysql_url is None:
+                yield f"MYSQL_{name.upper()}: there is no MYSQL_URL"
+            elif name in said:
+                yield f"MYSQL_{name.upper()}: MYSQL_URL has an {name} of its own"
+        mode = self.mysql_ssl_mode or said.get("ssl_mode", "").upper()
+        if self.mysql_ssl_ca is not None and mode and mode not in _VERIFYING:
+            yield f"MYSQL_SSL_CA: no certificate is looked at with {mode}; take {' or '.join(_VERIFYING)}"
+        elif "ssl_ca" in said and self.mysql_ssl_mode and mode not in _VERIFYING:
+            yield f"MYSQL_SSL_MODE: with the ssl_ca of MYSQL_URL it has to be {' or '.join(_VERIFYING)}"
+        if self.redis_ssl_ca is not None:
+            url = "" if self.redis_url is None else self.redis_url.get_secret_value()
+            if not url.startswith("rediss://"):
+                yield "REDIS_SSL_CA: REDIS_URL has to begin with rediss://"
+            elif "ssl_ca_certs" in urls.parameters(url):
+                yield "REDIS_SSL_CA: REDIS_URL has ssl_ca_certs of its own"
 
     def _problems_of_production(self) -> Iterator[str]:
         secret = self.jwt_secret.get_secret_value()
@@ -466,11 +549,28 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> SecretStr:
-        """The SQLAlchemy URL of the database: `mysql+pymysql://...`, or `sqlite:///...`."""
+        """The SQLAlchemy URL of the database: `mysql+pymysql://...`, or `sqlite:///...`.
+
+        Its parameters say how it is encrypted, as `storage.tls` takes them.
+        """
         if self.mysql_url is None:
             return SecretStr(f"sqlite:///{self.sqlite_path}")
         _, _, rest = self.mysql_url.get_secret_value().partition("://")
-        return SecretStr(f"mysql+pymysql://{rest}")
+        url = f"mysql+pymysql://{rest}"
+        said = urls.parameters(url)
+        mode, ca = self.mysql_ssl_mode or said.get("ssl_mode"), self.mysql_ssl_ca or said.get("ssl_ca")
+        mode = mode or ("VERIFY_IDENTITY" if ca else "REQUIRED" if "ssl_cert" in said else None)
+        added = {"ssl_mode": _ssl_mode(mode)} if mode else {}
+        added |= {"ssl_ca": str(ca)} if ca else {}
+        return SecretStr(urls.with_parameters(url, added) if added else url)
+
+    @property
+    def redis_url_with_ca(self) -> SecretStr | None:
+        """The URL of Redis, as redis-py takes it, with REDIS_SSL_CA; None: there is none."""
+        if self.redis_url is None or self.redis_ssl_ca is None:
+            return self.redis_url
+        added = {"ssl_ca_certs": str(self.redis_ssl_ca)}
+        return SecretStr(urls.with_parameters(self.redis_url.get_secret_value(), added))
 
 
 _HOW_TO_MAKE_ONE = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
@@ -504,7 +604,7 @@ def _mistyped(environment: Iterable[str]) -> Iterator[str]:
     """Name variables that are no settings, but nearly: what somebody meant to set would be the default."""
     known = [variable for name in Settings.model_fields for variable in variables(name)]
     for name in environment:
-        if name in known or name.startswith(_OF_HOSTS) or len(name) < 5:
+        if name in known or name.startswith(_OF_HOSTS) or len(name) < 4:
             continue
         if meant := difflib.get_close_matches(name, known, n=1, cutoff=_NEAR):
             yield f"{name}: there is no such setting; is {meant[0]} meant?"
@@ -570,19 +670,38 @@ def _explain(error: ValidationError) -> Iterator[str]:
         yield f"{' or '.join(names)}: {message}" if names else message
 
 
-def _check_url(
-    url: SecretStr | None, schemes: tuple[str, ...], example: str, needs_path: bool
-) -> SecretStr | None:
-    if url is None:
-        return None
+def _ssl_mode(text: str) -> str:
+    mode = text.upper()
+    if mode not in _SSL_MODES:
+        raise ValueError(f"must be one of {', '.join(_SSL_MODES)}")
+    return mode
+
+
+def _check_tls(said: Mapping[str, str]) -> None:
+    """What the URL of MySQL says of TLS."""
+    mode = _ssl_mode(said["ssl_mode"]) if "ssl_mode" in said else None
+    if "ssl_ca" in said and mode is not None and mode not in _VERIFYING:
+        raise ValueError(f"no certificate is looked at with {mode}: ssl_ca needs {' or '.join(_VERIFYING)}")
+    if "ssl_cert" in said and mode in _SSL_MODES[:2]:
+        raise ValueError(f"a client's certificate needs {', '.join(_SSL_MODES[2:])}")
+    if "ssl_key" in said and "ssl_cert" not in said:
+        raise ValueError("ssl_key is there without ssl_cert")
+    _check_authority(said.get("ssl_ca"))
+    if "ssl_cert" in said:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(said["ssl_cert"], said.get("ssl_key"))
+        except (OSError, ValueError):
+            raise ValueError("ssl_cert and ssl_key are no PEM files of a certificate and its key") from None
+
+
+def _check_authority(path: Path | str | None) -> None:
+    if path is None:
+        return
     try:
-        parts = urlsplit(url.get_secret_value())
-        usable = parts.scheme in schemes and parts.hostname and (parts.port or True)
-    except ValueError:
-        usable = False
-    if not usable or (needs_path and not parts.path.strip("/")):
-        raise ValueError(f"must be a URL such as {example}")
-    return url
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:
+        why = "holds no PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ValueError(f"the file of the certificate authority: {why}") from None
 
 
 def _normal_origin(text: str) -> str:

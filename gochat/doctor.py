@@ -36,8 +36,8 @@ def look(settings: Settings) -> Iterator[Finding]:
             yield _clock(url)
     except DBAPIError as error:
         yield Finding("the database", False, f"it does not answer: {summary(error)}")
-    if settings.redis_url is not None:
-        yield from _redis(settings.redis_url.get_secret_value())
+    if settings.redis_url_with_ca is not None:
+        yield from _redis(settings.redis_url_with_ca.get_secret_value())
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

@@ -394,9 +394,9 @@ def _issuer(it: JwtIssuer) -> Issuer:
 
 
 def _peers(settings: Settings, keys: Sequence[bytes], measures: Measures) -> Peers:
-    if settings.redis_url is None:
+    if settings.redis_url_with_ca is None:
         return NoPeers(settings.rate_table)
-    url = settings.redis_url.get_secret_value()
+    url = settings.redis_url_with_ca.get_secret_value()
     return RedisPeers(url, settings.redis_prefix, keys, settings.rate_table, measures)
 
 

@@ -9,8 +9,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from gochat.config import ConfigError, Settings
+from gochat.control.place import PlaceError, folder
 from gochat.storage.engines import write_engine
-from gochat.storage.faults import Fault, fault_of, refusal, summary
+from gochat.storage.faults import Fault, fault_of, refusal, summary, tls_refusal
 
 log = structlog.get_logger(__name__)
 
@@ -19,14 +20,20 @@ REDIS_TIMEOUT = 5
 
 
 def look(settings: Settings) -> None:
-    """Connect to the database, and to Redis where there is one.
+    """Read the files that the settings name; connect to the database, and to Redis where there is one.
 
     Raises:
-        ConfigError: one of them refuses what the settings say.
+        ConfigError: one of them is not there, or refuses what the settings say.
     """
+    settings.speech  # noqa: B018 (read from FILTERS_PATH)
+    if settings.run_dir is not None:
+        try:
+            folder(settings.run_dir)
+        except PlaceError as error:
+            raise ConfigError(str(error)) from None
     _look_at_database(settings)
-    if settings.redis_url is not None:
-        _look_at_redis(settings.redis_url.get_secret_value())
+    if settings.redis_url_with_ca is not None:
+        _look_at_redis(settings.redis_url_with_ca.get_secret_value())
 
 
 def _look_at_database(settings: Settings) -> None:
@@ -59,6 +66,9 @@ def _look_at_redis(url: str) -> None:
             f"REDIS_URL: Redis refuses this user, password or database ({type(error).__name__})"
         ) from None
     except (RedisError, OSError) as error:
+        # redis-py tells of it in words of its own.
+        if (why := tls_refusal(error.__context__)) is not None:
+            raise ConfigError(f"REDIS_URL: {why}") from None
         log.warning("redis_away", setting="REDIS_URL", error=type(error).__name__, then="waits for it")
     finally:
         client.close()

@@ -114,7 +114,8 @@ def serve(settings: Settings, shared: socket | None = None, worker: str | None =
     sockets = listen(settings.host, settings.port) if shared is None else [shared]
     metrics_sockets = [] if shared is not None else listen_for_metrics(settings)
     chat = create_app(settings)
-    look(settings)
+    if worker is None:  # else the supervisor has looked
+        look(settings)
     chat.claim()
     config = uvicorn.Config(
         chat,

@@ -36,9 +36,11 @@ def supervise(settings: Settings) -> int:
 
 
 async def _run(settings: Settings, port: int) -> int:
-    command = [sys.executable, "-m", "gochat", "worker", str(port), str(settings.workers)]
+    gochat, workers = [sys.executable, "-m", "gochat"], str(settings.workers)
     patience = settings.lame_duck_seconds + settings.drain_seconds + FINISH_S
-    supervisor = Supervisor(command, settings.workers, patience)
+    supervisor = Supervisor(
+        [*gochat, "look", workers], [*gochat, "worker", str(port), workers], settings.workers, patience
+    )
     metrics = MetricsServer(listen_for_metrics(settings), Gatherer(settings.run_dir, port).text)
     async with contextlib.AsyncExitStack() as beside:
         try:

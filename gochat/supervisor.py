@@ -26,12 +26,15 @@ class Supervisor:
     """Runs until SIGTERM or SIGINT, which all workers then get as SIGTERM.
 
     Args:
+        look: what is run beside them at the start, and says why they can't start, once for all of them.
         command: of a worker; its name follows. It should end when its standard input does: then the
-        supervisor was killed. workers: how many. patience: seconds that the workers have to end; then they
-        are killed.
+            supervisor was killed.
+        workers: how many.
+        patience: seconds that the workers have to end; then they are killed.
     """
 
-    def __init__(self, command: Sequence[str], workers: int, patience: float) -> None:
+    def __init__(self, look: Sequence[str], command: Sequence[str], workers: int, patience: float) -> None:
+        self._look = look
         self._command = command
         self._workers = workers
         self._patience = patience
@@ -45,6 +48,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
+        looking = asyncio.create_task(self._look_first())
         keepers = [asyncio.create_task(self._keep(str(n))) for n in range(self._workers)]
         await self._stopping.wait()
         _, late = await asyncio.wait(keepers, timeout=self._patience)
@@ -53,12 +57,21 @@ class Supervisor:
             for process in self._running:
                 process.kill()
             await asyncio.wait(late)
+        await looking
         return self._status
 
     def _stop(self) -> None:
         self._stopping.set()
         for process in self._running:
             process.send_signal(signal.SIGTERM)
+
+    async def _look_first(self) -> None:
+        """While the workers import."""
+        process = await asyncio.create_subprocess_exec(*self._look)
+        status = await process.wait()
+        if status in CANNOT_START:
+            self._status = status
+            self._stop()
 
     async def _keep(self, name: str) -> None:
         """See to it that the worker of that name runs."""

@@ -20,6 +20,7 @@ app = typer.Typer(
     help="GoChat: a mobile-first chat backend.",
 )
 app.command()(serve.serve)
+app.command(hidden=True)(serve.look)
 app.command(hidden=True)(serve.worker)
 app.command()(schema.migrate)
 app.command()(schema.doctor)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
+from gochat.cli.serve import EX_CONFIG
 from gochat.config import ConfigError
 from gochat.control.place import PlaceError
 from gochat.core.errors import ChatError, Unavailable
@@ -14,8 +15,6 @@ from gochat.storage.migrate import MigrationError
 
 EX_UNAVAILABLE = 69
 """Something that is leaned on is away: the same again later may do."""
-EX_CONFIG = 78
-"""The settings, or what they name, have to be changed first."""
 
 
 class Mistake(NamedTuple):

@@ -9,6 +9,9 @@ import typer
 
 from gochat.cli.settings import read
 
+EX_CONFIG = 78
+"""The settings, or what they name, have to be changed first (sysexits.h)."""
+
 
 def leave_out_rich() -> None:
     """Import structlog without rich, which it takes where it finds it, for tracebacks that we don't use.
@@ -44,11 +47,29 @@ def serve(
     serve_one(settings)
 
 
+def look(workers: int) -> None:
+    """Look at what the settings name; `serve` starts it beside workers, which need not say the same each."""
+    leave_out_rich()
+    settings = read(workers)
+    from gochat.logs import configure
+    from gochat.preflight import look as look_at
+
+    configure(settings.log_level, settings.log_format)
+    look_at(settings)
+
+
 def worker(port: int, workers: int, name: str) -> None:
     """Serve as one of several processes that share a port; `serve` starts them."""
     leave_out_rich()
     settings = read(workers)
+    import structlog
+
+    from gochat.config import ConfigError
     from gochat.listening import share
     from gochat.serving import serve as serve_one
 
-    serve_one(settings, share(settings.host, port), name)
+    try:
+        serve_one(settings, share(settings.host, port), name)
+    except ConfigError as error:  # at a start `look` has said so, once for all workers
+        structlog.get_logger(__name__).error("worker_refused", why=str(error))
+        sys.exit(EX_CONFIG)

@@ -69,6 +69,8 @@ def _mysql(connection: Connection) -> Iterator[Finding]:
     found = fetch(connection, f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({marks})", *names)
     values = {name: value.upper() for name, value in found}
     yield Finding(f"the server is {values['version']}", True)
+    ((_, cipher),) = fetch(connection, "SHOW STATUS LIKE 'Ssl_cipher'")
+    yield Finding(f"the connection to it is encrypted by {cipher or 'nothing'}", True)
     yield Finding(
         f"innodb_flush_log_at_trx_commit = {values['innodb_flush_log_at_trx_commit']}",
         values["innodb_flush_log_at_trx_commit"] == "1",

@@ -15,6 +15,8 @@ from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
 
+from gochat.storage.tls import PARAMETERS, tls
+
 CONNECT_TIMEOUT = 5
 SOCKET_TIMEOUT = 10
 """Seconds that one statement may be silent on the network. A server that died without a word is noticed."""
@@ -107,13 +109,14 @@ def _engine(
 ) -> Engine:
     target = make_url(url)
     sqlite = target.get_backend_name() == "sqlite"
+    arguments = _sqlite_arguments(patience) if sqlite else _mysql_arguments(patience, client_flag, target)
     engine = create_engine(
-        target if sqlite else _with_charset(target),
+        target if sqlite else _plain(target),
         poolclass=pool,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
-        connect_args=_sqlite_arguments(patience) if sqlite else _mysql_arguments(patience, client_flag),
+        connect_args=arguments,
         **options,
     )
     settings = _sqlite_session() if sqlite else _mysql_session(isolation)
@@ -131,17 +134,19 @@ def _engine(
     return engine
 
 
-def _with_charset(url: URL) -> URL:
-    return url.update_query_dict({"charset": "utf8mb4"})
+def _plain(url: URL) -> URL:
+    """Without what `tls` reads, and with the one character set that holds everything."""
+    return url.difference_update_query(PARAMETERS).update_query_dict({"charset": "utf8mb4"})
 
 
-def _mysql_arguments(patience: int | None, client_flag: int) -> dict[str, Any]:
+def _mysql_arguments(patience: int | None, client_flag: int, url: URL) -> dict[str, Any]:
     timeout = patience or SOCKET_TIMEOUT
     return {
         "connect_timeout": CONNECT_TIMEOUT,
         "read_timeout": timeout,
         "write_timeout": timeout,
         "client_flag": client_flag,
+        **tls(url.query),
     }
 
 

@@ -105,6 +105,7 @@ _MYSQL: Mapping[int, tuple[Fault, str]] = {
     2006: (Fault.LOST, "the server has gone away"),
     2013: (Fault.LOST, "the connection broke during a query"),
     2014: (Fault.LOST, "commands out of sync"),
+    2026: (Fault.UNABLE, "the server has no TLS"),
     2055: (Fault.LOST, "the connection broke"),
     3024: (Fault.HELD, "took too long"),  # MySQL
     3032: (Fault.UNABLE, "the server is offline"),
@@ -118,8 +119,9 @@ _MYSQL: Mapping[int, tuple[Fault, str]] = {
     4151: (Fault.UNABLE, "the user is locked"),  # MariaDB
 }
 _REFUSED_SQLITE = {8, 14, 26}
-_REFUSED_MYSQL = {1044, 1045, 1049, 1130, 1698, 3159}
+_REFUSED_MYSQL = {1044, 1045, 1049, 1130, 1698, 2026, 3159}
 """What waiting does not mend at a start: the address, the user or the file that was named is wrong."""
+_BROKEN = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 def fault_of(error: Exception) -> Fault:
@@ -156,9 +158,15 @@ def refusal(error: Exception) -> str | None:
     cause, number = _driver_error(error), number_of(error)
     if number in (_REFUSED_SQLITE if isinstance(cause, sqlite3.Error) else _REFUSED_MYSQL):
         return _known(cause)[number][1]
-    reason = getattr(cause, "original_exception", None)
+    return tls_refusal(getattr(cause, "original_exception", None))
+
+
+def tls_refusal(reason: object) -> str | None:
+    """Why TLS can't be had with a server; None: it can, or the connection broke."""
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not trusted ({reason.verify_message})"
+        return f"the server's certificate is not trusted ({reason.verify_message.rstrip('.')})"
+    if isinstance(reason, ssl.SSLError) and not isinstance(reason, _BROKEN):
+        return f"the server speaks no TLS that is understood here ({reason.reason})"
     return None
 
 

@@ -4,19 +4,14 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gochat.events.cluster import doorbell as module
 from gochat.events.cluster.doorbell import RedisDoorbell
 from gochat.events.cluster.seam import Topic
+from tests.services.certificates import Authority
 from tests.services.redis import Redis
 
 KEY = b"k" * 32
@@ -225,9 +220,8 @@ async def test_redis_with_a_password(tmp_path_factory: pytest.TempPathFactory) -
 
 async def test_redis_with_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("redis")
-    certificate = directory / "server.pem"
-    certificate.write_bytes(self_signed("127.0.0.1"))
-    with Redis(directory, password="sesame", certificate=certificate) as server:
+    authority, certificate = Authority().write(directory, "127.0.0.1")
+    with Redis(directory, password="sesame", certificate=certificate, authority=authority) as server:
         assert server.url.startswith("rediss://")
         async with bell(server.url) as one, bell(server.url) as other:
             await other.listen("c:1")
@@ -237,25 +231,3 @@ async def test_redis_with_tls(tmp_path_factory: pytest.TempPathFactory) -> None:
         stranger.doorbell.start()
         assert await stranger.doorbell.check() != "ok", "an unknown certificate"
         await stranger.doorbell.close()
-
-
-def self_signed(address: str) -> bytes:
-    """A certificate and its key, PEM, good for an hour."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = serialization.PrivateFormat.PKCS8
-    return certificate.public_bytes(pem) + key.private_bytes(pem, private, serialization.NoEncryption())

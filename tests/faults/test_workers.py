@@ -82,5 +82,5 @@ def test_workers_end_with_their_supervisor(server: GoChatServer) -> None:
 
 
 def test_what_cannot_start_says_so(mariadb_url: str, tmp_path: Path) -> None:
-    with pytest.raises(NotStartedError, match=r"exit status 2(.|\n)*REDIS_URL"):
+    with pytest.raises(NotStartedError, match=r"exit status 78(.|\n)*REDIS_URL"):
         GoChatServer(tmp_path, {"MYSQL_URL": mariadb_url, "WORKERS": "2"}).start()

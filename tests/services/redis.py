@@ -11,14 +11,22 @@ from tests.services.programs import REDIS, require
 class Redis(Server):
     """redis-server on 127.0.0.1, nothing kept on disk; with `password`, only for who has it.
 
-    With `certificate`, a PEM file that holds its key too, it takes TLS alone; who connects has to trust it.
+    With `certificate`, a PEM file that holds its key too, it takes TLS alone; who connects has to trust the
+    `authority` that signed it.
     """
 
-    def __init__(self, directory: Path, password: str = "", certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        password: str = "",
+        certificate: Path | None = None,
+        authority: Path | None = None,
+    ) -> None:
         super().__init__()
         self._directory = directory
         self._password = password
         self._certificate = certificate
+        self._authority = authority
         self._program = require(REDIS)
 
     @property
@@ -30,7 +38,7 @@ class Redis(Server):
         credentials = f":{self._password}@" if self._password else ""
         if self._certificate is None:
             return f"redis://{credentials}127.0.0.1:{port}/0"
-        return f"rediss://{credentials}127.0.0.1:{port}/0?ssl_ca_certs={self._certificate}"
+        return f"rediss://{credentials}127.0.0.1:{port}/0?ssl_ca_certs={self._authority}"
 
     def _launch(self, port: int) -> Process:
         options = ["--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
@@ -38,8 +46,9 @@ class Redis(Server):
             options += ["--port", str(port)]
         else:
             options += ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
-            for name in ("cert-file", "key-file", "ca-cert-file"):
+            for name in ("cert-file", "key-file"):
                 options += [f"--tls-{name}", str(self._certificate)]
+            options += ["--tls-ca-cert-file", str(self._authority)]
         if self._password:
             options += ["--requirepass", self._password]
         process = Process([str(self._program), *options], self._directory / "log")

@@ -38,12 +38,14 @@ def data_directory() -> Iterator[Path]:
 class SQLServer(Server):
     """A server on 127.0.0.1 with a data directory of its own, durable; root has no password.
 
-    `directory` must be short: a Unix socket's path holds 107 bytes.
+    `directory` must be short: a Unix socket's path holds 107 bytes. `certificate` is a PEM file that holds
+    its key too, for TLS.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, certificate: Path | None = None) -> None:
         super().__init__()
         self._directory = directory
+        self._certificate = certificate
         self._set_up()
 
     @abstractmethod
@@ -73,6 +75,8 @@ class SQLServer(Server):
         options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={self._directory / 'socket'}"]
         options += [f"--pid-file={self._directory / 'pid'}", f"--tmpdir={self._directory}"]
         options += ["--skip-name-resolve", "--max-connections=500"]
+        if self._certificate is not None:
+            options += [f"--ssl-cert={self._certificate}", f"--ssl-key={self._certificate}"]
         process = Process([*self._command(), *options, *DURABLE], self._directory / "log")
         process.wait_until(lambda: self._answers(port), timeout=60)
         return process

@@ -55,7 +55,7 @@ def test_config_shows_what_is_in_force_and_no_secret(gochat: Run) -> None:
     done = gochat(
         "config",
         JWT_SECRET=SECRET,
-        MYSQL_URL="mysql://ann:hunter2@db:3306/chat?key=hunter2",
+        MYSQL_URL="mysql://ann:hunter2@db:3306/chat?unix_socket=hunter2",
         WORKERS="1",
         JWT_SECRETS_OLD=f"{SECRET[::-1]},{SECRET}x",
     )
@@ -78,6 +78,7 @@ def test_config_shows_what_is_in_force_and_no_secret(gochat: Run) -> None:
         ({"SQLITE_PATH": "no/such/folder/chat.db"}, "SQLITE_PATH"),
         ({"HOST": "no-such-name.invalid"}, "HOST"),
         ({"HOST": "192.0.2.1"}, "PORT"),
+        ({"RUN_DIR": "/dev/null/run"}, "RUN_DIR"),
         ({"WORKERS": "2"}, "REDIS_URL"),
     ],
     ids=lambda it: it if isinstance(it, str) else ",".join(it),
@@ -99,10 +100,26 @@ def test_a_file_that_is_no_database(gochat: Run, tmp_path: Path) -> None:
 def test_a_database_that_refuses(gochat: Run, mariadb_url: str) -> None:
     parts = urlsplit(mariadb_url)
     where = f"{parts.hostname}:{parts.port}"
-    assert_refused(gochat("serve", MYSQL_URL=f"mysql://ann:hunter2@{where}{parts.path}"), "MYSQL_URL")
+    for workers in ("1", "2"):
+        told = {"WORKERS": workers, "REDIS_URL": "redis://127.0.0.1:1", "JWT_SECRET": SECRET}
+        done = gochat("serve", MYSQL_URL=f"mysql://ann:hunter2@{where}{parts.path}", **told)
+        assert_refused(done, "MYSQL_URL")
     nobody = mariadb_url.rpartition("/")[0] + "/no_such_database"
     assert_refused(gochat("serve", MYSQL_URL=nobody.replace("+pymysql", "")), "MYSQL_URL")
     assert_refused(gochat("migrate", MYSQL_URL=nobody.replace("+pymysql", "")), "MYSQL_URL")
+
+
+def test_what_is_away_is_waited_for_and_named_once(tmp_path: Path) -> None:
+    nowhere = {"MYSQL_URL": "mysql://ann:hunter2@no-such-name.invalid/chat"}
+    nowhere |= {"REDIS_URL": "redis://:hunter2@127.0.0.1:1", "WORKERS": "2"}
+    with GoChatServer(tmp_path, nowhere, ready_path="/api/v1/health/live") as server:
+        assert ready(server)[0] == 503
+        process = server.process
+        for line in ("database_away", "setting=MYSQL_URL", "redis_away", "setting=REDIS_URL"):
+            process.wait_until(lambda line=line: line in process.log, timeout=30)  # type: ignore[misc]
+        assert server.stop() == 0
+    assert process.log.count("database_away") == 1
+    assert "hunter2" not in process.log
 
 
 def test_a_redis_that_refuses(gochat: Run, redis: Redis) -> None:
