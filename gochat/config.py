@@ -548,6 +548,12 @@ class Settings(BaseSettings):
         return (*table(changes), *([Rate(SLOW_MODE, 1, slow, Key.CONVERSATION)] if slow else []))
 
     @property
+    def keys(self) -> list[bytes]:
+        """What tokens, cursors and words between processes are signed with; the first one signs."""
+        secrets = (self.jwt_secret, *self.jwt_secrets_old)
+        return [secret.get_secret_value().encode() for secret in secrets]
+
+    @property
     def database_url(self) -> SecretStr:
         """The SQLAlchemy URL of the database: `mysql+pymysql://...`, or `sqlite:///...`.
 

@@ -95,8 +95,7 @@ class Chat:
         self._settings = settings
         self.operating = Operating(settings)
         measures = self.operating.measures
-        secrets = [settings.jwt_secret, *settings.jwt_secrets_old]
-        keys = [secret.get_secret_value().encode() for secret in secrets]
+        keys = settings.keys
         limits = Limits(
             body=settings.body_max_chars,
             edit_within_s=settings.edit_within_s,

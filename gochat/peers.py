@@ -1,17 +1,20 @@
 """What the processes of one deployment share: on Redis, or, of a process that is alone, in its memory."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from gochat.core.measures import Measures
 from gochat.core.ports.presence import Presences
+from gochat.core.ports.writing import Publisher
 from gochat.core.rates import Rate, SharedRates
 from gochat.events.cluster.doorbell import RedisDoorbell
 from gochat.events.cluster.manager import DoorbellManager
 from gochat.events.cluster.relay import RedisRelay
 from gochat.events.cluster.seam import Doorbell, NoDoorbell
+from gochat.events.delivery.ringing import Ringing
 from gochat.events.engine import EngineApp, EngineManager, EngineServer
 from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.rates import AloneRates, RedisRates
@@ -86,9 +89,8 @@ class RedisPeers:
         rates: Iterable[Rate],
         measures: Measures,
     ) -> None:
-        # Redis has channels that all its databases share, so that theirs are told apart by the number.
-        prefix = f"{prefix}:{urlsplit(url).path.strip('/') or 0}"
-        self._doorbell = RedisDoorbell(url, prefix, [_mac_key(secret) for secret in secrets], measures)
+        prefix = _prefix(url, prefix)
+        self._doorbell = RedisDoorbell(url, prefix, _mac_keys(secrets), measures)
         self._manager = DoorbellManager(self._doorbell)
         self._relay: RedisRelay | None = None
         self.manager: EngineManager = self._manager
@@ -135,5 +137,27 @@ class RedisPeers:
         await self.rates.close()
 
 
-def _mac_key(secret: bytes) -> bytes:
-    return hashlib.blake2b(secret, digest_size=32, person=b"gochat doorbell").digest()
+@asynccontextmanager
+async def ringing(url: str | None, prefix: str, secrets: Sequence[bytes]) -> AsyncIterator[Publisher]:
+    """Tells processes what somebody did who is none of them, for instance an operator's command.
+
+    Without Redis, or while it does not answer, they find it in the database within seconds.
+    """
+    if url is None:
+        yield Ringing(NoDoorbell())
+        return
+    doorbell = RedisDoorbell(url, _prefix(url, prefix), _mac_keys(secrets))
+    doorbell.start_ringing()
+    try:
+        yield Ringing(doorbell)
+    finally:
+        await doorbell.close()
+
+
+def _prefix(url: str, prefix: str) -> str:
+    """Redis has channels that all its databases share, so that theirs are told apart by the number."""
+    return f"{prefix}:{urlsplit(url).path.strip('/') or 0}"
+
+
+def _mac_keys(secrets: Iterable[bytes]) -> list[bytes]:
+    return [hashlib.blake2b(it, digest_size=32, person=b"gochat doorbell").digest() for it in secrets]

@@ -5,16 +5,12 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gochat.cli.settings import read
 from gochat.cli.support import fail
-
-if TYPE_CHECKING:
-    from gochat.core.delta import Committed
-    from gochat.core.model import SessionId, UserId
 
 _FIRST = ("ada", "grace", "alan", "edsger", "barbara", "donald", "frances", "ken", "radia", "linus")
 _SAID = (
@@ -29,16 +25,6 @@ _SAID = (
 )
 TOGETHER = 200
 """Commands that are under way at once."""
-
-
-class _Nobody:
-    """Nobody is connected here; servers find what was committed in the log."""
-
-    def publish(self, committed: Committed) -> None:
-        """Nothing."""
-
-    def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
-        """Nothing."""
 
 
 def demo(
@@ -67,6 +53,8 @@ async def _fill(url: str, users: int, groups: int, messages: int, password: str)
     from gochat.core.messages import SendMessage
     from gochat.core.model import Kind, User
     from gochat.core.ports.accounts import Account
+    from gochat.events.cluster.seam import NoDoorbell
+    from gochat.events.delivery.ringing import Ringing
     from gochat.ids import new_id
     from gochat.storage.accounts import StoredAccounts
     from gochat.storage.database import Database
@@ -77,7 +65,8 @@ async def _fill(url: str, users: int, groups: int, messages: int, password: str)
 
     await asyncio.to_thread(upgrade, url)
     database, passwords = Database(url, pool_size=1), Passwords()
-    writer = ConversationWriter(write_engine(url), _Nobody(), Limits(), EpochGuard(), each_max=TOGETHER)
+    nobody = Ringing(NoDoorbell())  # servers find what was committed in the log
+    writer = ConversationWriter(write_engine(url), nobody, Limits(), EpochGuard(), each_max=TOGETHER)
     writer.start()
     accounts, mark = StoredAccounts(database), secrets.token_hex(2)
     names = [f"{_FIRST[n % len(_FIRST)]}.{mark}.{n}" for n in range(users)]

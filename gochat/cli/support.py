@@ -10,7 +10,8 @@ import asyncio
 import getpass
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -19,6 +20,7 @@ import typer
 from gochat.cli.settings import read
 
 if TYPE_CHECKING:
+    from gochat.core.ports.writing import Publisher
     from gochat.storage.operating import Act, Operator
 
 T = TypeVar("T")
@@ -42,6 +44,26 @@ def operate(work: Callable[[Operator], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def bell() -> AsyncIterator[Publisher]:
+    """Tells servers that run what is done here, at once if they have Redis."""
+    from gochat.peers import ringing
+
+    settings = read()
+    url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
+    async with ringing(url, settings.redis_prefix, settings.keys) as publisher:
+        yield publisher
+
+
+async def dismiss(user_id: int, ended: Iterable[int]) -> None:
+    """Have the sockets of logins dismissed that were ended."""
+    from gochat.core.errors import SessionRevoked
+
+    async with bell() as publisher:
+        for session_id in ended:
+            publisher.revoked(user_id, session_id, SessionRevoked.code)
 
 
 def act(what: str, target: str, why: str, who: str | None) -> Act:
@@ -141,8 +163,15 @@ def end_session(session: str, why: Why, who: As = None) -> None:
     """End a login; its sockets are closed within seconds."""
     session_id = number(session, "session")
     ended = act("session end", session, why, who)
-    if operate(lambda operator: operator.end_session(session_id, ended)) is None:
-        fail(f"There is no session {session}.")
+
+    async def end(operator: Operator) -> None:
+        user_id = await operator.end_session(session_id, ended)
+        if user_id is None:
+            fail(f"There is no session {session}.")
+            return
+        await dismiss(user_id, (session_id,))
+
+    operate(end)
     typer.echo("Ended.")
 
 

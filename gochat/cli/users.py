@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gochat.core.ports.accounts import Account
     from gochat.storage.accounts import StoredAccounts
     from gochat.storage.database import Database
+    from gochat.storage.operating import Operator
     from gochat.storage.writer import ConversationWriter
 
 app = typer.Typer(no_args_is_help=True, help="Help or stop a user.")
@@ -106,6 +107,13 @@ def show(name: Who, as_json: support.Json = False) -> None:
     support.show(support.session_rows(support.operate(lambda it: it.sessions(user_id))), as_json)
 
 
+@app.command("sessions")
+def sessions(name: Who, as_json: support.Json = False) -> None:
+    """Show a user's logins, the last seen first."""
+    user_id = identified(name)
+    support.show(support.session_rows(support.operate(lambda it: it.sessions(user_id))), as_json)
+
+
 @app.command("why")
 def why_slow(name: Who, as_json: support.Json = False) -> None:
     """Show a user's sockets on this machine: transport, what waits to be sent, and what was refused last."""
@@ -146,8 +154,13 @@ def log_out(name: Who, why: support.Why, who: support.As = None) -> None:
 
     user_id = identified(name)
     done = support.act("user logout", id_out(user_id), why, who)
-    ended = support.operate(lambda operator: operator.log_out(user_id, done))
-    typer.echo(f"Ended {len(ended)} logins.")
+
+    async def run(operator: "Operator") -> int:
+        ended = await operator.log_out(user_id, done)
+        await support.dismiss(user_id, ended)
+        return len(ended)
+
+    typer.echo(f"Ended {support.operate(run)} logins.")
 
 
 @app.command("disable")
@@ -174,7 +187,9 @@ def _close_account(name: str, why: str, who: str | None, *, closed: bool) -> Non
         from gochat.storage.safety import StoredReports
 
         async with database() as opened:
-            return len(await StoredReports(opened).close_account(user_id, done, closed=closed))
+            ended = await StoredReports(opened).close_account(user_id, done, closed=closed)
+        await support.dismiss(user_id, ended)
+        return len(ended)
 
     ended = asyncio.run(run())
     typer.echo(f"Closed; {ended} logins ended." if closed else "Open.")
@@ -211,28 +226,19 @@ def mute(
 
 @asynccontextmanager
 async def writer(url: str) -> "AsyncIterator[ConversationWriter]":
-    """A writer of this command's own: servers that run learn from the log what it did."""
+    """A writer of this command's own: servers that run hear what it did, or learn it from the log."""
     from gochat.core.limits import Limits
     from gochat.storage.engines import write_engine
     from gochat.storage.epoch import EpochGuard
     from gochat.storage.writer import ConversationWriter
 
-    started = ConversationWriter(write_engine(url), _Nobody(), Limits(), EpochGuard())
-    started.start()
-    try:
-        yield started
-    finally:
-        await started.stop()
-
-
-class _Nobody:
-    """A `core.ports.writing.Publisher` without listeners."""
-
-    def publish(self, committed: object) -> None:
-        """Tell nobody."""
-
-    def revoked(self, user_id: int, session_id: int, code: str) -> None:
-        """Tell nobody."""
+    async with support.bell() as publisher:
+        started = ConversationWriter(write_engine(url), publisher, Limits(), EpochGuard())
+        started.start()
+        try:
+            yield started
+        finally:
+            await started.stop()
 
 
 @app.command("create")

@@ -1,17 +1,16 @@
 """A REST client in the same process as the app. Every answer that it gets is held against the contract."""
 
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
 from starlette.types import ASGIApp
+from typer.testing import CliRunner
 
+from gochat.cli import app
 from gochat.config import load_settings
 from gochat.main import Chat
 from gochat.storage.migrate import upgrade
@@ -98,13 +97,14 @@ async def register(rest: Rest, username: str, **fields: object) -> RestUser:
     return RestUser(rest.as_(body["access_token"]), body["user"]["id"], body)
 
 
-def operator(database_url: str, *command: str) -> str:
-    """What `gochat` prints, called by whoever runs the server on that database."""
+def operator(database_url: str, *command: str, **changes: str) -> str:
+    """What `gochat` prints, called by whoever runs the server on that database, with these settings."""
     scheme, _, path = database_url.partition(":///")
     name, value = ("SQLITE_PATH", path) if scheme == "sqlite" else ("MYSQL_URL", database_url)
-    settings = {name: value, "JWT_SECRET": SECRET, "PATH": os.environ["PATH"]}
-    call = [str(Path(sys.executable).parent / "gochat"), *command]
-    done = subprocess.run(call, env=settings, capture_output=True, text=True, timeout=60, check=True)
+    settings = {name: value, "JWT_SECRET": SECRET, **changes}
+    with ThreadPoolExecutor(1) as another_loop:
+        done = another_loop.submit(CliRunner().invoke, app, command, env=settings).result(60)
+    assert done.exit_code == 0, (done.output, done.exception)
     return done.stdout.strip()
 
 

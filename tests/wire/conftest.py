@@ -62,7 +62,7 @@ def place(
         http, http_there = (
             stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)
         )
-        yield Place(here, there, http, http_there, url)
+        yield Place(here, there, http, http_there, url, settings)
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Where the guarantees are tested: one process on SQLite, and two on MariaDB and Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import httpx2
@@ -13,6 +13,7 @@ from gochat.contract.ids import id_out
 from gochat.ids import new_id
 from gochat.storage.engines import write_engine
 from gochat.storage.tables import UserRow
+from tests.contract.rest import operator
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
 from tests.wire.phone import Phone
@@ -29,6 +30,12 @@ class Place:
     http: httpx2.Client
     http_there: httpx2.Client
     database_url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of both, but where the database is."""
+
+    def operator(self, *command: str) -> str:
+        """What `gochat` prints beside these servers."""
+        return operator(self.database_url, *command, **self.settings)
 
     def user(self, name: str) -> Account:
         """A new user, with a session that both know."""

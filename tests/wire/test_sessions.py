@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
+import httpx2
 import pytest
 import socketio
 
-from tests.contract.rest import operator
+from gochat.storage.migrate import upgrade
+from tests.services.gochat import GoChatServer
+from tests.services.sql_server import SQLServer
 from tests.wire.account import API, Account
+from tests.wire.conftest import SETTINGS
 from tests.wire.phone import Phone, message
 from tests.wire.place import Place
 
@@ -86,19 +92,80 @@ def test_what_an_operator_does_reaches_sockets_everywhere(place: Place) -> None:
         async with place.phones(ben, ben, ann) as (here, there, other):
             for hours, code in ((1, "forbidden"), (0, None)):
                 await asyncio.to_thread(
-                    operator, place.database_url, "user", "mute", ben.name, f"--hours={hours}", "--why=x"
+                    place.operator, "user", "mute", ben.name, f"--hours={hours}", "--why=x"
                 )
                 async with asyncio.timeout(10):
                     for phone in (here, there):
                         while (await sent(phone, cid)) != code:  # noqa: ASYNC110 (nothing tells when)
                             await asyncio.sleep(0.1)
-            await asyncio.to_thread(operator, place.database_url, "user", "disable", ben.name, "--why=x")
+            await asyncio.to_thread(place.operator, "user", "disable", ben.name, "--why=x")
             async with asyncio.timeout(10):
                 for phone in (here, there):
                     assert await phone.expect_event("session:revoked") == {"code": "session_revoked"}
             await other.expect_ok("sync", {})
 
     asyncio.run(scene())
+
+
+def change_the_password(place: Place, account: Account) -> None:
+    """On another device."""
+    given = {"old": f"secret-{account.name}", "new": f"another {account.name}"}
+    path = f"{API}/auth/password"
+    assert account.http.post(path, json=given, headers=log_in(account)).status_code == 200
+
+
+def disable(place: Place, account: Account) -> None:
+    place.operator("user", "disable", account.name, "--why=x")
+
+
+def log_out_by_hand(place: Place, account: Account) -> None:
+    place.operator("user", "logout", account.name, "--why=x")
+
+
+WAYS: list[Callable[[Place, Account], None]] = [
+    lambda _, account: end_it_from_another_device(account),
+    change_the_password,
+    disable,
+    log_out_by_hand,
+]
+
+
+async def closed(place: Place, way: Callable[[Place, Account], None]) -> float:
+    """Seconds from the end of an act until the sockets of its user at both processes are closed."""
+    ann = place.user("ann")
+    async with place.phones(ann, ann) as phones:
+        gone = [asyncio.Event() for _ in phones]
+        for phone, event in zip(phones, gone, strict=True):
+            phone.client.on("disconnect", lambda *_, event=event: event.set())
+        await asyncio.to_thread(way, place, ann)
+        done = asyncio.get_running_loop().time()
+        async with asyncio.timeout(30):
+            for phone, event in zip(phones, gone, strict=True):
+                assert await phone.expect_event("session:revoked") == {"code": "session_revoked"}
+                await event.wait()
+        return asyncio.get_running_loop().time() - done
+
+
+def test_whatever_ends_logins_closes_their_sockets(place: Place) -> None:
+    """What it took is told, for whoever wants to know: with `-s`."""
+    for way in WAYS:
+        print(f"{way.__name__}: {asyncio.run(closed(place, way)):.2f} s")
+
+
+@pytest.mark.slow
+def test_and_without_redis_too(mariadb: SQLServer, tmp_path: Path) -> None:
+    """Processes find in the database what nobody tells them."""
+    url = mariadb.create_database()
+    upgrade(url)
+    settings = SETTINGS | {"MYSQL_URL": url}
+    with ExitStack() as stack:
+        here, there = (stack.enter_context(GoChatServer(tmp_path, settings)) for _ in range(2))
+        http, http_there = (
+            stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in (here, there)
+        )
+        place = Place(here, there, http, http_there, url, SETTINGS)
+        for way in WAYS:
+            print(f"{way.__name__}: {asyncio.run(closed(place, way)):.2f} s")
 
 
 async def sent(phone: Phone, cid: str) -> str | None:

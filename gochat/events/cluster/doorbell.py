@@ -74,12 +74,16 @@ class RedisDoorbell:
         self.forged = 0
         """Messages without a valid MAC."""
 
+    def start_ringing(self) -> None:
+        """Begin to ring, and hear nothing."""
+        self._publisher.start()
+
     def start(self) -> None:
         """Begin to hear and to ring."""
         for channel in (self._echo, self._channel(EVERYBODY)):
             self._subscriptions.listen(channel)
         self._subscriptions.start()
-        self._publisher.start()
+        self.start_ringing()
         self._beating = asyncio.create_task(self._beat())
 
     async def close(self) -> None:

@@ -13,22 +13,22 @@ import structlog
 from gochat.contract.encode import delta_out, me_delta_out
 from gochat.contract.events import DELTA_EVENTS, ME_CHANGED, SESSION_REVOKED
 from gochat.contract.ids import id_out
-from gochat.core.delta import Change, Committed, Delta, MeChange, Why
+from gochat.core.delta import Committed, Delta, Why
 from gochat.core.errors import ChatError, NotFound, SessionRevoked
 from gochat.core.measures import Measures
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
-from gochat.core.sync import parts
-from gochat.events.cluster.seam import EVERYBODY, MAX_PAYLOAD, Doorbell
+from gochat.events.cluster.seam import Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import MeNotice, Notice
 from gochat.events.delivery.gates import LOG_PATIENCE_S, RETRY_S, Gates
 from gochat.events.delivery.rights import Rights
-from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
+from gochat.events.delivery.ringing import Ringing, me_notice, notice_of, notices
+from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED
 from gochat.events.delivery.typing import Typing
 from gochat.events.delivery.visibility import Telling, Visibility
-from gochat.events.sockets import Sockets, conversation_room, presence_room, user_room
+from gochat.events.sockets import Sockets, conversation_room, user_room
 from gochat.events.tasks import Tasks
 from gochat.seldom import Seldom
 
@@ -36,10 +36,6 @@ log = structlog.get_logger(__name__)
 
 TELLING = 8
 """Sockets for which it is read at the same time what each is told by itself."""
-MARGIN = 512
-"""Bytes of a delta without its messages, where other processes are to get it whole."""
-MAX_ROOMS = 16
-"""Of more who come or go at once not each is told in his own room, but all processes."""
 _SAYING = (Why.MESSAGE_CREATED, Why.CHANGES)
 """What may bring new messages."""
 
@@ -68,6 +64,7 @@ class Fanout:
         self._reader = reader
         self._changes = changes
         self._doorbell = doorbell
+        self._ringing = Ringing(doorbell)
         self._rights = rights
         self._typing = typing
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation, measures)
@@ -86,22 +83,21 @@ class Fanout:
     def publish(self, committed: Committed) -> None:
         """Hand on what this process committed, and ring for the others."""
         for change in committed.changes:
-            for notice in _notices(change):
+            for notice in notices(change):
                 self._receive(notice)
-                self._ring(notice)
+                self._ringing.tell(notice)
         for me in committed.me:
-            own = _me_notice(me)
+            own = me_notice(me)
             self._receive_me(own)
-            self._doorbell.ring(user_room(own.user_id), ME, own)
+            self._ringing.tell_own(own)
             if me.profile:
                 self._rights.decided(me.user_id)
-                for room in (user_room(me.user_id), presence_room(me.user_id)):
-                    self._doorbell.ring(room, PROFILE, me.user_id)
+                self._ringing.tell_decided(me.user_id)
 
     def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         """A session was ended here: its sockets are told and dismissed, everywhere."""
         self._dismiss(user_id, session_id, code)
-        self._doorbell.ring(user_room(user_id), REVOKED, Ended(user_id, session_id, code))
+        self._ringing.revoked(user_id, session_id, code)
 
     def learn(self, batches: Iterable[Batch]) -> None:
         """What was committed by whichever process, as its log says; most of it was handed on already."""
@@ -232,13 +228,6 @@ class Fanout:
             return
         for cid, revision in revisions.items():
             self._conversations.learn(cid, revision)
-
-    def _ring(self, notice: Notice) -> None:
-        """Who comes or goes is told where he is: the conversation's own room is not heard there yet."""
-        people = {*notice.joined, *notice.left}
-        rooms = [EVERYBODY] if len(people) > MAX_ROOMS else [user_room(user_id) for user_id in people]
-        for room in (conversation_room(notice.conversation_id), *rooms):
-            self._doorbell.ring(room, DELTA, notice)
 
     def _enter(self, connection: Connection, memberships: Iterable[Membership]) -> list[ConversationId]:
         """The conversations that were not heard here before it."""
@@ -375,7 +364,7 @@ class Fanout:
 
     async def _read_conversation(self, cid: ConversationId, since: int) -> Notice:
         """What was missed of a conversation, as one notice; who joined meanwhile is told apart."""
-        return replace(_notice(await self._reader.repair(cid, since)), apart=True)
+        return replace(notice_of(await self._reader.repair(cid, since)), apart=True)
 
     def _forget_if_empty(self, cid: ConversationId) -> None:
         if not self._sockets.members(conversation_room(cid)) and self._conversations.close(cid):
@@ -408,46 +397,6 @@ class Fanout:
             if connection.identity.session_id == session_id:
                 self._sockets.broadcast(SESSION_REVOKED.told({"code": code}), connection.sid)
                 self._sockets.dismiss(connection.sid)
-
-
-def _notices(change: Change) -> Iterable[Notice]:
-    """A change in as many notices as it takes, each so small that the doorbell takes it, or one message.
-
-    Who comes and goes by it is told with the first, before anything is said.
-    """
-    notice = _notice(change)
-    if notice.payload is None or len(notice.payload) <= MAX_PAYLOAD:
-        return (notice,)
-    first, *others = parts(change.delta, MAX_PAYLOAD - MARGIN)
-    if not others:
-        return (notice,)
-    last = change.delta.revision
-    told = [replace(change, delta=first, as_of=last)]
-    told += [replace(change, delta=delta, joined=(), left=(), theirs=()) for delta in others]
-    return map(_notice, told)
-
-
-def _notice(change: Change) -> Notice:
-    delta = change.delta
-    payload = None if change.to_read else orjson.dumps(delta_out(delta))
-    return Notice(
-        change.why,
-        delta.conversation_id,
-        delta.since,
-        delta.revision,
-        payload,
-        change.joined,
-        change.left,
-        change.theirs,
-        as_of=change.as_of,
-        first_seq=min((message.seq for message in delta.messages), default=0),
-    )
-
-
-def _me_notice(me: MeChange) -> MeNotice:
-    """What is not all in it is read from the database."""
-    payload = None if me.profile else orjson.dumps(me_delta_out(me))
-    return MeNotice(me.user_id, me.since, me.revision, payload)
 
 
 def _joined(membership: Membership, user_id: UserId) -> Notice:
