@@ -23,7 +23,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
-SLOW_FOLDERS = {"browser", "compiled", "edges", "faults", "fuzz", "java"}
+SLOW_FOLDERS = {"browser", "compiled", "edges", "faults", "fuzz", "java", "snippets"}
 
 SERVERS = ["mariadb", "mysql"]
 # MYSQL_URL_TEST names a server of one's own, a user who may create databases: it is tested on as well.

@@ -44,23 +44,34 @@ class Dialogue:
 
     def send(self, message: object) -> None:
         """Give it one value."""
+        self.write(json.dumps(message) + "\n")
+
+    def write(self, text: str) -> None:
+        """Give it a text, as it is."""
         assert self._child.stdin is not None
         try:
-            self._child.stdin.write(json.dumps(message).encode() + b"\n")
+            self._child.stdin.write(text.encode())
             self._child.stdin.flush()
         except BrokenPipeError:
             raise self._ended() from None
 
     def receive(self, timeout: float = 10) -> Any:
         """Return its next value. Raises TimeoutError after `timeout` seconds, EndedError at its end."""
-        try:
-            line = self._lines.get(timeout=timeout)
-        except queue.Empty:
-            raise TimeoutError(f"nothing heard within {timeout} s") from None
+        line = self.receive_line(timeout)
         try:
             return json.loads(line)
         except json.JSONDecodeError:
             raise self._ended(line) from None
+
+    def receive_line(self, timeout: float = 10) -> str:
+        """Return its next line, whatever it says. Raises as `receive` does."""
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"nothing heard within {timeout} s") from None
+        if not line:
+            raise self._ended()
+        return line.decode()
 
     def receive_until(self, is_wanted: Callable[[Any], bool], timeout: float = 10) -> Any:
         """Return the next value that is wanted; those before it are dropped. Raises as `receive` does."""
@@ -70,7 +81,7 @@ class Dialogue:
             if is_wanted(message):
                 return message
 
-    def _ended(self, line: bytes = b"") -> EndedError:
+    def _ended(self, line: str = "") -> EndedError:
         return EndedError(f"{line!r}\n{self._log.read_text(errors='replace')[-4000:]}")
 
     def close(self, timeout: float = 10) -> int:
