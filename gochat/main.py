@@ -66,6 +66,7 @@ from gochat.storage.log import BatchLog
 from gochat.storage.maintenance import Maintenance
 from gochat.storage.migrate import upgrade
 from gochat.storage.operating import StoredInvites
+from gochat.storage.reactions import ReactionGatherer
 from gochat.storage.reader import ConversationReader
 from gochat.storage.receipts import ReceiptGatherer
 from gochat.storage.safety import StoredReports
@@ -181,7 +182,8 @@ class Chat:
         )
         self._followers = [Follower(self._url, SearchIndex())] if "search" in settings.roles else []
         receipts = ReceiptGatherer(self._writer)
-        speech = Speech(self._writer, reader, settings.speech, rates, _now)
+        reactions = ReactionGatherer(self._writer)
+        speech = Speech(self._writer, reactions, reader, settings.speech, rates, _now)
         handlers = Handlers(
             writer=self._writer,
             reader=reader,

@@ -32,6 +32,7 @@ from gochat.core.model import (
 )
 from gochat.core.profiles import UpdateProfile
 from gochat.core.queries import SyncRequest
+from gochat.core.reactions import Wish, kind_of
 from gochat.core.reports import Report
 from gochat.core.search import Has, SearchRequest
 from gochat.core.sides import FOREVER, Archive, Mark, Mute, Pin, SaveDraft
@@ -117,6 +118,15 @@ def edit_in(request: requests.Edit, user_id: UserId) -> EditMessage:
 def delete_in(request: requests.Delete, user_id: UserId) -> DeleteMessage:
     """`message:delete`."""
     return DeleteMessage(request.conversation_id, user_id, request.seq)
+
+
+def react_in(request: requests.React, user_id: UserId) -> Wish:
+    """`message:react`.
+
+    Raises:
+        InvalidPayload: that is not one emoji.
+    """
+    return Wish(request.conversation_id, request.seq, user_id, kind_of(request.emoji), request.on)
 
 
 def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId) -> CreateConversation:

@@ -23,6 +23,7 @@ from gochat.core.model import (
     Member,
     Message,
     Private,
+    Reaction,
     Session,
     Settings,
     Standing,
@@ -30,7 +31,7 @@ from gochat.core.model import (
     UserId,
 )
 from gochat.core.presence import Presence
-from gochat.core.queries import ConversationView, MeDelta, SyncPage
+from gochat.core.queries import ConversationView, MeDelta, ReactionPage, SyncPage
 from gochat.core.receipts import Receipt
 from gochat.core.search import Found, SearchPage, SearchRequest
 from gochat.core.sides import FOREVER
@@ -62,6 +63,7 @@ _PLAIN: shapes.Extras = {
     "mentions": None,
     "silent": False,
     "forwarded_from": None,
+    "reactions": [],
 }
 
 
@@ -77,9 +79,21 @@ def _extras_out(extras: Extras) -> shapes.Extras:
         "forwarded_from": None
         if source is None
         else {"conversation_id": id_out(source.conversation_id), "seq": source.seq},
+        "reactions": [_reaction_out(it) for it in extras.reactions],
     }
     if extras.read_up_to is not None:
         out["read_up_to"] = extras.read_up_to
+    return out
+
+
+def _reaction_out(reaction: Reaction) -> shapes.Reaction:
+    out: shapes.Reaction = {
+        "emoji": reaction.emoji,
+        "count": reaction.count,
+        "user_ids": [id_out(it) for it in reaction.user_ids],
+    }
+    if reaction.mine is not None:
+        out["mine"] = reaction.mine
     return out
 
 
@@ -106,6 +120,14 @@ def sent_out(sent: Sent) -> shapes.SendAnswer:
 def message_answer(message: Message) -> shapes.MessageAnswer:
     """The answer to a change of a message."""
     return {"message": message_out(message)}
+
+
+def reactions_out(page: ReactionPage, cursor: str | None) -> shapes.ReactionList:
+    """A page of reactions to one message."""
+    listed: list[shapes.Reactor] = [
+        {"user_id": id_out(user_id), "emoji": emoji} for user_id, emoji in page.reactions
+    ]
+    return {"reactions": listed, "cursor": cursor}
 
 
 def status_out(stored: Mapping[str, Message | None]) -> shapes.StatusAnswer:

@@ -100,6 +100,12 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             "Empty a message; it keeps its place. Its sender may, and in a group an admin or the owner.",
             (errors.NotFound, errors.Forbidden),
         ),
+        "message:react": ClientEvent(
+            requests.React,
+            shapes.MessageAnswer,
+            "React to a message, or take that back. The same again changes nothing.",
+            (*_SPEECH, errors.NotFound, errors.MessageDeleted, errors.LimitExceeded),
+        ),
         "messages:status": ClientEvent(
             requests.Status,
             shapes.StatusAnswer,
@@ -240,6 +246,7 @@ DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
     ServerEvent("message:created", shapes.Delta, "Messages were sent."),
     ServerEvent("message:edited", shapes.Delta, "Messages were edited."),
     ServerEvent("message:deleted", shapes.Delta, "Messages were deleted."),
+    ServerEvent("message:reacted", shapes.Delta, "Users reacted to messages, or took that back."),
     ServerEvent("receipt:advanced", shapes.Delta, "Members received or read up to a message."),
     ServerEvent("member:added", shapes.Delta, "Users came into a group."),
     ServerEvent(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from gochat.contract import CONTRACT_VERSION, shapes
 from gochat.contract.errors import codes, error_table, status_of
+from gochat.contract.parameters import PATH
 from gochat.contract.requests import Id
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.contract.schemas import Json, answer_definitions, description, inline, request_definitions
@@ -71,7 +72,7 @@ def _operation(route: Route, references: Mapping[type[Any], Json]) -> Json:
 
 
 def _path_parameter(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": inline(Id)}
+    return {"name": name, "in": "path", "required": True, "schema": inline(PATH.get(name, Id))}
 
 
 def _query_parameters(route: Route) -> list[Json]:

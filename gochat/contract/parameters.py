@@ -1,12 +1,14 @@
 """The query parameters of REST. They are text, so numbers are converted; unknown ones are refused by name."""
 
-from typing import Annotated, Literal, TypeAlias
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from gochat.contract.ids import TIME_IN_PATTERN, time_in
-from gochat.contract.requests import MAX_INTEGER, Id, Request
+from gochat.contract.ids import NO_ID, TIME_IN_PATTERN, id_in, time_in
+from gochat.contract.requests import MAX_INTEGER, Id, Request, Seq
 from gochat.core.search import MAX_QUERY
 
 
@@ -40,6 +42,17 @@ class _AsTime:
 
 
 Time: TypeAlias = Annotated[int, _AsTime()]
+
+
+PATH: Mapping[str, Any] = {"seq": Seq}
+"""What stands in the path and is not an id."""
+
+
+def path_in(name: str, text: str) -> int:
+    """The number that a part of the path names; what is none names nothing."""
+    if name not in PATH:
+        return id_in(text)
+    return int(text) if re.fullmatch("[0-9]{1,16}", text) else NO_ID
 
 
 class Query(Request):
@@ -88,6 +101,12 @@ class History(Query):
     after_seq: Annotated[Number, Field(ge=0, le=MAX_INTEGER)] | None = None
     around_seq: Annotated[Number, Field(ge=1, le=MAX_INTEGER)] | None = None
     limit: PageSize = 50
+
+
+class Reactions(Page):
+    """`GET messages/{conversation_id}/{seq}/reactions`: all of them, or those of one kind."""
+
+    emoji: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 class Search(Query):

@@ -177,6 +177,18 @@ class Delete(Request):
     seq: Seq
 
 
+class React(Request):
+    """`message:react`: one emoji of Unicode, or `custom:` and a name of the app's own.
+
+    `on` false takes it back.
+    """
+
+    conversation_id: Id
+    seq: Seq
+    emoji: Annotated[str, Field(min_length=1, max_length=64)]
+    on: bool
+
+
 class Status(Request):
     """`messages:status`: which of these are stored?"""
 

@@ -16,8 +16,8 @@ PREFIX = "/api/v1"
 class Route:
     """One operation. Whatever succeeds answers 200 with `answer`; errors are `shapes.Problem`.
 
-    `path` is below `PREFIX`; what is in braces is an id. A request has a JSON `body`, a `query`,
-    or neither.
+    `path` is below `PREFIX`; what is in braces is an id, or as `parameters.PATH` says. A request has a JSON
+    `body`, a `query`, or neither.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -350,6 +350,15 @@ ROUTES: tuple[Route, ...] = (
         query=parameters.Search,
         raises=(errors.NotFound, errors.CursorInvalid),
         event="search",
+    ),
+    Route(
+        "GET",
+        "/messages/{conversation_id}/{seq}/reactions",
+        "reactions",
+        "Who reacted to a message, and how: kind by kind, the newest first.",
+        shapes.ReactionList,
+        query=parameters.Reactions,
+        raises=(errors.NotFound, errors.CursorInvalid),
     ),
     Route(
         "POST",

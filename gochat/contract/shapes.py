@@ -58,6 +58,19 @@ class ForwardedFrom(TypedDict):
     seq: Seq
 
 
+class Reaction(TypedDict):
+    """Those who reacted in one way: how many, and the newest of them, at most 20.
+
+    `emoji`: one of Unicode, or `custom:` and a name. `mine`: whether the reader is one of them, in answers
+    for one user. Live it is left out: whoever is named is one, and where not all are, whoever was before.
+    """
+
+    emoji: str
+    count: Annotated[int, Field(ge=1)]
+    user_ids: list[Id]
+    mine: NotRequired[bool]
+
+
 class Extras(TypedDict):
     """What few messages have. `kind` is `text`, or `custom:` and a name: show an unknown one by its body."""
 
@@ -69,6 +82,7 @@ class Extras(TypedDict):
     read_up_to: NotRequired[
         Annotated[int, Field(ge=0, description="How far the sender had read, if not up to this message.")]
     ]
+    reactions: list[Reaction]
 
 
 class Message(Extras):
@@ -487,6 +501,20 @@ class SideAnswer(TypedDict):
     """The reader's own side as it is now; null: they are no longer a member."""
 
     me: Me | None
+
+
+class Reactor(TypedDict):
+    """A user, and how they reacted."""
+
+    user_id: Id
+    emoji: str
+
+
+class ReactionList(TypedDict):
+    """Kind by kind, the newest first; `cursor` null: that was all."""
+
+    reactions: list[Reactor]
+    cursor: str | None
 
 
 class HistoryAnswer(TypedDict):

@@ -62,4 +62,17 @@ class Reserving(Command[A]):
         """What creating it twice has in common; None: it reserves nothing."""
 
 
+class Gathered(Command[A]):
+    """What several users ask at about the same time of one conversation, as one command."""
+
+    __slots__ = ()
+
+    conversation_id: ConversationId
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """As how many commands it counts."""
+
+
 AnyCommand: TypeAlias = Command[Any]

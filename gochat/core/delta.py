@@ -17,6 +17,7 @@ class Why(StrEnum):
     MESSAGE_CREATED = "message:created"
     MESSAGE_EDITED = "message:edited"
     MESSAGE_DELETED = "message:deleted"
+    MESSAGE_REACTED = "message:reacted"
     RECEIPT_ADVANCED = "receipt:advanced"
     MEMBER_ADDED = "member:added"
     MEMBER_REMOVED = "member:removed"

@@ -10,6 +10,7 @@ from gochat.core.limits import Limits
 from gochat.core.messages import ROW_BYTES
 from gochat.core.model import ConversationId, Message, Millis, Profile, Settings, Standing, User, UserId
 from gochat.core.needs import Needs
+from gochat.core.reactions import Tally
 from gochat.core.state import Decision, State
 
 NEUTRAL_NAME: Final = "Deleted user"
@@ -56,6 +57,41 @@ class EraseMessage(Command[Message]):
         return Decision(
             deleted, Why.MESSAGE_DELETED, replace(conversation, revision=revision), updated=deleted
         )
+
+
+@dataclass(frozen=True, slots=True)
+class EraseReaction(Command[None]):
+    """Take back a reaction of a user who is deleted, wherever it is."""
+
+    conversation_id: ConversationId
+    user_id: UserId
+    seq: int
+    emoji: str
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation; read the message, the reaction, and who else made one."""
+        needs.conversations.add(self.conversation_id)
+        needs.messages.add((self.conversation_id, self.seq))
+        needs.reactions.add((self.conversation_id, self.user_id, self.seq))
+        needs.reactors.add((self.conversation_id, self.seq, self.emoji))
+
+    @property
+    def size(self) -> int:
+        """At most so many bytes it adds to a batch's statements."""
+        return ROW_BYTES
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[None]:
+        """Take it back; again changes nothing.
+
+        Raises:
+            NotFound: there is no such message.
+        """
+        message = state.messages.find((self.conversation_id, self.seq))
+        if message is None:
+            raise NotFound("There is no such message.")
+        tally = Tally(state, self.conversation_id, self.seq, message.reactions)
+        tally.take(self.user_id, self.emoji, False, limits)
+        return tally.decision(None, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ class Limits:
     data: int = 4_096
     """Bytes of the JSON that a message carries for its app."""
     mentions: int = 50
+    reactions: int = 20
+    """Kinds of reactions of one user to one message."""
+    reaction_kinds: int = 50
+    """Of all users to one message."""
     edit_within_s: int = 0
     """How long after sending a message may be edited; 0: for ever."""
     delete_within_s: int = 0

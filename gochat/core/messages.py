@@ -124,7 +124,7 @@ class SendMessage(Command[Sent]):
             raise LimitExceeded(field="attachments", details={"limit": limits.attachments})
         attachments = tuple(_kept(it, f"attachments.{n}") for n, it in enumerate(self.attachments))
         if self.reply_to_seq is not None:
-            _visible(state, sender, self.conversation_id, self.reply_to_seq, "reply_to_seq")
+            visible(state, sender, self.conversation_id, self.reply_to_seq, "reply_to_seq")
         if extras is not None:
             check_data(extras.data, limits)
             _check_mentioned(state, self.conversation_id, extras.mentions, limits)
@@ -225,7 +225,7 @@ class EditMessage(Command[Message]):
             InvalidPayload: an empty or too long body, too much data, or someone mentioned who is no member.
         """
         conversation, member = membership(state, self.conversation_id, self.user_id)
-        message = _visible(state, member, self.conversation_id, self.seq, "seq")
+        message = visible(state, member, self.conversation_id, self.seq, "seq")
         if message.sender_id != self.user_id:
             raise Forbidden("Only its sender may edit a message.")
         check_open(conversation)
@@ -289,7 +289,7 @@ class DeleteMessage(Command[Message]):
             Forbidden: another's message, or it is too late, and they are no admin of the group.
         """
         conversation, member = membership(state, self.conversation_id, self.user_id)
-        message = _visible(state, member, self.conversation_id, self.seq, "seq")
+        message = visible(state, member, self.conversation_id, self.seq, "seq")
         moderates = conversation.kind is Kind.GROUP and member.role is not Role.MEMBER
         if message.sender_id != self.user_id and not moderates:
             raise Forbidden("Only its sender or an admin may delete a message.")
@@ -378,7 +378,12 @@ def _repeat(state: State, stored: Message, request_hash: bytes) -> Message:
     return told_again(stored, member.visible_from_seq if member is not None and member.active else None)
 
 
-def _visible(state: State, member: Member, cid: ConversationId, seq: int, field: str) -> Message:
+def visible(state: State, member: Member, cid: ConversationId, seq: int, field: str) -> Message:
+    """A message that a member sees.
+
+    Raises:
+        NotFound: there is none; of `field`.
+    """
     message = state.messages.find((cid, seq))
     if message is None or seq < member.visible_from_seq:
         raise NotFound("There is no such message.", field=field)
@@ -420,7 +425,7 @@ def _check_source(state: State, user_id: UserId, source: Forwarded | None) -> No
     member = state.members.find((source.conversation_id, user_id))
     if member is None or not member.active:
         raise NotFound("There is no such message.", field="forwarded_from")
-    message = _visible(state, member, source.conversation_id, source.seq, "forwarded_from")
+    message = visible(state, member, source.conversation_id, source.seq, "forwarded_from")
     if message.deleted_at is not None:
         raise MessageDeleted(field="forwarded_from")
 

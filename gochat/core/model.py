@@ -84,6 +84,18 @@ class Forwarded:
 
 
 @dataclass(frozen=True, slots=True)
+class Reaction:
+    """Those who reacted to a message in one way."""
+
+    emoji: str
+    count: int
+    user_ids: tuple[UserId, ...]
+    """Some of them, the newest first: all, where they are few."""
+    mine: bool | None = None
+    """Whether the reader is one of them; None: it is told to several, as it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Extras:
     """What few messages have. It is one column, so that the others pay nothing for it."""
 
@@ -97,6 +109,8 @@ class Extras:
     forwarded_from: Forwarded | None = None
     read_up_to: int | None = None
     """How far the sender had read, if not all that stands before it."""
+    reactions: tuple[Reaction, ...] = ()
+    """In the order in which they were first made. No part of what was sent."""
 
     def or_none(self) -> "Extras | None":
         """None, if it says nothing."""
@@ -137,6 +151,16 @@ class Message:
     deleted_at: Millis | None = None
     reply_to_seq: int | None = None
     extras: Extras | None = None
+
+    @property
+    def reactions(self) -> tuple[Reaction, ...]:
+        """How members reacted to it."""
+        return () if self.extras is None else self.extras.reactions
+
+    def with_reactions(self, reactions: tuple[Reaction, ...]) -> "Message":
+        """The same with these."""
+        extras = replace(self.extras or NOTHING_EXTRA, reactions=reactions)
+        return replace(self, extras=extras.or_none())
 
     @property
     def mentioned(self) -> frozenset[UserId]:

@@ -16,6 +16,11 @@ class Needs:
     members: set[tuple[ConversationId, UserId]] = field(default_factory=set)
     messages: set[tuple[ConversationId, int]] = field(default_factory=set)
     """By conversation and seq."""
+    reactions: set[tuple[ConversationId, UserId, int]] = field(default_factory=set)
+    """How a user reacted to the message of that seq."""
+    reactors: set[tuple[ConversationId, int, str]] = field(default_factory=set)
+    """The newest who reacted so to the message of that seq: as many as are shown, and as the batch may take
+    away."""
     sent: set[tuple[UserId, bytes]] = field(default_factory=set)
     """Messages by sender and retry key; with their senders' member rows."""
     users: set[UserId] = field(default_factory=set)

@@ -81,6 +81,22 @@ class HistoryPage:
     has_more_after: bool
 
 
+class ReactionPosition(NamedTuple):
+    """Where a list of reactions goes on: after this one, in its order."""
+
+    emoji: str
+    revision: int
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionPage:
+    """Users and how they reacted. `position` continues after the last one; None: that was all."""
+
+    reactions: tuple[tuple[UserId, str], ...]
+    position: ReactionPosition | None
+
+
 @dataclass(frozen=True, slots=True)
 class MeDelta:
     """A user's own log after `since`, up to `revision`."""

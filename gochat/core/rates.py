@@ -66,6 +66,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate("message:send", 1_200, 60),
     Rate("message:edit", 300, 60),
     Rate("message:delete", 300, 60),
+    Rate("message:react", 600, 60),
     Rate("messages:status", 120, 60),
     Rate("conversation:create", 120, 60),
     Rate("conversation:join", 600, 60),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from gochat.core.command import Command
+from gochat.core.command import Gathered
 from gochat.core.delta import Why
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
@@ -39,7 +39,7 @@ Answers: TypeAlias = dict[UserId, Receipt | ChatError]
 
 
 @dataclass(frozen=True, slots=True)
-class AdvanceReceipts(Command[Answers]):
+class AdvanceReceipts(Gathered[Answers]):
     """Receipts of several members of one conversation, gathered: at most one revision for them all.
 
     The answer has a `Receipt` or a ChatError for each position, by user id.
@@ -63,6 +63,11 @@ class AdvanceReceipts(Command[Answers]):
         positions = iter(self.positions.items())
         while part := dict(islice(positions, most)):
             yield AdvanceReceipts(self.conversation_id, part)
+
+    @property
+    def rows(self) -> int:
+        """One for each member."""
+        return len(self.positions)
 
     @property
     def size(self) -> int:

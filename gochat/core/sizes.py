@@ -8,12 +8,14 @@ import json
 from gochat.core.delta import Delta
 from gochat.core.model import Attachment, Conversation, Extras, Message
 
-MESSAGE = 580
+MESSAGE = 595
 """Of a message without its texts: names, numbers and times, each as long as it may be."""
 ATTACHMENT = 150
 MENTION = 20
 FORWARDED = 70
 READ_UP_TO = 30
+REACTION = 60
+REACTOR = 19
 CONVERSATION = 840
 """With `me`, but for its draft."""
 MEMBER = 190
@@ -56,6 +58,7 @@ def _extras_size(it: Extras) -> int:
         size += 40 + MENTION * len(it.mentions.user_ids)
     if it.read_up_to is not None:
         size += READ_UP_TO
+    size += sum(REACTION + json_size(one.emoji) + REACTOR * len(one.user_ids) for one in it.reactions)
     return size if it.forwarded_from is None else size + FORWARDED
 
 

@@ -60,6 +60,8 @@ class Decision(Generic[A]):
     updated: Message | None = None
     members: tuple[Member, ...] = ()
     """Rows to write. Those whose `revision` is the conversation's are shown to others."""
+    reactions: tuple[tuple[UserId, str, bool], ...] = ()
+    """Users who react so to the `updated` message from now on, or no more."""
     sides: tuple[Side, ...] = ()
     """What members have set for themselves; rows of theirs above, and `me`, take the step."""
     me: tuple[UserId, ...] = ()
@@ -86,6 +88,10 @@ class State:
     """Reserved conversations too: those have revision 0."""
     members: Rows[tuple[ConversationId, UserId], Member] = field(init=False)
     messages: Rows[tuple[ConversationId, int], Message] = field(init=False)
+    reactions: Rows[tuple[ConversationId, UserId, int], frozenset[str]] = field(init=False)
+    """How users reacted to the message of that seq, where they did."""
+    reactors: Rows[tuple[ConversationId, int, str], tuple[UserId, ...]] = field(init=False)
+    """As of before the batch, the newest first."""
     sent: Rows[tuple[UserId, bytes], Message] = field(init=False)
     users: Rows[UserId, int] = field(init=False)
     """Users who exist, with their number of active memberships."""
@@ -112,6 +118,10 @@ class State:
     changed_sides: dict[tuple[ConversationId, UserId], Side] = field(default_factory=dict)
     changed_mentions: dict[tuple[ConversationId, UserId, int], bool] = field(default_factory=dict)
     """Who is meant by a message (`EVERYONE`: all), or no more, by conversation, user and seq."""
+    changed_reactions: dict[tuple[ConversationId, UserId, int, str], int] = field(default_factory=dict)
+    """By conversation, user, seq and emoji: the revision at which it was made; 0: it is taken back."""
+    forgotten_reactions: list[tuple[ConversationId, int]] = field(default_factory=list)
+    """Messages that had some when they were deleted, by seq."""
     unreadable: list[Message] = field(default_factory=list)
     """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more.
 
@@ -131,6 +141,8 @@ class State:
         self.by_key = Rows(needs.unique_keys)
         self.members = Rows(needs.members)
         self.messages = Rows(needs.messages)
+        self.reactions = Rows(needs.reactions)
+        self.reactors = Rows(needs.reactors)
         self.sent = Rows(needs.sent)
         self.users = Rows(needs.users)
         self.me = Rows(needs.me)
@@ -189,8 +201,8 @@ class State:
             self._created(decision.created)
         if decision.updated is not None:
             self._updated(decision.updated)
-            if decision.updated.deleted_at is not None:
-                self._skip(decision.updated)
+            for user_id, emoji, on in decision.reactions:
+                self._react(decision.updated, user_id, emoji, on)
         for member in decision.members:
             key = (member.conversation_id, member.user_id)
             self.members[key] = self.changed_members[key] = member
@@ -271,10 +283,26 @@ class State:
 
     def _updated(self, message: Message) -> None:
         key = (message.conversation_id, message.seq)
-        self._mention(message, self.messages[key].mentioned)
+        before = self.messages[key]
+        self._mention(message, before.mentioned)
+        if before.reactions and message.deleted_at is not None:
+            self._forget_reactions(*key)
         self.messages[key] = message
         self.sent[(message.sender_id, message.client_message_id)] = message
         (self.created if key in self.created else self.updated)[key] = message
+        if message.deleted_at is not None:
+            self._skip(message)
+
+    def _react(self, message: Message, user_id: UserId, emoji: str, on: bool) -> None:
+        key = (message.conversation_id, user_id, message.seq)
+        before = self.reactions.find(key) or frozenset()
+        self.reactions[key] = before | {emoji} if on else before - {emoji}
+        self.changed_reactions[(*key, emoji)] = message.revision if on else 0
+
+    def _forget_reactions(self, cid: ConversationId, seq: int) -> None:
+        self.forgotten_reactions.append((cid, seq))
+        for key in [it for it in self.changed_reactions if (it[0], it[2]) == (cid, seq)]:
+            del self.changed_reactions[key]
 
     def _mention(self, message: Message, before: frozenset[UserId]) -> None:
         for user_id in message.mentioned ^ before:

@@ -81,6 +81,7 @@ class Handlers:
             "message:send": Handler(self._send, sent_out),
             "message:edit": Handler(self._edit, message_answer),
             "message:delete": Handler(self._delete, message_answer),
+            "message:react": Handler(self._react, message_answer),
             "messages:status": Handler(self._status, status_out),
             "conversation:create": Handler(self._create, conversation_answer),
             "conversation:join": Handler(self._join, delta_out),
@@ -116,6 +117,9 @@ class Handlers:
 
     def _delete(self, connection: Connection, request: requests.Delete) -> Awaitable[Message]:
         return self.writer.submit(delete_in(request, connection.user_id))
+
+    def _react(self, connection: Connection, request: requests.React) -> Awaitable[Message]:
+        return self.speech.react(request, connection.identity)
 
     async def _status(self, connection: Connection, request: requests.Status) -> Mapping[str, Message | None]:
         keys = {text: uuid_in(text) for text in request.client_message_ids}

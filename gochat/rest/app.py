@@ -15,7 +15,6 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from gochat.contract import parameters, requests
-from gochat.contract.ids import id_in
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import InvalidPayload
 from gochat.core.rates import Key
@@ -69,6 +68,7 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
     "members": conversations.members,
     "advance_receipts": conversations.advance_receipts,
     "messages": messages.messages,
+    "reactions": messages.reactions,
     "search_messages": messages.search_messages,
     "send_message": messages.send_message,
     "sync": sync.sync,
@@ -148,7 +148,7 @@ async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
     request.state.user = identity.user_id
     deps.rates.take(route.rate, Key.USER, identity.user_id)
     parsed = await _parse(route, request)
-    ids = {name: id_in(request.path_params[name]) for name in route.parameters}
+    ids = {name: parameters.path_in(name, request.path_params[name]) for name in route.parameters}
     return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, ids, _address(request)))
 
 

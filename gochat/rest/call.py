@@ -26,7 +26,7 @@ class OpenCall(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class UserCall(Generic[R]):
-    """A call by a user. `ids` are those of the path, by name; `address` is the client's."""
+    """A call by a user. `ids` are what the path names; `address` is the client's."""
 
     request: R
     identity: Identity

@@ -2,8 +2,10 @@
 
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import search_in
-from gochat.contract.encode import message_out, search_out, sent_out
+from gochat.contract.encode import message_out, reactions_out, search_out, sent_out
 from gochat.core.errors import InvalidPayload
+from gochat.core.queries import ReactionPosition
+from gochat.core.reactions import kind_of
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
@@ -26,6 +28,19 @@ async def search_messages(deps: Deps, call: UserCall[parameters.Search]) -> shap
     """`GET messages/search`."""
     asked = search_in(call.request, call.user_id, deps.cursors)
     return search_out(await deps.reader.search(call.user_id, asked), call.user_id, asked, deps.cursors)
+
+
+async def reactions(deps: Deps, call: UserCall[parameters.Reactions]) -> shapes.ReactionList:
+    """`GET messages/{conversation_id}/{seq}/reactions`."""
+    cid, seq, query = call.conversation_id, call.ids["seq"], call.request
+    emoji = None if query.emoji is None else kind_of(query.emoji)
+    purpose = f"reactions {cid} {seq} {emoji}"
+    position = None
+    if query.cursor is not None:
+        position = ReactionPosition(*deps.cursors.read(purpose, call.user_id, query.cursor, 3))
+    page = await deps.reader.reactions(call.user_id, cid, seq, emoji, position, query.limit)
+    more = None if page.position is None else deps.cursors.write(purpose, call.user_id, page.position)
+    return reactions_out(page, more)
 
 
 async def send_message(deps: Deps, call: UserCall[requests.Send]) -> shapes.SendAnswer:

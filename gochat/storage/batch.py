@@ -100,6 +100,8 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         created = cid in spans and spans[cid][0] == 0
         (new if created and it.unique_key is None else old).append(rows.CONVERSATIONS.write(it))
     _skip(transaction, state.unreadable)
+    for message in state.forgotten_reactions:
+        transaction.run(sql.forget_reactions, *message)
     transaction.write(
         (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
         (sql.insert_messages, [rows.MESSAGES.write(it) for it in state.created.values()]),
@@ -107,6 +109,8 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         (sql.write_sides, [rows.SIDES.write(it) for it in state.changed_sides.values()]),
         (sql.insert_mentions, [key for key, on in state.changed_mentions.items() if on]),
         (sql.delete_mentions, [key for key, on in state.changed_mentions.items() if not on]),
+        (sql.write_reactions, [(*key, at) for key, at in state.changed_reactions.items() if at]),
+        (sql.delete_reactions, [key for key, at in state.changed_reactions.items() if not at]),
         (sql.insert_conversations, new),
         (sql.update_conversations, old),
         (sql.write_members, [rows.MEMBERS.write(it) for it in state.changed_members.values()]),

@@ -2,7 +2,8 @@
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,6 +20,7 @@ from gochat.core.queries import (
 )
 from gochat.storage import rows, sides
 from gochat.storage.fetch import as_list, fetch, marks, parse_list
+from gochat.storage.reactions import seen
 
 _VIEW = f"""
 SELECT {rows.columns(rows.CONVERSATIONS, "c")},
@@ -91,7 +93,7 @@ def views(
 ) -> dict[ConversationId, ConversationView]:
     """Those of the conversations that he is a member of."""
     found = fetch(connection, _VIEWS.format(marks(conversation_ids)), user_id, *conversation_ids)
-    read = sides.in_views(connection, user_id, map(_view, found))
+    read = _seen(connection, user_id, map(_view, found))
     return {it.conversation.id: it for it in read}
 
 
@@ -113,7 +115,7 @@ def conversations(
         pinned, at, below = position
         values += [int(pinned), int(pinned), at, at, below]
     found = fetch(connection, _LIST.format(where), *values, limit + 1, user_id)
-    page = sides.in_views(connection, user_id, map(_view, found[:limit]))
+    page = _seen(connection, user_id, map(_view, found[:limit]))
     if len(found) <= limit:
         return ConversationPage(page, None)
     last = page[-1].conversation
@@ -133,6 +135,19 @@ def members(
     found = fetch(connection, _MEMBERS, conversation_id, after or 0, limit + 1)
     page = tuple(map(rows.MEMBERS.read, found[:limit]))
     return MemberPage(page, page[-1].user_id if len(found) > limit else None)
+
+
+def _seen(
+    connection: Connection, user_id: UserId, views: Iterable[ConversationView]
+) -> tuple[ConversationView, ...]:
+    """Views with what only the reader sees."""
+    given = sides.in_views(connection, user_id, views)
+    reacted = [it.last_message for it in given if it.last_message is not None and it.last_message.reactions]
+    messages = {it.conversation_id: it for it in seen(connection, user_id, reacted)}
+    return tuple(
+        replace(it, last_message=messages[it.conversation.id]) if it.conversation.id in messages else it
+        for it in given
+    )
 
 
 def _view(row: Sequence[Any]) -> ConversationView:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import Connection
 
-from gochat.core.erasure import EraseMessage, EraseUser
+from gochat.core.erasure import EraseMessage, EraseReaction, EraseUser
 from gochat.core.errors import ChatError, Forbidden, NotFound
 from gochat.core.members import RemoveMember
 from gochat.core.model import Millis, SessionId, UserId
@@ -32,6 +32,11 @@ STEP = 50
 _DUE = f"SELECT id FROM users WHERE deletes_at <= ? AND deleted = 0 ORDER BY deletes_at LIMIT {STEP}"
 _WRITTEN = f"""
 SELECT conversation_id, seq FROM messages WHERE sender_id = ? AND deleted_at IS NULL LIMIT {STEP}
+"""
+_REACTED = f"""
+SELECT r.conversation_id, r.user_id, r.seq, r.emoji
+FROM members m JOIN reactions r ON r.conversation_id = m.conversation_id AND r.user_id = m.user_id
+WHERE m.user_id = ? LIMIT {STEP}
 """
 _GROUPS = f"""
 SELECT m.conversation_id FROM members m JOIN conversations c ON c.id = m.conversation_id
@@ -97,6 +102,8 @@ class Erasure:
         if self._messages == "erase":
             while found := await self._database.read(fetch, _WRITTEN, user_id):
                 await self._submit([EraseMessage(row[0], user_id, row[1]) for row in found])
+            while found := await self._database.read(fetch, _REACTED, user_id):
+                await self._submit([EraseReaction(*row) for row in found])
         while found := await self._database.read(fetch, _GROUPS, user_id):
             await self._submit([RemoveMember(row[0], user_id, user_id) for row in found])
         await self._database.write(_erase_rows, user_id)

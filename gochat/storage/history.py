@@ -12,6 +12,7 @@ from gochat.core.model import ConversationId, Message, UserId
 from gochat.core.queries import HistoryPage
 from gochat.storage import rows
 from gochat.storage.fetch import fetch, marks
+from gochat.storage.reactions import seen
 
 _BOUNDS = """
 SELECT me.visible_from_seq, c.last_seq
@@ -50,9 +51,8 @@ def history(
         first, last, before_seq=before_seq, after_seq=after_seq, around_seq=around_seq, limit=limit
     )
     found = fetch(connection, _SPAN, conversation_id, low, high) if low <= high else ()
-    return HistoryPage(
-        tuple(map(rows.MESSAGES.read, found)), has_more_before=low > first, has_more_after=high < last
-    )
+    messages = seen(connection, user_id, map(rows.MESSAGES.read, found))
+    return HistoryPage(messages, has_more_before=low > first, has_more_after=high < last)
 
 
 def status(connection: Connection, user_id: UserId, keys: Iterable[bytes]) -> Mapping[bytes, Message]:
@@ -61,5 +61,5 @@ def status(connection: Connection, user_id: UserId, keys: Iterable[bytes]) -> Ma
     if not wanted:
         return {}
     found = fetch(connection, _STATUS.format(marks(wanted)), user_id, *wanted)
-    messages = ((visible_from, rows.MESSAGES.read(row)) for visible_from, *row in found)
-    return {it.client_message_id: told_again(it, visible_from) for visible_from, it in messages}
+    messages = (told_again(rows.MESSAGES.read(row), visible_from) for visible_from, *row in found)
+    return {it.client_message_id: it for it in seen(connection, user_id, messages)}

@@ -8,6 +8,7 @@ from typing import Any
 from gochat.core.command import AnyCommand, Reserving
 from gochat.core.model import Conversation, ConversationId, History, Kind, Millis, Role, UserId
 from gochat.core.needs import Needs
+from gochat.core.reactions import SHOWN
 from gochat.core.state import State
 from gochat.storage import rows
 from gochat.storage.dialects import Asked, Driver, Row
@@ -110,6 +111,9 @@ def load(transaction: Transaction, commands: Sequence[AnyCommand], *, wait: bool
     state = loaded.state
     for cid in needs.successors:
         _read_successors(transaction, cid, len(commands), state)
+    for key in needs.reactors:
+        most = SHOWN + len(needs.reactions)
+        state.reactors[key] = tuple(row[0] for row in transaction.rows(transaction.sql.reactors, *key, most))
     if needs.deleted_after:
         _count_deleted(transaction, needs, state)
     return loaded
@@ -156,6 +160,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         (sql.blockers, _singles(needs.blockers)),
         (sql.welcome, sorted(needs.welcome)),
         (sql.makers, _singles(needs.makers)),
+        (sql.reactions, sorted(needs.reactions)),
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
         state.conversations[row[0]] = rows.CONVERSATIONS.read(row)
@@ -168,7 +173,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         loaded.held = _find_held(
             transaction, needs.conversations - state.conversations.keys(), needs.me - state.me.keys()
         )
-    blocks, blockers, welcome, makers = others
+    blocks, blockers, welcome, makers, reactions = others
     _take_members(members, transaction, state)
     for row in sql.dialect.unpack(sides, rows.SIDES):
         state.sides[(row[1], row[0])] = rows.SIDES.read(row)
@@ -181,6 +186,9 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
     state.blockers.update(tuple(row) for row in blockers)
     state.welcome.update(((row[0], row[1]), row[2] == 1) for row in welcome)
     state.makers.update(tuple(row) for row in makers)
+    for *place, emoji in reactions:
+        key = (place[0], place[1], place[2])
+        state.reactions[key] = state.reactions.get(key, frozenset()) | {emoji}
 
 
 def _find_held(

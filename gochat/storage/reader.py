@@ -16,11 +16,13 @@ from gochat.core.queries import (
     MeDelta,
     MemberPage,
     Memberships,
+    ReactionPage,
+    ReactionPosition,
     SyncPage,
     SyncRequest,
 )
 from gochat.core.search import SearchPage, SearchRequest
-from gochat.storage import conversations, history, search, sync, visibility
+from gochat.storage import conversations, history, reactions, search, sync, visibility
 from gochat.storage.database import Database
 
 TURN_S = 10.0
@@ -76,6 +78,20 @@ class ConversationReader:
             after_seq=after_seq,
             around_seq=around_seq,
             limit=limit,
+        )
+
+    async def reactions(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        seq: int,
+        emoji: str | None,
+        position: ReactionPosition | None,
+        limit: int,
+    ) -> ReactionPage:
+        """Who reacted to a message, and how."""
+        return await self._database.read(
+            reactions.reactions, user_id, conversation_id, seq, emoji, position, limit
         )
 
     async def status(self, user_id: UserId, keys: Iterable[bytes]) -> Mapping[bytes, Message]:

@@ -27,6 +27,7 @@ from gochat.core.model import (
     Mentions,
     Message,
     Profile,
+    Reaction,
     Side,
     Standing,
     User,
@@ -196,6 +197,10 @@ def extras_in(text: str) -> Extras:
         stored.get("silent", False),
         None if forwarded is None else Forwarded(forwarded["conversation_id"], forwarded["seq"]),
         stored.get("read_up_to"),
+        tuple(
+            Reaction(it["emoji"], it["count"], tuple(it["user_ids"]), it["mine"])
+            for it in stored.get("reactions", ())
+        ),
     )
 
 
@@ -218,10 +223,11 @@ ME_REVISIONS = _table(tables.UserRow, ("id", "me_revision"))
 DECIDED = _table(tables.UserRow, ("id", "profile_revision"))
 BLOCKS = _table(tables.BlockRow)
 MENTIONS = _table(tables.MentionRow)
+REACTIONS = _table(tables.ReactionRow)
 BATCHES = _table(tables.BatchRow)
 COLUMNS: Mapping[str, Type] = {
     name: type_
-    for table in (CONVERSATIONS, MEMBERS, MESSAGES, USERS, BLOCKS, MENTIONS, BATCHES)
+    for table in (CONVERSATIONS, MEMBERS, MESSAGES, USERS, BLOCKS, MENTIONS, REACTIONS, BATCHES)
     for name, type_ in table.columns.items()
 }
 """What keys may be given by: a name means the same in every table."""

@@ -31,6 +31,7 @@ from gochat.core.search import (
 from gochat.storage import rows
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, fetch, fetch_any, parse_list
+from gochat.storage.reactions import seen
 
 FILTERS = 4_096
 """Filters that one request looks at."""
@@ -80,6 +81,7 @@ class _Search:
     """One search under way."""
 
     connection: Connection
+    user_id: UserId
     request: SearchRequest
     query: str
     mine: dict[ConversationId, _Mine]
@@ -130,7 +132,7 @@ def search(connection: Connection, user_id: UserId, request: SearchRequest) -> S
         mine = _mine(connection, user_id, request.conversation_id)
         if request.conversation_id is not None and not mine:
             raise NotFound("There is no such conversation.", field="conversation_id")
-        under_way = _Search(connection, request, query, mine)
+        under_way = _Search(connection, user_id, request, query, mine)
         complete = _look_at_unindexed(under_way)
         reached = _look_at_blocks(under_way, _blocks(connection, user_id, request, mine))
         return _page(under_way, reached, complete)
@@ -231,10 +233,9 @@ def _page(it: _Search, reached: Millis, complete: bool) -> SearchPage:
     elif reached >= 0:
         position, complete = SearchPosition(reached, _LAST, _LAST), False
     wanted = [(cid, seq) for _, cid, seq in keys]
-    messages = {
-        (row[0], row[1]): rows.MESSAGES.read(row)
-        for row in fetch_any(it.connection, _MESSAGES, _MESSAGE, wanted)
-    }
+    read = map(rows.MESSAGES.read, fetch_any(it.connection, _MESSAGES, _MESSAGE, wanted))
+    told = seen(it.connection, it.user_id, read)
+    messages = {(message.conversation_id, message.seq): message for message in told}
     found = (Found(messages[key], ranges(messages[key].body or "", it.query)) for key in wanted)
     return SearchPage(tuple(found), position, complete)
 

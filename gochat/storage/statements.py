@@ -15,6 +15,7 @@ from gochat.storage.rows import (
     MENTIONS,
     MESSAGES,
     PROFILES,
+    REACTIONS,
     SIDES,
     columns,
 )
@@ -87,6 +88,15 @@ class Statements:
     insert_mentions: Statement
     delete_mentions: str
     """[conversation_id, user_id, seq]"""
+    reactions: str
+    """[conversation_id, user_id, seq] -> the same with emoji, of all reactions there are"""
+    reactors: str
+    """Four parameters, conversation_id, seq, emoji and a limit -> user_id, the newest first."""
+    write_reactions: Statement
+    delete_reactions: str
+    """[conversation_id, user_id, seq, emoji]"""
+    forget_reactions: str
+    """Two parameters, conversation_id and seq: all to one message."""
     unread_mentions: str
     """[conversation_id, user_id, seq] -> conversation_id, user_id, messages above seq that mean the user"""
     insert_blocks: Statement
@@ -235,6 +245,20 @@ def statements(d: Dialect) -> Statements:
         write_users=d.update(ME_REVISIONS),
         insert_mentions=d.insert_missing(MENTIONS),
         delete_mentions=d.delete(MENTIONS),
+        reactions=(
+            f"{d.select} r.conversation_id, r.user_id, r.seq, r.emoji"
+            f" FROM {d.given('conversation_id', 'user_id', 'seq')} {d.join} reactions r{d.by('PRIMARY')}"
+            " ON r.conversation_id = given.conversation_id AND r.user_id = given.user_id"
+            " AND r.seq = given.seq"
+        ),
+        reactors=(
+            f"SELECT r.user_id FROM reactions r{d.by('ix_reactions_newest')}"
+            f" WHERE r.conversation_id = {at} AND r.seq = {at} AND r.emoji = {at}"
+            f" ORDER BY r.revision DESC, r.user_id DESC LIMIT {at}"
+        ),
+        write_reactions=d.upsert(REACTIONS),
+        delete_reactions=d.delete(REACTIONS),
+        forget_reactions=f"DELETE FROM reactions WHERE conversation_id = {at} AND seq = {at}",
         unread_mentions=(
             f"{d.select} given.conversation_id, given.user_id, COUNT(DISTINCT n.seq)"
             f" FROM {d.given('conversation_id', 'user_id', 'seq')} {d.join} mentions n{d.by('PRIMARY')}"

@@ -38,6 +38,7 @@ from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
 from gochat.storage.log import read_batches
+from gochat.storage.reactions import seen
 
 T = TypeVar("T", Message, Member)
 
@@ -359,7 +360,7 @@ def _told(item: Item, messages: Sequence[Message]) -> int:
     return item.conversation.revision
 
 
-def _messages(connection: Connection, items: Iterable[Item]) -> Mapping[ConversationId, list[Message]]:
+def _messages(connection: Connection, items: Sequence[Item]) -> Mapping[ConversationId, list[Message]]:
     newest: list[tuple[int, int]] = []
     changed: list[tuple[int, int, int]] = []
     found: list[Sequence[Any]] = []
@@ -374,7 +375,9 @@ def _messages(connection: Connection, items: Iterable[Item]) -> Mapping[Conversa
             changed.append(values)
     found += fetch_any(connection, _MESSAGES, _NEWEST, newest)
     found += fetch_any(connection, _MESSAGES, _CHANGED, changed)
-    return _by_conversation(map(rows.MESSAGES.read, found))
+    messages = map(rows.MESSAGES.read, found)
+    reader = next((item.me for item in items if item.me is not None), None)
+    return _by_conversation(messages if reader is None else seen(connection, reader.user_id, messages))
 
 
 def _members(

@@ -310,6 +310,22 @@ class MessageRow(SQLModel, table=True):
     extras: str | None = _text(nullable=True)
 
 
+class ReactionRow(SQLModel, table=True):
+    """A user reacted so to a message. `revision`: when."""
+
+    __tablename__ = "reactions"
+    __table_args__ = (
+        Index("ix_reactions_newest", "conversation_id", "seq", "emoji", "revision", "user_id"),
+        _UTF8,
+    )
+
+    conversation_id: int = _key()
+    user_id: int = _key()
+    seq: int = _key()
+    emoji: str = _words(40, primary_key=True)
+    revision: int = _big()
+
+
 class MentionRow(SQLModel, table=True):
     """A message means a member; user 0: all of them."""
 

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from gochat.core.command import AnyCommand, Reserving
+from gochat.core.command import AnyCommand, Gathered, Reserving
 from gochat.core.conversations import CreateConversation
 from gochat.core.errors import Overloaded
 from gochat.core.messages import SendMessage
-from gochat.core.receipts import AdvanceReceipts
 
 WAIT_SECONDS = 2.0
 """How long a command waits at most; and how long one round may take before whoever comes is refused."""
 RETRY_MS = 1_000
 
 _WHOSE: dict[type, Callable[[AnyCommand], int]] = {
-    AdvanceReceipts: attrgetter("conversation_id"),
     CreateConversation: attrgetter("creator_id"),
     SendMessage: attrgetter("sender_id"),
 }
@@ -36,7 +34,7 @@ class Entry:
     at: float
     """When it was accepted, by `time.monotonic`."""
     whose: int
-    """Whose turn it takes: that of a user; of a conversation, if its receipts were gathered."""
+    """Whose turn it takes: that of a user; of a conversation, if several users' were gathered."""
     size: int
     rows: int
     """How many rows of a batch it counts for."""
@@ -47,6 +45,8 @@ class Entry:
 
 def whose_turn(command: AnyCommand) -> int:
     """Who takes turns with others."""
+    if isinstance(command, Gathered):
+        return command.conversation_id
     return _WHOSE.get(type(command), _USER)(command)
 
 
@@ -54,7 +54,7 @@ def entry_of(command: AnyCommand, future: asyncio.Future[Any]) -> Entry:
     """A command that comes in now."""
     if type(command) is SendMessage:  # most are
         return Entry(command, future, time.monotonic(), command.sender_id, command.size, 1, False)
-    rows = len(command.positions) if isinstance(command, AdvanceReceipts) else 1
+    rows = command.rows if isinstance(command, Gathered) else 1
     reserves = isinstance(command, Reserving)
     return Entry(command, future, time.monotonic(), whose_turn(command), command.size, rows, reserves)
 

@@ -12,11 +12,13 @@ from sqlalchemy import inspect, text
 
 from gochat.contract.ids import id_in
 from gochat.core.profiles import UpdateProfile
+from gochat.core.reactions import React
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.erasure import Erasure
 from tests.contract.rest import PASSWORD, Rest, register, running
 from tests.contract.test_rest_chat import message
+from tests.reading.world import reading
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, prepare, send, writing
 
@@ -117,6 +119,9 @@ def test_it_goes_on_wherever_it_was_killed(database_url: str, messages: Any) -> 
             places += [await it.create(direct(ann, other)) for other in (ben, carl)]
             for cid in places:
                 await asyncio.gather(*(it.send(send(cid, ann, f"{CANARY} {n}")) for n in range(5)))
+                other = carl if cid == places[-1] else ben
+                await it.send(send(cid, other))
+                await it.writer.submit(React(cid, 6, {(ann, "👍"): True, (other, "👍"): True}))
             erasure = Erasure(database, it.writer, messages)
             await erasure.wish(ann, 1, time.time_ns() // 1_000_000)
             for _ in range(25):
@@ -126,6 +131,12 @@ def test_it_goes_on_wherever_it_was_killed(database_url: str, messages: Any) -> 
                 with suppress(asyncio.CancelledError):
                     await killed
             await asyncio.gather(erasure.catch_up(), Erasure(database, it.writer, messages).catch_up())
+        async with reading(database_url) as reader:
+            for cid in places:
+                (message,) = (
+                    await reader.history(carl if cid == places[-1] else ben, cid, after_seq=5)
+                ).messages
+                assert (ann in message.reactions[0].user_ids) == (messages == "keep")
         await database.close()
 
     asyncio.run(scenario())

@@ -18,6 +18,7 @@ from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, Extras, History, Kind, Role, UserId
+from gochat.core.reactions import React
 from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.ids import new_id
 from tests.phone.compare import differences
@@ -99,6 +100,16 @@ class Chatting(RuleBasedStateMachine):
         if how.endswith("delete"):
             commands.append(DeleteMessage(cid, user_id, seq))
         self.world.submit(*commands)
+
+    @precondition(lambda self: self.messages)
+    @rule(
+        which=which,
+        wanted=st.dictionaries(st.tuples(who, st.sampled_from("👍😂")), st.booleans(), min_size=1),
+    )
+    def react(self, which: int, wanted: dict[tuple[int, str], bool]) -> None:
+        cid, _, seq = self.messages[which % len(self.messages)]
+        given = {(self.lines[it].user_id, emoji): on for (it, emoji), on in wanted.items()}
+        self.world.submit(React(cid, seq, given))
 
     @precondition(lambda self: self.messages)
     @rule(which=which, readers=st.sets(who, min_size=1), read=st.booleans())

@@ -23,6 +23,7 @@ MESSAGE = {
     "mentions": None,
     "silent": False,
     "forwarded_from": None,
+    "reactions": [],
 }
 DELTA = {"conversation_id": "0" * 15 + "1", "since": 0, "revision": 1, "messages": [MESSAGE]}
 ERROR = {"code": "not_found", "message": "Not found.", "retryable": False, "request_id": "1"}

@@ -49,7 +49,22 @@ class Conversation:
         """Hold a message, unless what is held of it is newer."""
         held = self.messages.get(message["seq"])
         if held is None or held["revision"] <= message["revision"]:
-            self.messages[message["seq"]] = message
+            self.messages[message["seq"]] = self._with_mine(message, held)
+
+    def _with_mine(self, message: shapes.Message, held: shapes.Message | None) -> shapes.Message:
+        """The message with one's own reactions told, which live events leave out.
+
+        Who is named is one of them; where not all are named, who was before.
+        """
+        told = message.get("reactions", [])
+        if all("mine" in it for it in told):
+            return message
+        before = {it["emoji"] for it in held["reactions"] if it["mine"]} if held is not None else set()
+        reactions: list[shapes.Reaction] = []
+        for it in told:
+            kept = it["count"] > len(it["user_ids"]) and it["emoji"] in before
+            reactions.append({**it, "mine": it.get("mine", kept or self.user_id in it["user_ids"])})
+        return {**message, "reactions": reactions}
 
     def advance(self, position: shapes.MeConversation) -> None:
         """One's own positions, as one's own log tells them."""

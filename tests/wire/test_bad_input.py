@@ -20,6 +20,10 @@ def send(**fields: Any) -> dict[str, Any]:
     return {"conversation_id": CID, "client_message_id": KEY, "body": "hi"} | fields
 
 
+def react(**fields: Any) -> dict[str, Any]:
+    return {"conversation_id": CID, "seq": 1, "emoji": "👍", "on": True} | fields
+
+
 def without(name: str, payload: dict[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in payload.items() if field != name}
 
@@ -125,6 +129,14 @@ BAD: list[tuple[str, Any, str, str | None]] = [
     ("message:delete", {"conversation_id": CID, "seq": "1"}, "invalid_payload", "seq"),
     ("message:delete", {"conversation_id": CID, "seq": 99}, "not_found", "seq"),
     ("message:delete", {"conversation_id": CID, "seq": 1}, "forbidden", None),
+    *(
+        ("message:react", react(emoji=emoji), "invalid_payload", "emoji")
+        for emoji in ("", "a", "1", "👍👍", "👍 ", "🇩", "custom:", "custom:A", "x" * 10_000, "\ud83d", None)
+    ),
+    ("message:react", react(on=1), "invalid_payload", "on"),
+    ("message:react", react(seq=99), "not_found", "seq"),
+    ("message:react", react(seq=0), "invalid_payload", "seq"),
+    ("message:react", react(conversation_id=NOBODY), "not_found", "conversation_id"),
     ("messages:status", {"client_message_ids": []}, "invalid_payload", "client_message_ids"),
     ("messages:status", {"client_message_ids": [KEY] * 101}, "invalid_payload", "client_message_ids"),
     ("messages:status", {"client_message_ids": ["x"]}, "invalid_payload", "client_message_ids.0"),
@@ -286,6 +298,7 @@ def test_a_stranger_gets_the_same_answer_as_for_what_is_not_there(
         ("message:send", {"client_message_id": KEY, "body": "hi"}),
         ("message:edit", {"seq": 1, "body": "x"}),
         ("message:delete", {"seq": 1}),
+        ("message:react", {"seq": 1, "emoji": "👍", "on": True}),
         ("conversation:join", {}),
         ("conversation:update", {"title": "x"}),
         ("member:add", {"user_ids": [eve.id]}),

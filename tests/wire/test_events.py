@@ -61,6 +61,32 @@ def test_a_message_reaches_both_once_and_history(
     assert [m["seq"] for m in ann.history(direct)] == [1]
 
 
+def test_a_reaction_reaches_both_and_is_mine_to_one(
+    stage: Callable[[Scene], None], ann: Account, ben: Account, direct: str
+) -> None:
+    async def scene(a: Phone, b: Phone, e: Phone) -> None:
+        await a.expect_ok("message:send", message(direct, "hello"))
+        wish = {"conversation_id": direct, "seq": 1, "emoji": "❤", "on": True}
+        told = (await b.expect_ok("message:react", wish))["message"]
+        heart: dict[str, Any] = {"emoji": "❤️", "count": 1, "user_ids": [ben.id]}
+        assert told["reactions"] == [{**heart, "mine": True}]
+        for phone in (a, b):
+            delta = await phone.expect_event("message:reacted")
+            assert delta["revision"] == delta["since"] + 1
+            assert delta["messages"] == [{**told, "reactions": [heart]}]
+        for account, mine in ((ann, False), (ben, True)):
+            (page,) = account.history(direct)
+            assert page["reactions"] == [{**heart, "mine": mine}]
+        path = f"/messages/{direct}/1/reactions"
+        assert ann.get(path, emoji="❤")["reactions"] == [{"user_id": ben.id, "emoji": "❤️"}]
+        assert (await b.expect_ok("message:react", wish))["message"] == told
+        await b.expect_ok("message:react", {**wish, "on": False})
+        assert ann.history(direct)[0]["reactions"] == []
+        assert e.heard == []
+
+    stage(scene)
+
+
 def test_ones_own_side_is_told_to_ones_own_phones(
     stage: Callable[[Scene], None], server: GoChatServer, ben: Account, direct: str
 ) -> None:

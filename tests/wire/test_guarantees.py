@@ -200,6 +200,7 @@ class TestChanges:
                     (a, "message:send", message(cid, "one")),
                     (b, "message:send", message(cid, "two")),
                     (b, "message:edit", {**at, "seq": 2, "body": "2"}),
+                    (b, "message:react", {**at, "seq": 1, "emoji": "👍", "on": True}),
                     (a, "message:delete", {**at, "seq": 2}),
                     (c, "receipt:delivered", {**at, "seq": 2}),
                     (b, "receipt:read", {**at, "seq": 2}),
@@ -218,7 +219,7 @@ class TestChanges:
                     assert (delta["since"], delta["revision"]) == (revision - 1, revision), event
                 await a.expect_event("member:removed", lambda delta: delta["revision"] == revision)
                 await d.expect_event("member:removed", lambda delta: delta["revision"] == revision)
-                for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 12), (d, 0, revision)):
+                for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 13), (d, 0, revision)):
                     spans = [span for _, payload in phone.heard for span in spans_of(payload)]
                     assert all(one[1] == other[0] for one, other in pairwise(spans)), (phone.name, spans)
                     assert (spans[0][0], spans[-1][1]) == (first, last), phone.name
@@ -238,11 +239,14 @@ class TestChanges:
                 await b.expect_ok("message:delete", {**at, "seq": 2})
                 for phone in (a, b):
                     await phone.expect_ok("receipt:read", {**at, "seq": 2})
+                await b.expect_ok("message:react", {**at, "seq": 1, "emoji": "❤️", "on": True})
                 before = await a.expect_ok("sync", {})
                 for phone, event, payload in (
                     (a, "message:send", sent),
                     (a, "message:edit", {**at, "seq": 1, "body": "one"}),
                     (b, "message:delete", {**at, "seq": 2}),
+                    (b, "message:react", {**at, "seq": 1, "emoji": "❤", "on": True}),
+                    (b, "message:react", {**at, "seq": 1, "emoji": "👍", "on": False}),
                     (b, "receipt:read", {**at, "seq": 1}),
                     (b, "receipt:delivered", {**at, "seq": 0}),
                     (a, "receipt:read", {**at, "seq": 10**6}),
@@ -324,10 +328,12 @@ class TestStrangers:
                 for event, more in (
                     ("message:edit", {"seq": 1, "body": "x"}),
                     ("message:delete", {"seq": 1}),
+                    ("message:react", {"seq": 1, "emoji": "👍", "on": True}),
                     ("message:send", {**message(cid, "re"), "reply_to_seq": 1}),
                 ):
                     await c.expect_error(event, {**at, **more}, "not_found")
                 await a.expect_ok("message:edit", {**at, "seq": 1, "body": "old 1, edited"})
+                await a.expect_ok("message:react", {**at, "seq": 1, "emoji": "custom:old", "on": True})
                 await a.expect_ok("message:delete", {**at, "seq": 2})
                 await c.expect_event("message:deleted")
                 for known in ({}, {"known": {cid: 5}}, {"known": {cid: 4}}, {"known": {cid: 99}}):

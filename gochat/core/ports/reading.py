@@ -15,6 +15,8 @@ from gochat.core.queries import (
     MeDelta,
     MemberPage,
     Memberships,
+    ReactionPage,
+    ReactionPosition,
     SyncPage,
     SyncRequest,
 )
@@ -73,6 +75,22 @@ class Reader(Protocol):
 
         Raises:
             NotFound: not there, or not a member.
+        """
+        ...
+
+    async def reactions(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        seq: int,
+        emoji: str | None,
+        position: ReactionPosition | None,
+        limit: int,
+    ) -> ReactionPage:
+        """Who reacted to a message, and how: kind by kind, the newest first; `emoji`: of that kind alone.
+
+        Raises:
+            NotFound: not there, not a member, or no message that they see.
         """
         ...
 

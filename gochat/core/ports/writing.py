@@ -5,7 +5,8 @@ from typing import Protocol
 
 from gochat.core.command import A, Command
 from gochat.core.delta import Committed
-from gochat.core.model import ConversationId, SessionId, UserId
+from gochat.core.model import ConversationId, Message, SessionId, UserId
+from gochat.core.reactions import Wish
 from gochat.core.receipts import Position, Receipt
 
 
@@ -38,6 +39,19 @@ class Receipts(Protocol):
 
         Raises:
             NotFound: not there, or not a member.
+        """
+        ...
+
+
+class Reactions(Protocol):
+    """The door for reactions: those to one message gather for a moment, then go through `Writer` together."""
+
+    async def react(self, wish: Wish) -> Message:
+        """Make a reaction, or take it back; after the commit comes the message, as its user sees it.
+
+        Raises:
+            NotFound: not there, not a member, or no message that they see.
+            MessageDeleted, Forbidden, LimitExceeded: see `React.decide`.
         """
         ...
 

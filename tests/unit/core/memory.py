@@ -20,6 +20,7 @@ from gochat.core.model import (
     UserId,
 )
 from gochat.core.needs import Needs
+from gochat.core.reactions import SHOWN
 from gochat.core.state import A, Decision, State
 
 MemberKey = tuple[ConversationId, UserId]
@@ -40,6 +41,8 @@ class Memory:
     unwelcome: set[tuple[UserId, UserId]] = field(default_factory=set)
     """The first does not let the second bring them into conversations."""
     profiles: dict[UserId, Profile] = field(default_factory=dict)
+    reactions: dict[tuple[ConversationId, UserId, int, str], int] = field(default_factory=dict)
+    """The revision at which each was made."""
 
     def run(self, commands: Sequence[AnyCommand], now: int) -> tuple[list[Any], list[Change]]:
         """Decide a batch, creations alone or none, and write it."""
@@ -79,6 +82,7 @@ class Memory:
             {*self.blocks},
             {*self.unwelcome},
             {**self.profiles},
+            {**self.reactions},
         )
 
     def unread(self, member: Member) -> int:
@@ -124,6 +128,16 @@ class Memory:
         state.blockers.update((it, sum(pair[0] == it for pair in self.blocks)) for it in needs.blockers)
         state.profiles.update((it, self.profiles[it]) for it in needs.profiles & self.profiles.keys())
         state.me.update((user_id, self.me[user_id]) for user_id in needs.me & self.me.keys())
+        for cid, user_id, seq, emoji in self.reactions:
+            if (cid, user_id, seq) in needs.reactions:
+                before = state.reactions.get((cid, user_id, seq), frozenset())
+                state.reactions[cid, user_id, seq] = before | {emoji}
+        for place in needs.reactors:
+            newest = sorted(
+                ((at, it[1]) for it, at in self.reactions.items() if (it[0], *it[2:]) == place), reverse=True
+            )
+            most = SHOWN + len(needs.reactions)
+            state.reactors[place] = tuple(user_id for _, user_id in newest[:most])
         for cid, user_id, seq in needs.deleted_after:
             state.deleted_after[(cid, user_id, seq)] = sum(
                 it.conversation_id == cid and it.seq > seq and it.deleted_at is not None
@@ -156,6 +170,10 @@ class Memory:
                 if key[0] == cid and member.active:
                     self.members[key] = replace(member, revision=revision)
         self.members.update(state.changed_members)
+        forgotten = state.forgotten_reactions
+        kept = {it: at for it, at in self.reactions.items() if (it[0], it[2]) not in forgotten}
+        kept |= state.changed_reactions
+        self.reactions = {it: at for it, at in kept.items() if at}
         self.me.update((user_id, state.me[user_id]) for user_id in state.me_since)
         self.profiles.update(state.changed_profiles)
         for pair, on in state.changed_blocks.items():

@@ -148,7 +148,8 @@ def test_a_retry_repeats_every_extra() -> None:
     extras = filled(Extras)
     command = filled(SendMessage, extras=extras)
     for name, other in variants(extras):
-        assert command.request_hash != replace(command, extras=other).request_hash, name
+        again = replace(command, extras=other).request_hash == command.request_hash
+        assert again is (name == "reactions"), name
     assert command.request_hash != replace(command, extras=None).request_hash
 
 

@@ -19,12 +19,13 @@ from gochat.core.model import (
     Member,
     Mentions,
     Message,
+    Reaction,
     Role,
 )
 from gochat.core.sizes import delta_size, json_size, message_size
 from gochat.core.sync import parts
 
-SPARE = 520
+SPARE = 560
 """Bytes that a message may be counted too much: numbers that are short, and times that are not there."""
 
 ids = st.integers(1, 2**63 - 1)
@@ -51,6 +52,16 @@ extras = st.builds(
     silent=st.booleans(),
     forwarded_from=st.none() | st.builds(Forwarded, ids, numbers),
     read_up_to=st.none() | numbers,
+    reactions=st.lists(
+        st.builds(
+            Reaction,
+            emoji=st.sampled_from(["👍", "custom:" + "k" * 32]),
+            count=st.integers(1, 10_000),
+            user_ids=st.lists(ids, max_size=3).map(tuple),
+            mine=st.none() | st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 messages = st.builds(
     Message,
@@ -102,7 +113,7 @@ def test_every_field_of_a_message_is_drawn() -> None:
     drawn = {"conversation_id", "seq", "revision", "sender_id", "client_message_id", "request_hash", "body"}
     drawn |= {"attachments", "created_at", "edited_at", "deleted_at", "reply_to_seq", "extras"}
     assert {it.name for it in fields(Message)} == drawn
-    extras = {"kind", "data", "mentions", "silent", "forwarded_from", "read_up_to"}
+    extras = {"kind", "data", "mentions", "silent", "forwarded_from", "read_up_to", "reactions"}
     assert {it.name for it in fields(Extras)} == extras
 
 
