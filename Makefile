@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# A worker for each core; tests/conftest.py says which tests share one.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check format bench conformance soak contract lock clean
@@ -17,7 +19,7 @@ run: ## start the server on SQLite, or on what the environment names
 test: ## unit, contract and wire tests, on real services
 	@$(PYTHON) scripts/bootstrap.py test
 	@$(BIN)/python scripts/services.py test
-	$(BIN)/python -m pytest -m "not slow" $(wildcard tests/unit tests/contract tests/wire) $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(wildcard tests/unit tests/contract tests/wire) $(ARGS)
 
 test-all: test ## the same, then faults, browser, Java and the long ones
 	@$(PYTHON) scripts/bootstrap.py all

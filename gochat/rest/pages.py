@@ -1,11 +1,13 @@
 """What browsers see: the demo page at `/`, the pages about the API at `/docs`, and the generated contract."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -14,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from gochat import __version__
 from gochat.contract import CONTRACT_VERSION, asyncapi, openapi
 from gochat.contract.routes import PREFIX
+from gochat.contract.schemas import Json
 
 WEB = Path(__file__).parents[1] / "web"
 LIBRARIES = Path(sys.prefix) / "share" / "gochat" / "web"
@@ -54,8 +57,8 @@ def page_routes() -> list[BaseRoute]:
             _fixed(path, _page(file), "text/html; charset=utf-8", headers)
             for path, (file, headers) in _PAGES.items()
         ),
-        _fixed(f"{PREFIX}/openapi.json", orjson.dumps(openapi.document()), "application/json"),
-        _fixed(f"{PREFIX}/asyncapi.json", orjson.dumps(asyncapi.document()), "application/json"),
+        _generated(f"{PREFIX}/openapi.json", openapi.document),
+        _generated(f"{PREFIX}/asyncapi.json", asyncapi.document),
         Mount("/web/lib", _Files(directory=LIBRARIES, check_dir=False)),
         Mount("/web", _Files(directory=WEB / "static")),
     ]
@@ -75,6 +78,20 @@ def _fixed(path: str, content: bytes, media_type: str, headers: Mapping[str, str
         return Response(content, headers=headers, media_type=media_type)
 
     return Route(path, answer, methods=["GET"])
+
+
+def _generated(path: str, document: Callable[[], Json]) -> Route:
+    """Made when somebody first asks for it, in a thread: longer than the loop may work."""
+
+    async def answer(_: Request) -> Response:
+        return Response(await run_in_threadpool(_encoded, document), media_type="application/json")
+
+    return Route(path, answer, methods=["GET"])
+
+
+@cache
+def _encoded(document: Callable[[], Json]) -> bytes:
+    return orjson.dumps(document())
 
 
 class _Files(StaticFiles):
