@@ -273,6 +273,6 @@ def test_the_writer_looks_up_by_an_index(filled: str, name: str) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("name", HOT.keys() - {"heads", "batches"})
+@pytest.mark.parametrize("name", sorted(HOT.keys() - {"heads", "batches"}))
 def test_sqlite_looks_up_by_an_index(filled_sqlite: str, name: str) -> None:
     assert explain(filled_sqlite, HOT[name], look_sqlite) == []
