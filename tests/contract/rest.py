@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from json import loads as json_of
 from typing import Any
 
 import httpx2
@@ -23,7 +24,7 @@ SECRET = "k3" * 20
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; `body` is decoded JSON."""
+    """What came back; `body` is decoded JSON, a list where there were lines of it."""
 
     status: int
     body: Any
@@ -58,8 +59,11 @@ class Rest:
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         """An answer that the contract allows."""
         response = await self.send(method, API + path, **options)
-        answer = Answer(response.status_code, response.json(), response.headers)
-        validate_response(method, API + path, answer.status, answer.body)
+        of_lines = response.headers["content-type"] == "application/x-ndjson"
+        body = [json_of(line) for line in response.text.splitlines()] if of_lines else response.json()
+        answer = Answer(response.status_code, body, response.headers)
+        for part in body if of_lines else [body]:
+            validate_response(method, API + path, answer.status, part)
         assert answer.headers["x-request-id"]
         if answer.status >= 400 and "code" in answer.body:
             assert answer.body["request_id"] == answer.headers["x-request-id"]

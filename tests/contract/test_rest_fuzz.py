@@ -39,11 +39,19 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+CALLED = [route for route in ROUTES if route.name != "logout"]
+
+
+def path_of(route: Route) -> str:
+    """With the one conversation for whatever it asks for."""
+    return re.sub("{.*}", "{conversation}", route.path)
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> tuple[Route, str, dict[str, str], Any]:
     """A route, its path, a query and a body: some parts as they should be, some not."""
-    route = draw(st.sampled_from([route for route in ROUTES if route.name != "logout"]))
-    path = re.sub("{.*}", "{conversation}", route.path)
+    route = draw(st.sampled_from(CALLED))
+    path = path_of(route)
     query = {name: str(value) for name, value in draw(fields(route.query)).items()}
     return route, path, query, draw(fields(route.body) if draw(st.integers(0, 9)) else VALUES)
 
@@ -61,9 +69,9 @@ def fields(model: Any) -> st.SearchStrategy[dict[str, Any]]:
 class Scene:
     """Two users with a conversation; their ids stand for their names in what is sent."""
 
-    def __init__(self, runner: asyncio.Runner, rest: Rest) -> None:
+    def __init__(self, runner: asyncio.Runner, rest: Rest, *names: str) -> None:
         self._runner = runner
-        self._me, other = (runner.run(register(rest, name)) for name in ("myself", "other"))
+        self._me, other = (runner.run(register(rest, name)) for name in names)
         group = {"kind": "group", "member_ids": [other.id]}
         conversation = runner.run(self._me.rest.ok("POST", "/conversations", group))["conversation"]
         self._names = {"me": self._me.id, "other": other.id, "conversation": conversation["id"]}
@@ -89,7 +97,8 @@ def test_no_call_is_a_fault_of_ours(database_url: str) -> None:
     statuses: Counter[int] = Counter()
     with asyncio.Runner() as runner:
         application = running(database_url)
-        scene = Scene(runner, runner.run(application.__aenter__()))
+        rest = runner.run(application.__aenter__())
+        scene, once = Scene(runner, rest, "myself", "other"), Scene(runner, rest, "someone", "another")
 
         @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
         @given(calls())
@@ -99,6 +108,8 @@ def test_no_call_is_a_fault_of_ours(database_url: str) -> None:
             statuses[answer.status] += 1
 
         try:
+            for route in CALLED:
+                assert once.call(route, path_of(route), {}, {}).status < 500
             check()
         finally:
             runner.run(application.__aexit__(None, None, None))
