@@ -29,9 +29,8 @@ async def cat_is_in(place: Place, a: Phone, cid: str, c: Phone, cat: Account) ->
     for n in range(4):
         await a.expect_ok("message:send", message(cid, f"old {n}"))
     await a.expect_ok("member:add", {"conversation_id": cid, "user_ids": [cat.id]})
-    await c.expect_event(
-        "member:added", lambda it: it["conversation_id"] == cid
-    )  # which may bring what follows
+    # It brings what follows at once, too.
+    await c.expect_event("member:added", lambda it: it["conversation_id"] == cid)
     await a.expect_ok("message:send", message(cid, "hello"))
     await c.expect_event("message:created", lambda it: it["conversation_id"] == cid)
     c.heard.clear()

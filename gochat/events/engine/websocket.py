@@ -14,6 +14,8 @@ SLICE = 128
 READ_AHEAD = 16_384
 """Bytes that are read of a client whose packets have to wait: who is not read at all can't be heard to have
 gone."""
+_LAST = b"last"
+"""Payload of the ping behind all that is sent to a client which is hung up on."""
 
 
 class WebSocket:
@@ -143,7 +145,9 @@ class WebSocket:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.
 
         Closing at once, with unread data in the socket, could reset the connection before the client has read
-        what was sent last (RFC 6455 section 7.1.1). `COME_BACK` sends no frame.
+        what was sent last (RFC 6455 section 7.1.1). `COME_BACK` sends no close frame; with `flush` the client
+        is hung up on when it has answered a ping (section 5.5.3), so has read all: some libraries give up
+        what they hold unread when they find that they can't write any more.
         """
         transport = self._transport
         if transport is None or self._closing:
@@ -153,10 +157,11 @@ class WebSocket:
         if transport.get_write_buffer_size() > self._engine.options.max_backlog // 2:
             transport.abort()
             return True
-        if code == frames.COME_BACK:
+        if code == frames.COME_BACK and not flush:
             self._hang_up(transport)
             return True
-        transport.write(frames.close_frame(code, reason))
+        last = frames.frame(_LAST, frames.PING)
+        transport.write(last if code == frames.COME_BACK else frames.close_frame(code, reason))
         if flush:
             self._engine.wheel.set(self, self._engine.now() + self._engine.options.close_timeout)
             self.resume()
@@ -179,9 +184,13 @@ class WebSocket:
         self.inlet.drain()
 
     def expire(self, _now: float) -> None:
-        """Cut a connection that takes too long to close."""
-        if self._transport is not None:
+        """Hang up on who takes too long to answer; cut a connection that takes too long to close."""
+        if self._transport is None:
+            return
+        if self._deaf:
             self._transport.abort()
+        else:
+            self._hang_up(self._transport)
 
     # Inside
 
@@ -233,6 +242,8 @@ class WebSocket:
     def _control(self, opcode: int, payload: Any) -> None:
         if opcode == frames.PING and not self._closing:
             self.write(frames.frame(payload, frames.PONG))
+        elif opcode == frames.PONG and self._closing and payload == _LAST and self._transport is not None:
+            self._hang_up(self._transport)
         elif opcode == frames.CLOSE and self._transport is not None:
             if not self._closing:
                 self.flush()

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.wire.engine.conftest import Server
-from tests.wire.engine.wire import Poller, Ws, answer
+from tests.wire.engine.conftest import Server, Start
+from tests.wire.engine.wire import Poller, Ws, answer, frame
 
 REFUSED = '44{"message":"bad token","data":{"code":"unauthorized","message":"bad token"}}'
 
@@ -223,6 +223,20 @@ def test_eviction_closes_without_disconnect(server: Server) -> None:
         poller.post('42["evict"]')
         assert answer(pending) == (200, "1")
     assert poller.poll()[0] == 400
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_who_is_hung_up_on_has_a_while_to_read_all(start: Start, way: str, answers: bool) -> None:
+    """Libraries drop what they hold unread when the connection ends: it ends when they answer a ping."""
+    if way == "asgi":
+        pytest.skip("an ASGI application can't send a ping")
+    with start(close_timeout=0.5) as server, Ws(server.port, silent=True).connect() as ws:
+        ws.send('42["evict"]')
+        opcode, payload = ws.receive()
+        assert opcode == 9
+        if answers:
+            ws.raw(frame(payload, 0x8A))
+        assert ws.expect_closed() is None
 
 
 @pytest.mark.parametrize("end", ["41", "1", ""])

@@ -102,11 +102,14 @@ class Ws:
             return
 
     def receive(self) -> tuple[int, bytes]:
-        """Return the next message's opcode and payload. Raises Closed."""
+        """Return the next message's opcode and payload; pings are answered. Raises Closed."""
         opcode, size = self._take(2)
         if size > 125:
             size = int.from_bytes(self._take(2 if size == 126 else 8), "big")
         payload = self._take(size)
+        if opcode & 15 == 9 and not self.silent:
+            self.raw(frame(payload, 0x8A))
+            return self.receive()
         if opcode & 15 == 8:
             raise Closed(int.from_bytes(payload[:2], "big") if payload else 1005)
         if payload == b"2" and not self.silent:
