@@ -10,12 +10,14 @@ RUN pip install --require-hashes --no-deps --requirement requirements/uv.txt \
     && .venv/bin/python -m scripts.web \
     && uv pip sync --require-hashes requirements/compile.txt \
     && rm -f .venv/bin/node
+# `tracing` has what OTEL_EXPORTER_OTLP_ENDPOINT needs on top.
+ARG LOCK=run
 COPY pyproject.toml README.md LICENSE ./
 COPY gochat/ gochat/
 COPY alembic/ alembic/
 # Editable: the migrations stand beside the package, not in it.
 RUN .venv/bin/python scripts/compile.py . \
-    && uv pip sync --require-hashes requirements/run.txt \
+    && uv pip sync --require-hashes "requirements/${LOCK}.txt" \
     && uv pip install --no-deps --build-constraints requirements/build.txt --editable . \
     && python -m compileall -q gochat
 

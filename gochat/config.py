@@ -287,6 +287,14 @@ class Settings(BaseSettings):
         description="With it `/metrics` is answered on PORT too, to `Authorization: Bearer` and this; 16"
         " bytes or more.",
     )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        description="Base URL of a collector of OpenTelemetry, such as `http://otel:4318`: there traces go,"
+        " by OTLP over HTTP. Needs requirements/tracing.txt. Without it nothing is traced.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        0.01, ge=0, le=1, description="Which part of the events and requests is traced, of 1."
+    )
     slow_ms: int = Field(
         1_000,
         ge=0,
@@ -438,11 +446,11 @@ class Settings(BaseSettings):
         _check_authority(path)
         return path
 
-    @field_validator("terms_url")
+    @field_validator("terms_url", "otel_exporter_otlp_endpoint")
     @classmethod
-    def _check_terms_url(cls, url: str | None) -> str | None:
-        if url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
-            raise ValueError("must be the address of a page, such as https://example.com/terms")
+    def _check_http_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/\S*)?", url):
+            raise ValueError("must be an address such as https://example.com")
         return url
 
     @field_validator("contact")

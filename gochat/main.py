@@ -73,6 +73,7 @@ from gochat.storage.safety import StoredReports
 from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.writer import ConversationWriter
+from gochat.traces import open_traces
 from gochat.watching import watch
 
 log = structlog.get_logger(__name__)
@@ -119,7 +120,8 @@ class Chat:
         cursors = Cursors(keys)
 
         self._peers = _peers(settings, keys, measures)
-        doorbell = self._peers.doorbell
+        self._traces = traces = open_traces(settings)
+        doorbell = traces.doorbell(self._peers.doorbell)
         self._proxies = Proxies(settings.forwarded_allow_ips, real_ip=settings.forwarded_real_ip)
         options = EngineOptions(
             client_address=self._proxies.client,
@@ -138,7 +140,8 @@ class Chat:
             localhost=not settings.is_production,
         )
         self.engine = EngineServer(self._peers.manager, cors_allowed_origins=origins, options=options)
-        sockets = EngineSockets(self.engine, measures)
+        engine_sockets = EngineSockets(self.engine, measures)
+        sockets = traces.sockets(engine_sockets)
         rates = Buckets(settings.rate_table, time.monotonic)
         roster = Roster()
         guard = EpochGuard()
@@ -172,7 +175,7 @@ class Chat:
         doorbell.renewed(self._poll.hurry)
         self._writer = ConversationWriter(
             write_engine(self._url),
-            self._fanout,
+            traces.publisher(self._fanout),
             limits,
             guard,
             queue_max=settings.writer_queue_max,
@@ -181,11 +184,12 @@ class Chat:
             measures=measures,
         )
         self._followers = [Follower(self._url, SearchIndex())] if "search" in settings.roles else []
-        receipts = ReceiptGatherer(self._writer)
-        reactions = ReactionGatherer(self._writer)
-        speech = Speech(self._writer, reactions, reader, settings.speech, rates, _now)
+        writer = traces.writer(self._writer)
+        receipts = ReceiptGatherer(writer)
+        reactions = ReactionGatherer(writer)
+        speech = Speech(writer, reactions, reader, settings.speech, rates, _now)
         handlers = Handlers(
-            writer=self._writer,
+            writer=writer,
             reader=reader,
             receipts=receipts,
             authenticator=authenticator,
@@ -198,11 +202,11 @@ class Chat:
             refreshed=self._connections.admit,
         )
         self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures)
-        self.engine.set_dispatcher(self._dispatcher)
+        self.engine.set_dispatcher(traces.dispatcher(self._dispatcher))
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
         tries = Tries(self._peers.rates)
-        self._erasure = Erasure(self._database, self._writer, settings.deleted_messages)
+        self._erasure = Erasure(self._database, writer, settings.deleted_messages)
         sessions = TokenSessions(
             session_store,
             accounts,
@@ -231,7 +235,7 @@ class Chat:
         self._health = Readiness(DatabaseHealth(self._healing, lambda: self._writer.trouble), self._peers)
         rest = create_rest_app(
             Deps(
-                writer=self._writer,
+                writer=writer,
                 reader=reader,
                 accounts=accounts,
                 logins=ToldLogins(self._logins, measures),
@@ -258,13 +262,13 @@ class Chat:
                 clock=_now,
             )
         )
-        self._asgi = EngineApp(self.engine, _with_lifespan(rest, self))
+        self._asgi = EngineApp(self.engine, traces.requests(_with_lifespan(rest, self)))
         self._running = AsyncExitStack()
         """What there is to take down, the last one first."""
 
         watch(measures, roster, self.engine, self._writer, self._database, self._followers)
         self._peers.watch(measures)
-        support = Support(roster, sockets)
+        support = Support(roster, engine_sockets)
         self.operating.answers.update(user=support.user, follow=support.follow)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -301,6 +305,7 @@ class Chat:
             running.push_async_callback(_briefly, self._stop_followers)
             for follower in self._followers:
                 follower.start()
+            running.push_async_callback(_briefly, self._traces.close)
             self._peers.start(self.engine, self._asgi)
             running.push_async_callback(_briefly, self._peers.close)
             running.callback(self._fanout.close)

@@ -67,7 +67,7 @@ def build(source: Path, work: Path) -> dict[str, str]:
     final: dict[str, str] = {}
     for word, rest in instructions((ROOT / "Dockerfile").read_text()):
         stages += word == "FROM"
-        if word == "ENV":
+        if word in {"ENV", "ARG"}:  # arguments as they are without another one
             given = dict(part.split("=", 1) for part in rest.split())
             (final if stages > 1 else environment).update(given)
         elif stages == 1 and word == "COPY":

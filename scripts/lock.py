@@ -21,8 +21,9 @@ LOCKS = ROOT / "requirements"
 # run.txt comes first: it constrains those that hold it, so a test runs what production runs.
 CONTENTS = {
     "run": ("project",),
-    "test": ("project", "test"),
-    "all": ("project", "test", "browser"),
+    "tracing": ("project", "tracing"),
+    "test": ("project", "tracing", "test"),
+    "all": ("project", "tracing", "test", "browser"),
     "compile": ("project", "compile"),
     "build": ("build",),
     "uv": ("uv",),
@@ -61,7 +62,9 @@ def compile_lock(name: str, pyproject: dict[str, Any], upgrade: bool) -> None:
     command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header"]
     command += ["--no-annotate", "--python-version", oldest(pyproject), "--output-file", str(path)]
     command += ["--upgrade"] if upgrade else []
-    command += ["--constraint", str(LOCKS / "run.txt")] if name in {"test", "all", "compile"} else []
+    command += (
+        ["--constraint", str(LOCKS / "run.txt")] if name in {"tracing", "test", "all", "compile"} else []
+    )
     subprocess.run(
         [*command, "-"], input=inputs(name, pyproject), text=True, check=True, stdout=subprocess.DEVNULL
     )

@@ -73,6 +73,7 @@ WRONG: dict[str, list[str]] = {
     "rates": ["message:send", "message:send=often", "message:sent=1/1", "all=on", "message:send=0/1"],
     "login_rate": ["often", "10", "10/week", "0/minute", "10/60"],
     "metrics_token": [SECRET],
+    "otel_exporter_otlp_endpoint": ["otel:4318", "grpc://otel:4317", "http://", "http://user@otel:4318"],
     "terms_version": ["two words", "x" * 33, "ü"],
     "terms_url": ["example.com/terms", "ftp://example.com", "https://", "https://a.example/the terms"],
     "contact": ["ask us", "@example.com", "https://"],

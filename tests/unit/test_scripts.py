@@ -22,7 +22,7 @@ def test_locks_are_fresh() -> None:
     [
         (
             {"project": {**PYPROJECT["project"], "dependencies": ["httptools"]}},
-            {"run", "test", "all", "compile"},
+            {"run", "tracing", "test", "all", "compile"},
         ),
         ({"project": {**PYPROJECT["project"], "requires-python": ">=3.12"}}, set(lock.CONTENTS)),
         ({"build-system": {"requires": ["hatchling>=2"]}}, {"build"}),
