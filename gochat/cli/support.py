@@ -22,6 +22,7 @@ from gochat.cli.settings import read
 if TYPE_CHECKING:
     from gochat.core.ports.writing import Publisher
     from gochat.storage.operating import Act, Operator
+    from gochat.storage.writer import ConversationWriter
 
 T = TypeVar("T")
 
@@ -55,6 +56,23 @@ async def bell() -> AsyncIterator[Publisher]:
     url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
     async with ringing(url, settings.redis_prefix, settings.keys) as publisher:
         yield publisher
+
+
+@asynccontextmanager
+async def writer(url: str) -> AsyncIterator[ConversationWriter]:
+    """A writer of this command's own: servers that run hear what it did, or learn it from the log."""
+    from gochat.core.limits import Limits
+    from gochat.storage.engines import write_engine
+    from gochat.storage.epoch import EpochGuard
+    from gochat.storage.writer import ConversationWriter
+
+    async with bell() as publisher:
+        started = ConversationWriter(write_engine(url), publisher, Limits(), EpochGuard())
+        started.start()
+        try:
+            yield started
+        finally:
+            await started.stop()
 
 
 async def dismiss(user_id: int, ended: Iterable[int]) -> None:
@@ -213,6 +231,33 @@ def show_conversation(conversation: str, as_json: Json = False) -> None:
         ),
         as_json,
     )
+
+
+@conversations.command("ban")
+def ban(
+    conversation: str,
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    why: Why,
+    who: As = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Let them be brought in again.")] = False,
+) -> None:
+    """Take a user out of a group, and let nobody bring them in again."""
+    from gochat.core.bans import BanMember
+    from gochat.core.errors import ChatError
+
+    cid, user_id = number(conversation, "conversation"), number(user, "user")
+    done = act("conversation unban" if lift else "conversation ban", conversation, f"{user}: {why}", who)
+
+    async def run(operator: Operator) -> None:
+        try:
+            async with writer(read().database_url.get_secret_value()) as door:
+                await door.submit(BanMember(cid, None, user_id, on=not lift))
+        except ChatError as error:
+            fail(error.message)
+        await operator.note(done)
+
+    operate(run)
+    typer.echo("Not banned any more." if lift else "Banned.")
 
 
 _ACT = ("who", "act", "target", "why")

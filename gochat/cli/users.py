@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from gochat.storage.accounts import StoredAccounts
     from gochat.storage.database import Database
     from gochat.storage.operating import Operator
-    from gochat.storage.writer import ConversationWriter
 
 app = typer.Typer(no_args_is_help=True, help="Help or stop a user.")
 
@@ -216,29 +215,12 @@ def mute(
         from gochat.storage.operating import Operator
 
         async with database() as opened:
-            async with writer(opened.url) as door:
+            async with support.writer(opened.url) as door:
                 await door.submit(UpdateProfile(user_id, standing={"muted_until": until}))
             await Operator(opened).note(done)
 
     asyncio.run(run())
     typer.echo("Mute." if hours else "Not mute any more.")
-
-
-@asynccontextmanager
-async def writer(url: str) -> "AsyncIterator[ConversationWriter]":
-    """A writer of this command's own: servers that run hear what it did, or learn it from the log."""
-    from gochat.core.limits import Limits
-    from gochat.storage.engines import write_engine
-    from gochat.storage.epoch import EpochGuard
-    from gochat.storage.writer import ConversationWriter
-
-    async with support.bell() as publisher:
-        started = ConversationWriter(write_engine(url), publisher, Limits(), EpochGuard())
-        started.start()
-        try:
-            yield started
-        finally:
-            await started.stop()
 
 
 @app.command("create")

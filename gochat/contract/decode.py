@@ -11,6 +11,7 @@ import orjson
 from gochat.contract import parameters, requests
 from gochat.contract.cursor import Cursors
 from gochat.contract.ids import time_in
+from gochat.core.bans import BanMember
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.errors import InvalidPayload
 from gochat.core.members import AddMembers, RemoveMember, SetRole
@@ -198,6 +199,11 @@ def remove_member_in(request: requests.RemoveMember, user_id: UserId) -> RemoveM
 def set_role_in(request: requests.SetRole, user_id: UserId) -> SetRole:
     """`member:role`."""
     return SetRole(request.conversation_id, user_id, request.user_id, Role(request.role))
+
+
+def ban_in(request: requests.BanMember, user_id: UserId) -> BanMember:
+    """`member:ban`."""
+    return BanMember(request.conversation_id, user_id, request.user_id, request.on)
 
 
 def profile_in(request: requests.UpdateProfile, user_id: UserId) -> UpdateProfile:

@@ -189,6 +189,12 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             "Change a member's role, as the owner. Making another the owner makes oneself an admin.",
             _GROUP,
         ),
+        "member:ban": ClientEvent(
+            requests.BanMember,
+            shapes.ConversationAnswer,
+            "Ban somebody from a group, as its owner or an admin, or do so no more. A member is taken out.",
+            _GROUP,
+        ),
         "receipt:delivered": ClientEvent(
             requests.Receipt,
             shapes.ReceiptAnswer,

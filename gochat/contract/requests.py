@@ -301,6 +301,14 @@ class SetRole(Request):
     role: Literal["owner", "admin", "member"]
 
 
+class BanMember(Request):
+    """`member:ban`: with `on`, a member is taken out too, and nobody brings them in again."""
+
+    conversation_id: Id
+    user_id: Id
+    on: bool
+
+
 class Receipt(Request):
     """`receipt:delivered`, `receipt:read`: everything up to this message. `private`: for oneself alone."""
 

@@ -323,6 +323,14 @@ ROUTES: tuple[Route, ...] = (
         raises=(errors.NotFound, errors.CursorInvalid),
     ),
     Route(
+        "GET",
+        "/conversations/{conversation_id}/bans",
+        "bans",
+        "Who is banned from a group, the newest first, at most 500: for its owner and admins.",
+        shapes.UserList,
+        raises=(errors.NotFound, errors.Forbidden),
+    ),
+    Route(
         "POST",
         "/conversations/{conversation_id}/receipts",
         "advance_receipts",

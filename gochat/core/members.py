@@ -26,6 +26,7 @@ class AddMembers(Command[Conversation]):
         needs.conversations.add(self.conversation_id)
         needs.members.add((self.conversation_id, self.user_id))
         needs.members.update((self.conversation_id, other) for other in self.member_ids)
+        needs.bans.update((self.conversation_id, other) for other in self.member_ids)
         need_welcome(needs, self.user_id, self.member_ids)
 
     @property
@@ -38,7 +39,7 @@ class AddMembers(Command[Conversation]):
 
         Raises:
             NotFound: not a member, or a user who does not exist or has blocked him.
-            Forbidden: not a group, or not an admin; or a user does not let them.
+            Forbidden: not a group, or not an admin; or a user does not let them, or is banned.
             LimitExceeded: too many at once, in the group, or conversations of one of them.
         """
         conversation, member = group(state, self.conversation_id, self.user_id)
@@ -49,6 +50,8 @@ class AddMembers(Command[Conversation]):
             if not _is_active(state, conversation.id, user_id)
         ]
         check_welcome(state, member.user_id, new, "user_ids")
+        if any(state.bans.find((conversation.id, user_id)) for user_id in new):
+            raise Forbidden("A user is banned.", field="user_ids", details={"reason": "banned"})
         if not new:
             return Decision(conversation)
         _check_room(state, conversation, new, limits)
@@ -98,19 +101,7 @@ class RemoveMember(Command[Conversation]):
             raise NotFound("There is no such member.", field="user_id")
         if gone.user_id != member.user_id and not outranks(member, gone):
             raise Forbidden("Only a member of higher standing may remove a member.")
-        revision = conversation.revision + 1
-        shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
-        rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
-        if gone.role is Role.OWNER:
-            rows += _inherit(state, gone, revision)
-        return Decision(
-            shrunk,
-            Why.MEMBER_REMOVED,
-            shrunk,
-            members=tuple(rows),
-            left=(gone.user_id,),
-            restated=True,
-        )
+        return removal(state, conversation, gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +147,23 @@ class SetRole(Command[Conversation]):
             rows.append(replace(owner, role=Role.ADMIN, revision=revision))
         changed = replace(conversation, revision=revision)
         return Decision(changed, Why.MEMBER_UPDATED, changed, members=tuple(rows))
+
+
+def removal(state: State, conversation: Conversation, gone: Member) -> Decision[Conversation]:
+    """An active member goes. If they owned the group, the first of its `successors` inherits."""
+    revision = conversation.revision + 1
+    shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
+    rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
+    if gone.role is Role.OWNER:
+        rows += _inherit(state, gone, revision)
+    return Decision(
+        shrunk,
+        Why.MEMBER_REMOVED,
+        shrunk,
+        members=tuple(rows),
+        left=(gone.user_id,),
+        restated=True,
+    )
 
 
 def _is_active(state: State, conversation_id: ConversationId, user_id: UserId) -> bool:

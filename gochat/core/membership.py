@@ -27,10 +27,23 @@ def group(state: State, conversation_id: ConversationId, user_id: UserId) -> tup
         NotFound: as above.
         Forbidden: the conversation is direct.
     """
-    conversation, member = membership(state, conversation_id, user_id)
+    _, member = membership(state, conversation_id, user_id)
+    return a_group(state, conversation_id), member
+
+
+def a_group(state: State, conversation_id: ConversationId) -> Conversation:
+    """The group, whoever asks.
+
+    Raises:
+        NotFound: there is no such conversation.
+        Forbidden: it is direct.
+    """
+    conversation = state.conversations.find(conversation_id)
+    if conversation is None:
+        raise NotFound("There is no such conversation.", field="conversation_id")
     if conversation.kind is not Kind.GROUP:
         raise Forbidden("A direct conversation has no members to change and no title.")
-    return conversation, member
+    return conversation
 
 
 def outranks(one: Member, other: Member) -> bool:

@@ -366,6 +366,19 @@ class User:
     """The account is gone; what it wrote may be left."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Somebody is not brought into a group any more, whoever tries; or, with `on` false, may be again.
+
+    `banned_by`: None if whoever runs the server did it.
+    """
+
+    conversation_id: ConversationId
+    user_id: UserId
+    banned_by: UserId | None
+    on: bool
+
+
 class WhoCanAdd(StrEnum):
     """Who may bring a user into conversations; a contact is whoever shares one with them."""
 

@@ -37,6 +37,8 @@ class Needs:
     """How many others each of these has blocked."""
     welcome: set[tuple[UserId, UserId]] = field(default_factory=set)
     """Whether the first lets the second bring them into conversations; read where the first exists."""
+    bans: set[tuple[ConversationId, UserId]] = field(default_factory=set)
+    """Who is banned from which group, of these."""
     makers: set[UserId] = field(default_factory=set)
     """How many conversations each of these has made and is in."""
     successors: set[ConversationId] = field(default_factory=set)

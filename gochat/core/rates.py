@@ -81,6 +81,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate("member:add", 120, 60),
     Rate("member:remove", 300, 60),
     Rate("member:role", 120, 60),
+    Rate("member:ban", 120, 60),
     Rate("receipt:delivered", 1_200, 60),
     Rate("receipt:read", 1_200, 60),
     Rate("typing:start", 600, 60),  # an app may say it with every key

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from gochat.core.delta import Change, Delta, Why, published
 from gochat.core.limits import Limits
-from gochat.core.model import Conversation, ConversationId, Member, Message, Profile, Side, UserId
+from gochat.core.model import Ban, Conversation, ConversationId, Member, Message, Profile, Side, UserId
 from gochat.core.needs import Needs
 
 A = TypeVar("A")
@@ -70,6 +70,7 @@ class Decision(Generic[A]):
     """As the one of `me` has set it."""
     block: tuple[UserId, UserId, bool] | None = None
     """The one of `me` has blocked the other, or does so no more."""
+    ban: Ban | None = None
     totals: tuple[UserId, ...] = ()
     """Users, apart from those of `me`, whose `total_unread` the answer tells."""
     joined: tuple[UserId, ...] = ()
@@ -107,6 +108,7 @@ class State:
     """How many others each has blocked."""
     welcome: Rows[tuple[UserId, UserId], bool] = field(init=False)
     """The first lets the second bring them into conversations, where it is true."""
+    bans: Rows[tuple[ConversationId, UserId], bool] = field(init=False)
     makers: Rows[UserId, int] = field(init=False)
     """How many conversations each has made and is in."""
     deleted_after: Rows[tuple[ConversationId, UserId, int], int] = field(init=False)
@@ -130,6 +132,7 @@ class State:
     me_since: dict[UserId, int] = field(default_factory=dict)
     """Users whose own log moved, with the revision it had before the batch."""
     changed_profiles: dict[UserId, Profile] = field(default_factory=dict)
+    changed_bans: dict[tuple[ConversationId, UserId], Ban] = field(default_factory=dict)
     changed_blocks: dict[tuple[UserId, UserId], bool] = field(default_factory=dict)
     told_totals: set[UserId] = field(default_factory=set)
     decisions: dict[ConversationId, list[Decision[Any]]] = field(default_factory=dict)
@@ -152,6 +155,7 @@ class State:
         self.blocks = Rows(needs.blocks)
         self.blockers = Rows(needs.blockers)
         self.welcome = Rows(needs.welcome)
+        self.bans = Rows(needs.bans)
         self.makers = Rows(needs.makers)
         self.deleted_after = Rows(needs.deleted_after)
 
@@ -192,11 +196,8 @@ class State:
             self.decisions.setdefault(conversation.id, []).append(decision)
         if decision.unseen is not None:
             self.conversations[decision.unseen.id] = self.changed[decision.unseen.id] = decision.unseen
-        if decision.profile is not None:
-            user_id = decision.profile.user.id
-            self.profiles[user_id] = self.changed_profiles[user_id] = decision.profile
-        if decision.block is not None:
-            self._block(*decision.block)
+        if decision.profile is not None or decision.block is not None or decision.ban is not None:
+            self._decided(decision)
         if decision.created is not None:
             self._created(decision.created)
         if decision.updated is not None:
@@ -265,6 +266,16 @@ class State:
         for side in sides:
             key = (side.conversation_id, side.user_id)
             self.sides[key] = self.changed_sides[key] = side
+
+    def _decided(self, decision: Decision[Any]) -> None:
+        if decision.profile is not None:
+            user_id = decision.profile.user.id
+            self.profiles[user_id] = self.changed_profiles[user_id] = decision.profile
+        if decision.block is not None:
+            self._block(*decision.block)
+        if decision.ban is not None:
+            key = (decision.ban.conversation_id, decision.ban.user_id)
+            self.bans[key], self.changed_bans[key] = decision.ban.on, decision.ban
 
     def _block(self, user_id: UserId, other_id: UserId, on: bool) -> None:
         pair = (user_id, other_id)

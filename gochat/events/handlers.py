@@ -10,6 +10,7 @@ from gochat.contract.cursor import Cursors
 from gochat.contract.decode import (
     add_members_in,
     archive_in,
+    ban_in,
     create_in,
     delete_in,
     draft_in,
@@ -96,6 +97,7 @@ class Handlers:
             "member:add": Handler(self._add_members, conversation_answer),
             "member:remove": Handler(self._remove_member, conversation_answer),
             "member:role": Handler(self._set_role, conversation_answer),
+            "member:ban": Handler(self._ban_member, conversation_answer),
             "receipt:delivered": Handler(self._delivered, receipt_out),
             "receipt:read": Handler(self._read, receipt_out),
             "typing:start": Handler(self._start_typing, _nothing),
@@ -172,6 +174,9 @@ class Handlers:
 
     def _set_role(self, connection: Connection, request: requests.SetRole) -> Awaitable[Viewed]:
         return self._then_view(connection, set_role_in(request, connection.user_id))
+
+    def _ban_member(self, connection: Connection, request: requests.BanMember) -> Awaitable[Viewed]:
+        return self._then_view(connection, ban_in(request, connection.user_id))
 
     def _then_view(self, connection: Connection, command: Command[Conversation]) -> Awaitable[Viewed]:
         """Submit at once; answer with the conversation as it is then, or None if he is in it no more."""

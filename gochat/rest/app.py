@@ -66,6 +66,7 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
     "quit_conversations": conversations.quit_conversations,
     "conversation": conversations.conversation,
     "members": conversations.members,
+    "bans": conversations.bans,
     "advance_receipts": conversations.advance_receipts,
     "messages": messages.messages,
     "reactions": messages.reactions,

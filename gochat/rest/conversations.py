@@ -2,7 +2,7 @@
 
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import create_in
-from gochat.contract.encode import member_out, receipt_out, view_out
+from gochat.contract.encode import member_out, receipt_out, user_out, view_out
 from gochat.contract.quit import quit_all, quit_out
 from gochat.core.errors import InvalidPayload, NotFound
 from gochat.core.queries import ListPosition
@@ -58,6 +58,12 @@ async def members(deps: Deps, call: UserCall[parameters.Page]) -> shapes.MemberL
     page = await deps.reader.members(call.user_id, call.conversation_id, after, limit)
     more = None if page.position is None else deps.cursors.write(purpose, call.user_id, (page.position,))
     return {"members": [member_out(member) for member in page.members], "cursor": more}
+
+
+async def bans(deps: Deps, call: UserCall[requests.Request]) -> shapes.UserList:
+    """`GET conversations/{id}/bans`."""
+    found = await deps.reader.banned(call.user_id, call.conversation_id)
+    return {"users": [user_out(user) for user in found]}
 
 
 async def advance_receipts(deps: Deps, call: UserCall[requests.Receipts]) -> shapes.ReceiptAnswer:

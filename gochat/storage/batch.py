@@ -125,6 +125,12 @@ def _profile_writes(transaction: Transaction, loaded: Loaded) -> Iterable[Asked]
     blocks = state.changed_blocks.items()
     yield sql.insert_blocks, [[*pair, loaded.now] for pair, on in blocks if on]
     yield sql.delete_blocks, [pair for pair, on in blocks if not on]
+    bans = state.changed_bans.values()
+    yield (
+        sql.insert_bans,
+        [(it.conversation_id, it.user_id, it.banned_by, loaded.now) for it in bans if it.on],
+    )
+    yield sql.delete_bans, [(it.conversation_id, it.user_id) for it in bans if not it.on]
     yield sql.write_profiles, [rows.PROFILES.write(it) for it in state.changed_profiles.values()]
     yield sql.write_decided, [(user_id, state.me[user_id]) for user_id in state.decided]
 

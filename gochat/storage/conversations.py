@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from gochat.core.errors import NotFound
-from gochat.core.model import ConversationId, MuteLevel, UserId
+from gochat.core.errors import Forbidden, NotFound
+from gochat.core.model import ConversationId, MuteLevel, Role, User, UserId
 from gochat.core.queries import (
     ConversationPage,
     ConversationView,
@@ -21,6 +21,9 @@ from gochat.core.queries import (
 from gochat.storage import rows, sides
 from gochat.storage.fetch import as_list, fetch, marks, parse_list
 from gochat.storage.reactions import seen
+
+MOST_BANNED = 500
+"""Of one answer."""
 
 _VIEW = f"""
 SELECT {rows.columns(rows.CONVERSATIONS, "c")},
@@ -64,6 +67,11 @@ FROM members me JOIN conversations c ON c.id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1
 """
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
+_ROLE = "SELECT role FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
+_BANNED = f"""
+SELECT {rows.columns(rows.USERS, "u")} FROM bans b JOIN users u ON u.id = b.user_id
+WHERE b.conversation_id = ? ORDER BY b.created_at DESC, b.user_id LIMIT {MOST_BANNED}
+"""
 _MEMBERS = f"""
 SELECT {rows.columns(rows.MEMBERS, "m")} FROM members m
 WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_id LIMIT ?
@@ -148,6 +156,16 @@ def _seen(
         replace(it, last_message=messages[it.conversation.id]) if it.conversation.id in messages else it
         for it in given
     )
+
+
+def banned(connection: Connection, user_id: UserId, conversation_id: ConversationId) -> tuple[User, ...]:
+    """See `core.ports.reading.Reader.banned`."""
+    role = fetch(connection, _ROLE, user_id, conversation_id)
+    if not role:
+        raise NotFound("There is no such conversation.", field="conversation_id")
+    if role[0][0] == Role.MEMBER:
+        raise Forbidden("Only an admin or the owner may do this.")
+    return tuple(map(rows.USERS.read, fetch(connection, _BANNED, conversation_id)))
 
 
 def _view(row: Sequence[Any]) -> ConversationView:

@@ -161,6 +161,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         (sql.welcome, sorted(needs.welcome)),
         (sql.makers, _singles(needs.makers)),
         (sql.reactions, sorted(needs.reactions)),
+        (sql.bans, sorted(needs.bans)),
     )
     for row in sql.dialect.unpack(conversations, rows.CONVERSATIONS):
         state.conversations[row[0]] = rows.CONVERSATIONS.read(row)
@@ -173,7 +174,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         loaded.held = _find_held(
             transaction, needs.conversations - state.conversations.keys(), needs.me - state.me.keys()
         )
-    blocks, blockers, welcome, makers, reactions = others
+    blocks, blockers, welcome, makers, reactions, bans = others
     _take_members(members, transaction, state)
     for row in sql.dialect.unpack(sides, rows.SIDES):
         state.sides[(row[1], row[0])] = rows.SIDES.read(row)
@@ -189,6 +190,7 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
     for *place, emoji in reactions:
         key = (place[0], place[1], place[2])
         state.reactions[key] = state.reactions.get(key, frozenset()) | {emoji}
+    state.bans.update(((row[0], row[1]), True) for row in bans)
 
 
 def _find_held(

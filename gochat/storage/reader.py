@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from gochat.core.delta import Change, Delta
 from gochat.core.errors import Unavailable
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Message, Standing, UserId
+from gochat.core.model import ConversationId, Message, Standing, User, UserId
 from gochat.core.queries import (
     ConversationPage,
     ConversationView,
@@ -58,6 +58,10 @@ class ConversationReader:
     ) -> MemberPage:
         """The active members, by id."""
         return await self._database.read(conversations.members, user_id, conversation_id, after, limit)
+
+    async def banned(self, user_id: UserId, conversation_id: ConversationId) -> tuple[User, ...]:
+        """Who is banned from a group."""
+        return await self._database.read(conversations.banned, user_id, conversation_id)
 
     async def history(
         self,

@@ -222,12 +222,13 @@ STANDINGS = _stored(Standing, tables.UserRow)
 ME_REVISIONS = _table(tables.UserRow, ("id", "me_revision"))
 DECIDED = _table(tables.UserRow, ("id", "profile_revision"))
 BLOCKS = _table(tables.BlockRow)
+BANS = _table(tables.BanRow)
 MENTIONS = _table(tables.MentionRow)
 REACTIONS = _table(tables.ReactionRow)
 BATCHES = _table(tables.BatchRow)
 COLUMNS: Mapping[str, Type] = {
     name: type_
-    for table in (CONVERSATIONS, MEMBERS, MESSAGES, USERS, BLOCKS, MENTIONS, REACTIONS, BATCHES)
+    for table in (CONVERSATIONS, MEMBERS, MESSAGES, USERS, BLOCKS, BANS, MENTIONS, REACTIONS, BATCHES)
     for name, type_ in table.columns.items()
 }
 """What keys may be given by: a name means the same in every table."""

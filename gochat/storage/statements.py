@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gochat.core.model import EVERYONE
 from gochat.storage.dialects import Dialect, Statement
 from gochat.storage.rows import (
+    BANS,
     BATCHES,
     BLOCKS,
     CONVERSATIONS,
@@ -56,6 +57,8 @@ class Statements:
     """[user_id] -> user_id, how many he has blocked"""
     welcome: str
     """[user_id, other_id] -> the same, and 1 if the first lets the second bring them into conversations"""
+    bans: str
+    """[conversation_id, user_id] -> the same, of those there are"""
     makers: str
     """[user_id] -> user_id, how many conversations they made and are in"""
     successors: str
@@ -99,6 +102,9 @@ class Statements:
     """Two parameters, conversation_id and seq: all to one message."""
     unread_mentions: str
     """[conversation_id, user_id, seq] -> conversation_id, user_id, messages above seq that mean the user"""
+    insert_bans: Statement
+    delete_bans: str
+    """[conversation_id, user_id]"""
     insert_blocks: Statement
     delete_blocks: str
     """[user_id, blocked_id]"""
@@ -191,6 +197,11 @@ def statements(d: Dialect) -> Statements:
             f" FROM {d.given('user_id', 'other_id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.user_id"
         ),
+        bans=(
+            f"{d.select} b.conversation_id, b.user_id FROM {d.given('conversation_id', 'user_id')}"
+            f" {d.join} bans b{d.by('PRIMARY')}"
+            " ON b.conversation_id = given.conversation_id AND b.user_id = given.user_id"
+        ),
         makers=(
             f"SELECT given.user_id, (SELECT COUNT(*) FROM conversations c{d.by('ix_conversations_creator')}"
             f" {d.join} members m{d.by('PRIMARY')}"
@@ -265,6 +276,8 @@ def statements(d: Dialect) -> Statements:
             f" ON n.conversation_id = given.conversation_id AND n.user_id IN (given.user_id, {EVERYONE})"
             " AND n.seq > given.seq GROUP BY given.conversation_id, given.user_id"
         ),
+        insert_bans=d.insert_missing(BANS),
+        delete_bans=d.delete(BANS),
         insert_blocks=d.insert_missing(BLOCKS),
         delete_blocks=d.delete(BLOCKS),
         write_profiles=d.update(PROFILES),

@@ -191,6 +191,18 @@ class BlockRow(SQLModel, table=True):
     created_at: int = _big()
 
 
+class BanRow(SQLModel, table=True):
+    """Somebody is banned from a group. `banned_by` is null where whoever runs the server did it."""
+
+    __tablename__ = "bans"
+    __table_args__ = (Index("ix_bans_user", "user_id"), _UTF8)
+
+    conversation_id: int = _key()
+    user_id: int = _key()
+    banned_by: int | None = _big(nullable=True)
+    created_at: int = _big()
+
+
 class SessionRow(SQLModel, table=True):
     """One login on one device. The hashes are of its newest refresh token and of the one before.
 

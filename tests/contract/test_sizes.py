@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from gochat.core.bans import BanMember
 from gochat.core.blocks import Block
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import UpdateConversation
@@ -73,6 +74,8 @@ def test_no_command_adds_more_than_it_says(mariadb_url: str, written: list[int])
                 AddMembers(cid, anna, tuple(others[100:])),
                 RemoveMember(cid, anna, others[0]),
                 SetRole(cid, anna, others[1], Role.OWNER),
+                BanMember(cid, None, others[2], on=True),
+                BanMember(cid, None, others[2], on=False),
                 RemoveMember(cid, anna, anna),
                 Block(new_id(), anna, ben, on=True),
                 Block(new_id(), anna, ben, on=False),

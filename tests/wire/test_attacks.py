@@ -268,6 +268,7 @@ def _(scene: Scene) -> tuple[int, str | None]:
 STRANGERS: dict[str, Callable[[Scene], tuple[int, str | None]]] = {
     "conversation": lambda s: s.ask("GET", f"/conversations/{s.direct}", s.eve.token),
     "members": lambda s: s.ask("GET", f"/conversations/{s.group}/members", s.eve.token),
+    "bans": lambda s: s.ask("GET", f"/conversations/{s.group}/bans", s.eve.token),
     "history": lambda s: s.ask("GET", f"/messages?conversation_id={s.direct}", s.eve.token),
     "around": lambda s: s.ask("GET", f"/messages?conversation_id={s.direct}&around_seq=1", s.eve.token),
     "send": lambda s: s.ask(
@@ -295,6 +296,11 @@ def _(scene: Scene) -> tuple[int, str | None]:
     target = {"conversation_id": scene.direct, "seq": 1}
     body = {"client_report_id": str(uuid4()), "target": target, "reason": "spam"}
     return scene.ask("POST", "/reports", scene.eve.token, json=body)
+
+
+@attack("others: bans, by a member without a role", 403, "forbidden")
+def _(scene: Scene) -> tuple[int, str | None]:
+    return scene.ask("GET", f"/conversations/{scene.group}/bans", scene.ben.token)
 
 
 @attack("others: quit what one is not in", 200, None)

@@ -209,6 +209,9 @@ class TestChanges:
                     (b, "member:add", {**at, "user_ids": [dan.id]}),
                     (d, "message:send", message(cid, "three")),
                     (b, "member:remove", {**at, "user_id": cat.id}),
+                    (b, "member:ban", {**at, "user_id": cat.id, "on": True}),
+                    (a, "member:ban", {**at, "user_id": cat.id, "on": False}),
+                    (a, "member:ban", {**at, "user_id": dan.id, "on": True}),
                     (a, "member:role", {**at, "user_id": ben.id, "role": "owner"}),
                     (b, "member:remove", {**at, "user_id": ben.id}),
                 ):
@@ -218,8 +221,8 @@ class TestChanges:
                     delta = await a.expect_ok("conversation:join", asked)
                     assert (delta["since"], delta["revision"]) == (revision - 1, revision), event
                 await a.expect_event("member:removed", lambda delta: delta["revision"] == revision)
-                await d.expect_event("member:removed", lambda delta: delta["revision"] == revision)
-                for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 13), (d, 0, revision)):
+                await d.expect_event("member:removed", lambda delta: delta["revision"] == 16)
+                for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 13), (d, 0, 16)):
                     spans = [span for _, payload in phone.heard for span in spans_of(payload)]
                     assert all(one[1] == other[0] for one, other in pairwise(spans)), (phone.name, spans)
                     assert (spans[0][0], spans[-1][1]) == (first, last), phone.name
@@ -253,6 +256,7 @@ class TestChanges:
                     (a, "conversation:update", {**at, "title": " Us "}),
                     (a, "member:role", {**at, "user_id": ben.id, "role": "member"}),
                     (a, "member:add", {**at, "user_ids": [ben.id, ann.id]}),
+                    (a, "member:ban", {**at, "user_id": ben.id, "on": False}),
                 ):
                     await phone.expect_ok(event, payload)
                 after = await a.expect_ok("sync", {})

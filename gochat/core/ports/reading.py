@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from gochat.core.delta import Change, Delta
-from gochat.core.model import ConversationId, Message, SessionId, Standing, UserId
+from gochat.core.model import ConversationId, Message, SessionId, Standing, User, UserId
 from gochat.core.queries import (
     Batch,
     ConversationPage,
@@ -58,6 +58,15 @@ class Reader(Protocol):
 
         Raises:
             NotFound: not there, or not a member.
+        """
+        ...
+
+    async def banned(self, user_id: UserId, conversation_id: ConversationId) -> tuple[User, ...]:
+        """Who is banned from a group, the newest 500, for its owner and admins.
+
+        Raises:
+            NotFound: not there, or not a member.
+            Forbidden: neither the owner nor an admin.
         """
         ...
 

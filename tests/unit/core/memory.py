@@ -38,6 +38,7 @@ class Memory:
     me: dict[UserId, int] = field(default_factory=dict)
     """Users who exist, with the revisions of their own logs."""
     blocks: set[tuple[UserId, UserId]] = field(default_factory=set)
+    bans: set[tuple[ConversationId, UserId]] = field(default_factory=set)
     unwelcome: set[tuple[UserId, UserId]] = field(default_factory=set)
     """The first does not let the second bring them into conversations."""
     profiles: dict[UserId, Profile] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Memory:
             {**self.messages},
             {**self.me},
             {*self.blocks},
+            {*self.bans},
             {*self.unwelcome},
             {**self.profiles},
             {**self.reactions},
@@ -125,6 +127,7 @@ class Memory:
         welcome = needs.welcome - self.unwelcome
         state.welcome.update((pair, True) for pair in welcome if pair[0] in self.me)
         state.blocks.update((pair, True) for pair in needs.blocks & self.blocks)
+        state.bans.update((key, True) for key in needs.bans & self.bans)
         state.blockers.update((it, sum(pair[0] == it for pair in self.blocks)) for it in needs.blockers)
         state.profiles.update((it, self.profiles[it]) for it in needs.profiles & self.profiles.keys())
         state.me.update((user_id, self.me[user_id]) for user_id in needs.me & self.me.keys())
@@ -178,6 +181,8 @@ class Memory:
         self.profiles.update(state.changed_profiles)
         for pair, on in state.changed_blocks.items():
             (self.blocks.add if on else self.blocks.discard)(pair)
+        for key, ban in state.changed_bans.items():
+            (self.bans.add if ban.on else self.bans.discard)(key)
 
 
 def _reserved(cid: ConversationId, key: str) -> Conversation:

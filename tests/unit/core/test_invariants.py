@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from gochat.core.bans import BanMember
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.delta import Change
@@ -43,6 +44,7 @@ LEAST = {
     "AddMembers": 0.1,
     "RemoveMember": 0.5,
     "SetRole": 0.2,
+    "BanMember": 0.2,
     "AdvanceReceipts": 1.0,
     "another owner": 0.3,
     "in one delta": 0.5,
@@ -68,6 +70,7 @@ changing: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(RemoveMember, cids, users, users),
     users.flatmap(lambda user_id: st.builds(RemoveMember, cids, st.just(user_id), st.just(user_id))),
     st.builds(SetRole, cids, users, users, st.sampled_from(Role)),
+    st.builds(BanMember, cids, users, users, st.booleans()),
     st.builds(AdvanceReceipts, cids, st.dictionaries(st.sampled_from(USERS), positions, max_size=4)),
 )
 members = st.sampled_from([1, 2, 3])
@@ -167,6 +170,7 @@ class Chatting(RuleBasedStateMachine):
             SetRole(cid, owner, other, Role.OWNER),
             RemoveMember(cid, owner, other),
             RemoveMember(cid, owner, owner),
+            BanMember(cid, data.draw(st.sampled_from([owner, None])), other, on=data.draw(st.booleans())),
             AddMembers(cid, owner, (data.draw(st.sampled_from(USERS)),)),
             UpdateConversation(cid, owner, data.draw(st.sampled_from(["v", "w"]))),
         ]
@@ -210,6 +214,12 @@ class Chatting(RuleBasedStateMachine):
                     answer.message.seq,
                 )
         assert again == self.batched
+
+    @invariant()
+    def banned_are_out(self) -> None:
+        """Nobody is in a group that they are banned from."""
+        for key in self.batched.bans:
+            assert key not in self.batched.members or not self.batched.members[key].active
 
     @invariant()
     def batching_makes_no_difference(self) -> None:

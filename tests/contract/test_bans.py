@@ -1,0 +1,62 @@
+"""Bans from groups, over each database: in one order with whoever adds, and by an operator."""
+
+import asyncio
+
+import pytest
+
+from gochat.contract.ids import id_in
+from gochat.core.bans import BanMember
+from gochat.core.errors import Forbidden
+from gochat.core.members import AddMembers
+from gochat.core.model import Conversation
+from tests.contract.rest import operator, register, running
+from tests.writing.stored import check, read
+from tests.writing.world import group, prepare, writing
+
+
+def test_bans_and_additions_of_two_processes_are_in_one_order(database_url: str) -> None:
+    """Whichever came first: who is banned is not in it."""
+    anna, ben, carl, dora = prepare(database_url, 4)
+
+    async def scenario() -> None:
+        async with writing(database_url) as here, writing(database_url) as there:
+            cid = await here.create(group(anna, ben))
+            add = AddMembers(cid, anna, (carl, dora))
+            for n in range(10):
+                ban = BanMember(cid, anna if n % 2 else None, carl, on=True)
+                done, added = await asyncio.gather(
+                    here.writer.submit(ban), there.writer.submit(add), return_exceptions=True
+                )
+                assert isinstance(done, Conversation)
+                assert isinstance(added, Conversation | Forbidden)
+                active = {it.user_id for it in read(database_url).members.values() if it.active}
+                assert carl not in active
+                with pytest.raises(Forbidden):
+                    await there.writer.submit(add)
+                await there.writer.submit(BanMember(cid, anna, carl, on=False))
+                await here.writer.submit(add)
+                active = {it.user_id for it in read(database_url).members.values() if it.active}
+                assert active == {anna, ben, carl, dora}
+
+    asyncio.run(scenario())
+    check(read(database_url))
+
+
+async def test_an_operator_bans(database_url: str) -> None:
+    async with running(database_url) as rest:
+        ann, ben, eve = [await register(rest, name) for name in ("ann", "ben", "eve")]
+        made = await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": [ben.id]})
+        cid = made["conversation"]["id"]
+        banned = f"/conversations/{cid}/bans"
+        assert await ann.rest.ok("GET", banned) == {"users": []}
+        operator(database_url, "conversation", "ban", cid, ben.id, "--why=spam")
+        assert (await ben.rest.get(f"/conversations/{cid}")).code == "not_found"
+        assert [it["id"] for it in (await ann.rest.ok("GET", banned))["users"]] == [ben.id]
+        for who, code in ((ben, "not_found"), (eve, "not_found")):
+            assert (await who.rest.get(banned)).code == code
+        listed = operator(database_url, "log", cid)
+        assert "conversation ban" in listed
+        assert f"{ben.id}: spam" in listed
+        operator(database_url, "conversation", "ban", cid, ben.id, "--why=x", "--lift")
+        assert await ann.rest.ok("GET", banned) == {"users": []}
+        assert id_in(cid)
