@@ -254,6 +254,7 @@ class Chat:
                 contacts=PhoneContacts(accounts),
                 backend=KeyBackend(StoredKeys(self._database), foreign, sessions, _now),
                 exchange=ToldExchange(self._exchange, measures),
+                limits=limits,
                 terms={
                     "version": settings.terms_version,
                     "url": settings.terms_url,

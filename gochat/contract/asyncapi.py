@@ -1,14 +1,14 @@
 """The AsyncAPI 3.0 document of the Socket.IO events, generated from the tables.
 
-It describes the server: it `receive`s what clients send and `send`s the rest. An ack is the reply of its
-operation; acks have a channel of their own, since an ack goes to the number that its event carried and to
-no event name (Socket.IO protocol 5, EVENT and ACK packets).
+It describes a client, for whom it is made: it `send`s requests and `receive`s the rest. An ack is the reply
+of its operation; acks have a channel of their own, since an ack goes to the number that its event carried
+and to no event name (Socket.IO protocol 5, EVENT and ACK packets).
 """
 
 from typing import Any, Final
 
 from gochat.contract import CONTRACT_VERSION, shapes
-from gochat.contract.errors import codes, error_table
+from gochat.contract.errors import codes, error_table, in_one_line
 from gochat.contract.events import (
     ANY_EVENT_ERRORS,
     CLIENT_EVENTS,
@@ -18,6 +18,7 @@ from gochat.contract.events import (
     ServerEvent,
 )
 from gochat.contract.schemas import Json, answer_definitions, description, request_definitions
+from gochat.core.limits import Limits
 
 _INFO: Final = """\
 The Socket.IO interface of GoChat: namespace `/`, at `/socket.io/` and `/api/v1/ws/`.
@@ -27,24 +28,29 @@ Every event takes one JSON object, and every event that asks for an ack gets one
 or `{"ok": false, "error": ...}`. Clients ignore fields, events and enum values that they do not know.
 """
 
+_DEFAULT: Final = Limits()
 
-def document() -> Json:
-    """The whole document, of JSON types only."""
-    requests, request_schemas = request_definitions(event.request for event in CLIENT_EVENTS.values())
+
+def document(limits: Limits = _DEFAULT) -> Json:
+    """The whole document, of JSON types only, with these limits of the product."""
+    asked = (event.request for event in CLIENT_EVENTS.values())
+    requests, request_schemas = request_definitions(asked, limits)
     answers, answer_schemas = answer_definitions(
         [event.answer for event in CLIENT_EVENTS.values()]
         + [event.payload for event in SERVER_EVENTS.values()]
         + [shapes.Refusal, shapes.ConnectError]
     )
+    schemas = {**request_schemas, **answer_schemas, "ConnectAuth": _CONNECT_AUTH}
     messages: Json = dict(_connection_messages(answers[shapes.ConnectError]))
     operations: Json = {"connect": _connect()}
     for name, event in CLIENT_EVENTS.items():
         messages[key(name)] = _message(name, event.summary, requests[event.request])
-        messages[ack_key(name)] = _ack_message(name, answers[event.answer], answers[shapes.Refusal])
-        operations[key(name)] = _receive(name, event)
+        schemas[_ack_name(event)] = _ack(event, answers[event.answer])
+        messages[ack_key(name)] = _ack_message(name, event, answers[shapes.Refusal])
+        operations[key(name)] = _sent(name, event)
     for name, told in SERVER_EVENTS.items():
         messages[key(name)] = _message(name, told.summary, answers[told.payload])
-        operations[key(name)] = _send(name, told)
+        operations[key(name)] = _heard(name, told)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -58,7 +64,7 @@ def document() -> Json:
         "channels": _channels(),
         "operations": operations,
         "components": {
-            "schemas": request_schemas | answer_schemas,
+            "schemas": schemas,
             "messages": messages,
             "securitySchemes": {
                 "token": {
@@ -126,25 +132,40 @@ def _message(name: str, summary: str, payload: Json) -> Json:
     return {"name": name, "title": name, "summary": summary, "payload": payload}
 
 
-def _ack_message(name: str, data: Json, refusal: Json) -> Json:
-    done = {
+def _ack_name(event: ClientEvent) -> str:
+    return event.answer.__name__.removesuffix("Answer") + "Ack"
+
+
+def _ack(event: ClientEvent, data: Json) -> Json:
+    return {
+        "title": _ack_name(event),
+        "description": "Done.",
         "type": "object",
-        "properties": {"ok": {"const": True}, "data": data},
+        "properties": {"ok": {"type": "boolean", "description": "Only ever true."}, "data": data},
         "required": ["ok", "data"],
     }
+
+
+def _ack_message(name: str, event: ClientEvent, refusal: Json) -> Json:
+    done = {"$ref": f"#/components/schemas/{_ack_name(event)}"}
     return {
         "name": f"{name} ack",
         "title": f"Ack of {name}",
+        "summary": "Done, or refused.",
         "payload": {"oneOf": [done, refusal]},
     }
 
 
+_CONNECT_AUTH: Final[Json] = {
+    "title": "ConnectAuth",
+    "type": "object",
+    "properties": {"token": {"type": "string", "description": "An access token."}},
+    "description": "Flat strings. Without a token the header has to bring it.",
+}
+
+
 def _connection_messages(connect_error: Json) -> Json:
-    auth = {
-        "type": "object",
-        "properties": {"token": {"type": "string", "description": "An access token."}},
-        "description": "Flat strings. Without a token the header has to bring it.",
-    }
+    auth = {"$ref": "#/components/schemas/ConnectAuth"}
     return {
         "connect": _message("connect", "The CONNECT packet's `auth`.", auth),
         "connect_error": _message("connect_error", "The connection was refused.", connect_error),
@@ -153,9 +174,10 @@ def _connection_messages(connect_error: Json) -> Json:
 
 def _connect() -> Json:
     return {
-        "action": "receive",
+        "action": "send",
         "channel": {"$ref": "#/channels/connection"},
         "title": "connect",
+        "description": in_one_line("ConnectAuth", "CONNECT", CONNECT_ERRORS),
         "summary": "Connect. Afterwards the socket hears all its user's conversations without asking.",
         "messages": [{"$ref": "#/channels/connection/messages/connect"}],
         "reply": {
@@ -166,27 +188,30 @@ def _connect() -> Json:
     }
 
 
-def _receive(name: str, event: ClientEvent) -> Json:
-    return {
-        "action": "receive",
-        "channel": {"$ref": "#/channels/events"},
-        "title": name,
-        "summary": event.summary,
-        "description": description(event.request),
-        "messages": [{"$ref": f"#/channels/events/messages/{key(name)}"}],
-        "reply": {
-            "channel": {"$ref": "#/channels/acks"},
-            "messages": [{"$ref": f"#/channels/acks/messages/{ack_key(name)}"}],
-        },
-        "x-error-codes": codes((*event.errors, *ANY_EVENT_ERRORS)),
-    }
-
-
-def _send(name: str, event: ServerEvent[Any]) -> Json:
+def _sent(name: str, event: ClientEvent) -> Json:
+    errors = (*event.errors, *ANY_EVENT_ERRORS)
+    line = in_one_line(f"{event.request.__name__}Request", event.answer.__name__, errors)
     return {
         "action": "send",
         "channel": {"$ref": "#/channels/events"},
         "title": name,
         "summary": event.summary,
+        "description": f"{line}\n\n{description(event.request)}",
+        "messages": [{"$ref": f"#/channels/events/messages/{key(name)}"}],
+        "reply": {
+            "channel": {"$ref": "#/channels/acks"},
+            "messages": [{"$ref": f"#/channels/acks/messages/{ack_key(name)}"}],
+        },
+        "x-error-codes": codes(errors),
+    }
+
+
+def _heard(name: str, event: ServerEvent[Any]) -> Json:
+    return {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/events"},
+        "title": name,
+        "summary": event.summary,
+        "description": f"`{event.payload.__name__}`; nothing answers it.",
         "messages": [{"$ref": f"#/channels/events/messages/{key(name)}"}],
     }

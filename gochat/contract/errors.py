@@ -93,3 +93,9 @@ def error_table() -> list[Json]:
 def codes(kinds: Iterable[type[ChatError]]) -> list[str]:
     """Their codes, each once."""
     return list(dict.fromkeys(kind.code for kind in kinds))
+
+
+def in_one_line(request: str | None, answer: str, kinds: Iterable[type[ChatError]]) -> str:
+    """What an operation takes, what it answers, and how it may be refused."""
+    taken = "Nothing" if request is None else f"`{request}`"
+    return f"{taken} → `{answer}`, or {', '.join(f'`{code}`' for code in codes(kinds))}."

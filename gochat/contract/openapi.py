@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gochat.contract import CONTRACT_VERSION, shapes
-from gochat.contract.errors import codes, error_table, status_of
+from gochat.contract.errors import codes, error_table, in_one_line, status_of
 from gochat.contract.parameters import PATH
 from gochat.contract.requests import Id
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.contract.schemas import Json, answer_definitions, description, inline, request_definitions
 from gochat.core.errors import ChatError
+from gochat.core.limits import Limits
 
 _INFO: Final = """\
 The REST interface of GoChat: login, account, history, health, and what an app without a socket must do.
@@ -17,6 +18,8 @@ The REST interface of GoChat: login, account, history, health, and what an app w
 Errors are `application/problem+json` (RFC 9457); their `code` is stable. Clients ignore fields and enum
 values that they do not know.
 """
+
+_DEFAULT: Final = Limits()
 
 _RETRY_AFTER: Final[Json] = {
     "Retry-After": {"description": "Seconds, rounded up.", "schema": {"type": "integer"}}
@@ -28,9 +31,10 @@ _HEADERS: Final[Mapping[int, Json]] = {
 }
 
 
-def document() -> Json:
-    """The whole document, of JSON types only."""
-    requests, request_schemas = request_definitions(route.body for route in ROUTES if route.body is not None)
+def document(limits: Limits = _DEFAULT) -> Json:
+    """The whole document, of JSON types only, with these limits of the product."""
+    bodies = (route.body for route in ROUTES if route.body is not None)
+    requests, request_schemas = request_definitions(bodies, limits)
     shown = [*(route.answer for route in ROUTES), shapes.Problem]
     answers, answer_schemas = answer_definitions(shown)
     references = {**requests, **answers}
@@ -65,8 +69,10 @@ def _operation(route: Route, references: Mapping[type[Any], Json]) -> Json:
         "responses": _responses(route, references),
         "x-error-codes": codes(route.errors),
     }
+    request = None if route.body is None else f"{route.body.__name__}Request"
+    operation["description"] = in_one_line(request, route.answer.__name__, route.errors)
     if route.body is not None:
-        operation["description"] = description(route.body)
+        operation["description"] += f"\n\n{description(route.body)}"
         operation["requestBody"] = {"required": True, "content": _json(references[route.body])}
     return operation
 
@@ -85,18 +91,11 @@ def _query_parameters(route: Route) -> list[Json]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": _not_null(field),
+            "schema": field,
             **({"style": "form", "explode": False} if field.get("type") == "array" else {}),
         }
         for name, field in schema["properties"].items()
     ]
-
-
-def _not_null(field: Json) -> Json:
-    if "anyOf" not in field:
-        return field
-    (kind,) = (kind for kind in field["anyOf"] if kind != {"type": "null"})
-    return dict(kind)
 
 
 def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from gochat.contract.ids import NO_ID, TIME_IN_PATTERN, id_in, time_in
-from gochat.contract.requests import MAX_INTEGER, Id, Request, Seq
+from gochat.contract.requests import Id, Request, Seq
+from gochat.contract.schemas import MAX_INTEGER
 from gochat.core.search import MAX_QUERY
 
 

@@ -14,12 +14,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gochat.contract.ids import TIME_IN_PATTERN, UUID_PATTERN, id_in, ids_in, uuid_in
+from gochat.contract.schemas import MAX_INTEGER, NULL_SAYS, either, limited
 from gochat.core.errors import InvalidPayload
 from gochat.core.model import ConversationId
 from gochat.core.text import line
 
-MAX_INTEGER = 2**53 - 1
-"""What every JSON library reads exactly (RFC 8259, section 6)."""
 MAX_BYTES = 512 * 1024
 """Of one request. The largest is a sync that names all the conversations that a user can have."""
 
@@ -46,6 +45,10 @@ Seq: TypeAlias = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Revision: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 UserIds: TypeAlias = Annotated[list[Id], Field(max_length=500)]
 
+
+Body: TypeAlias = Annotated[str, Field(max_length=100_000), limited("body")]
+"""What a message says. The product's own limit is the rules' to tell; this is what is looked at at all."""
+Title: TypeAlias = Annotated[str, limited("title")]
 
 KIND_PATTERN = r"^(text|custom:[a-z0-9_-]{1,32})$"
 MAX_DEPTH = 8
@@ -128,7 +131,7 @@ class Attachment(Request):
 class Mentions(Request):
     """Members who are meant by a message, or all of them."""
 
-    user_ids: Annotated[list[Id], Field(max_length=500)] = []
+    user_ids: Annotated[list[Id], Field(max_length=500), limited("mentions")] = []
     everyone: bool = False
 
 
@@ -144,9 +147,9 @@ class Send(Request):
 
     conversation_id: Id
     client_message_id: Key
-    body: Annotated[str, Field(max_length=100_000)] = ""
+    body: Body = ""
     reply_to_seq: Seq | None = None
-    attachments: Annotated[list[Attachment], Field(max_length=100)] = []
+    attachments: Annotated[list[Attachment], Field(max_length=100), limited("attachments")] = []
     kind: Annotated[str, Field(pattern=KIND_PATTERN)] = "text"
     data: Data | None = None
     mentions: Mentions | None = None
@@ -165,9 +168,9 @@ class Edit(Request):
     conversation_id: Id
     seq: Seq
     revision: Revision | None = None
-    body: Annotated[str, Field(max_length=100_000)] = ""
-    data: Data | None = None
-    mentions: Mentions | None = None
+    body: Body = ""
+    data: Annotated[Data | None, NULL_SAYS] = None
+    mentions: Annotated[Mentions | None, NULL_SAYS] = None
 
 
 class Delete(Request):
@@ -206,7 +209,7 @@ class Create(Request):
 
     kind: Literal["direct", "group"]
     member_ids: UserIds
-    title: str | None = None
+    title: Title | None = None
     client_conversation_id: Key | None = None
     history: Literal["from_start", "from_joining"] = "from_start"
 
@@ -241,7 +244,7 @@ class Update(Request):
     """`conversation:update`: rename a group; null or blank takes the title away."""
 
     conversation_id: Id
-    title: str | None
+    title: Title | None
 
 
 class Mute(Request):
@@ -270,7 +273,7 @@ class SaveDraft(Request):
     """`conversation:draft`: null or empty takes it away."""
 
     conversation_id: Id
-    text: Annotated[str, Field(max_length=100_000)] | None
+    text: Body | None
 
 
 class AddMembers(Request):
@@ -389,9 +392,11 @@ class UpdateProfile(Request):
     """
 
     display_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    about: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    avatar_url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s/]+")] | None = None
-    data: Data | None = None
+    about: Annotated[Annotated[str, Field(min_length=1, max_length=500)] | None, NULL_SAYS] = None
+    avatar_url: Annotated[
+        Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s/]+")] | None, NULL_SAYS
+    ] = None
+    data: Annotated[Data | None, NULL_SAYS] = None
     presence_hidden: bool | None = None
     receipts_hidden: bool | None = None
     discoverable_by_phone: bool | None = None
@@ -417,6 +422,8 @@ class AcceptTerms(Request):
 class Target(Request):
     """What is reported: a user, or a message (by `conversation_id` and `seq`)."""
 
+    model_config = ConfigDict(json_schema_extra=either("user_id", "conversation_id", "seq"))
+
     user_id: Id | None = None
     conversation_id: Id | None = None
     seq: Seq | None = None
@@ -440,6 +447,8 @@ class Block(Request):
 
 class Login(Request):
     """`POST auth/login`, by username or phone."""
+
+    model_config = ConfigDict(json_schema_extra=either("username", "phone"))
 
     username: Annotated[str, Field(max_length=64)] | None = None
     phone: Annotated[str, Field(max_length=32)] | None = None

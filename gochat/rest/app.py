@@ -102,7 +102,7 @@ def create_rest_app(deps: Deps) -> Starlette:
         if wrong := handlers.keys() ^ {route.name for route in ROUTES if route.auth is with_login}:
             raise ValueError(f"routes without handler, or handlers without route: {sorted(wrong)}")
     app = Starlette(
-        routes=[*page_routes(), *metrics_routes(deps.metrics), *_routes(deps)],
+        routes=[*page_routes(deps.limits), *metrics_routes(deps.metrics), *_routes(deps)],
         middleware=[
             Middleware(RequestId, measures=deps.measures),
             Middleware(

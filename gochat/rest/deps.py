@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
 from gochat.contract.speech import Speech
+from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.ports.accounts import Accounts, Contacts
@@ -40,6 +41,7 @@ class Deps:
     exchange: Exchange
     contacts: Contacts
     terms: shapes.Terms
+    limits: Limits
     clock: Callable[[], Millis]
     rates: Rates
     measures: Measures

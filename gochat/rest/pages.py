@@ -17,6 +17,7 @@ from gochat import __version__
 from gochat.contract import CONTRACT_VERSION, asyncapi, openapi
 from gochat.contract.routes import PREFIX
 from gochat.contract.schemas import Json
+from gochat.core.limits import Limits
 
 WEB = Path(__file__).parents[1] / "web"
 LIBRARIES = Path(sys.prefix) / "share" / "gochat" / "web"
@@ -50,15 +51,15 @@ _PAGES = {
 }
 
 
-def page_routes() -> list[BaseRoute]:
+def page_routes(limits: Limits) -> list[BaseRoute]:
     """The pages, with what they load, and `openapi.json` and `asyncapi.json`."""
     return [
         *(
             _fixed(path, _page(file), "text/html; charset=utf-8", headers)
             for path, (file, headers) in _PAGES.items()
         ),
-        _generated(f"{PREFIX}/openapi.json", openapi.document),
-        _generated(f"{PREFIX}/asyncapi.json", asyncapi.document),
+        _generated(f"{PREFIX}/openapi.json", openapi.document, limits),
+        _generated(f"{PREFIX}/asyncapi.json", asyncapi.document, limits),
         Mount("/web/lib", _Files(directory=LIBRARIES, check_dir=False)),
         Mount("/web", _Files(directory=WEB / "static")),
     ]
@@ -80,18 +81,18 @@ def _fixed(path: str, content: bytes, media_type: str, headers: Mapping[str, str
     return Route(path, answer, methods=["GET"])
 
 
-def _generated(path: str, document: Callable[[], Json]) -> Route:
+def _generated(path: str, document: Callable[[Limits], Json], limits: Limits) -> Route:
     """Made when somebody first asks for it, in a thread: longer than the loop may work."""
 
     async def answer(_: Request) -> Response:
-        return Response(await run_in_threadpool(_encoded, document), media_type="application/json")
+        return Response(await run_in_threadpool(_encoded, document, limits), media_type="application/json")
 
     return Route(path, answer, methods=["GET"])
 
 
 @cache
-def _encoded(document: Callable[[], Json]) -> bytes:
-    return orjson.dumps(document())
+def _encoded(document: Callable[[Limits], Json], limits: Limits) -> bytes:
+    return orjson.dumps(document(limits))
 
 
 class _Files(StaticFiles):

@@ -32,6 +32,8 @@ def validate_ack(event: str, ack: object) -> None:
         _check_code(ack, [UnknownEvent.code], event)
         return
     _check("events", _message(asyncapi.ack_key(event)), ack, event)
+    assert isinstance(ack, dict)
+    assert ack["ok"] is ("data" in ack), f"{event}: {ack}"
     _check_code(ack, _document("events")["operations"][asyncapi.key(event)]["x-error-codes"], event)
 
 
@@ -78,11 +80,18 @@ def _closed(of: str) -> Any:
 
 
 def closed(schema: Any) -> Any:
-    """The same with no room for undeclared fields."""
+    """The same with no room for undeclared fields, nor for values that no enum has."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    match schema:
+        case {"anyOf": [*known, {"type": "string"}]} if known and all("const" in it for it in known):
+            return {**schema, "anyOf": known}
+        case {"type": "boolean", "description": "Only ever true."}:
+            return {"const": True}
+        case {"type": "boolean", "description": "Only ever false."}:
+            return {"const": False}
     parts = {key: closed(part) for key, part in schema.items()}
     if parts.get("type") == "object" and "properties" in parts:
         parts.setdefault("additionalProperties", False)

@@ -70,9 +70,9 @@ def test_every_event_and_every_ack_is_described() -> None:
     operations = document["operations"]
     told = {operation["title"]: operation["action"] for operation in operations.values()}
     assert told == {
-        "connect": "receive",
-        **dict.fromkeys(CLIENT_EVENTS, "receive"),
-        **dict.fromkeys(SERVER_EVENTS, "send"),
+        "connect": "send",
+        **dict.fromkeys(CLIENT_EVENTS, "send"),
+        **dict.fromkeys(SERVER_EVENTS, "receive"),
     }
     replies = [operation["reply"]["messages"] for operation in operations.values() if "reply" in operation]
     assert len(replies) == len(CLIENT_EVENTS) + 1

@@ -18,6 +18,7 @@ from gochat.contract.ids import id_out
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.routes import PREFIX, ROUTES, Route
 from gochat.core.errors import Overloaded, TokenMissing, Unavailable
+from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
@@ -76,6 +77,7 @@ def face(error: Exception | None = None, **options: Any) -> Rest:
     own = {
         "authenticator": LetsIn(),
         "cursors": Cursors([b"k" * 32]),
+        "limits": Limits(),
         "measures": Measures(),
         "rates": Buckets((), time.monotonic),
     }
