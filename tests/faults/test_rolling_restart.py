@@ -1,99 +1,83 @@
-"""Processes are stopped and started one after the other under load: no ack is lost, and no message."""
+"""Processes are stopped and started one after the other under load: no ack is lost, and no message.
+
+The release before is `released/0011.tar.xz`: the code of revision 0011, as it was. With each release another
+one takes its place: `git archive TAG gochat alembic`.
+"""
 
 import asyncio
-import uuid
-from typing import Any
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
+import httpx2
 import pytest
-from socketio.exceptions import SocketIOError
 
-from tests.faults.conftest import Place
-from tests.phone.compare import differences
-from tests.phone.store import Store
-from tests.services.balancer import balancer
-from tests.wire.account import Account
-from tests.wire.phone import Phone, message
+from gochat.storage.migrate import upgrade
+from tests.faults.conftest import SETTINGS, Place
+from tests.faults.rolling import chatting
+from tests.services.gochat import GoChatServer
+from tests.services.redis import Redis
 
-PHONES = 6
+RELEASED = Path(__file__).parent / "released" / "0011.tar.xz"
+GOCHAT = (sys.executable, "-m", "gochat")
 
-pytestmark = pytest.mark.timeout(180)
-
-
-class App(Phone):
-    """A phone that keeps what it hears."""
-
-    def __init__(self, name: str, account: Account) -> None:
-        self.store = Store(account.id)
-        super().__init__(name)
-
-    def _hear(self, event: str, payload: Any) -> None:
-        super()._hear(event, payload)
-        if event == "me:changed":
-            self.store.apply_me(payload)
-        elif "revision" in payload:
-            self.store.apply(payload)
-
-    async def catch_up(self) -> None:
-        """Sync: fetch all that was missed."""
-        behind: set[str] = set()
-        cursor, more = None, True
-        while more:
-            known = {"known": self.store.known, "me": self.store.me, "epoch": self.store.epoch}
-            answer = await self.expect_ok("sync", known | {"cursor": cursor})
-            behind |= self.store.apply_sync(answer)
-            cursor, more = answer["cursor"], answer["more"]
-        while behind:
-            held = {"conversation_id": (cid := behind.pop()), "revision": self.store.revision(cid)}
-            if not self.store.apply(await self.expect_ok("conversation:join", held)):
-                behind.add(cid)
+pytestmark = pytest.mark.timeout(400)
 
 
 async def test_a_rolling_restart_loses_nothing(place: Place) -> None:
-    acked: dict[str, int] = {}
-    stopping = asyncio.Event()
-
-    async def chat(phone: Phone) -> None:
-        """As an app does: the same key again, until it is acked."""
-        while not stopping.is_set():
-            key = str(uuid.uuid4())
-            while key not in acked:
-                try:
-                    ack = await phone.client.call(
-                        "message:send", message(place.conversation, "on and on", key), timeout=5
-                    )
-                except SocketIOError:
-                    await asyncio.sleep(0.05)
-                    continue
-                if ack["ok"]:
-                    acked[key] = ack["data"]["message"]["seq"]
-                else:
-                    assert ack["error"]["retryable"], ack
-
-    with balancer([server.port for server in place.servers]) as port:
-        accounts = [place.ann, place.ben] * (PHONES // 2)
-        phones = [App(f"{account.name} {n}", account) for n, account in enumerate(accounts)]
-        for phone, account in zip(phones, accounts, strict=True):
-            await phone.connect(f"http://127.0.0.1:{port}", account.token)
-            await phone.catch_up()
-        chats = [asyncio.create_task(chat(phone)) for phone in phones]
+    async with chatting(place) as under_way:
         for server in place.servers:
-            before = len(acked)
-            assert await asyncio.to_thread(server.stop) == 0
-            await asyncio.to_thread(server.start)
-            assert len(acked) > before
-        stopping.set()
-        await asyncio.gather(*chats)
-        fresh = [App(f"fresh {account.name}", account) for account in accounts]
-        for phone, account in zip(fresh, accounts, strict=True):
-            await phone.connect(f"http://127.0.0.1:{port}", account.token)
-        for phone in (*phones, *fresh):
-            await phone.catch_up()
-        for phone in (*phones, *fresh):
-            await phone.close()
-    history: Any = await asyncio.to_thread(place.ann.history, place.conversation)
-    assert {it["client_message_id"]: it["seq"] for it in history} == acked
-    assert [it["seq"] for it in history] == list(range(1, len(acked) + 1))
-    assert all(any(phone.payloads("server:draining")) for phone in phones)
-    for phone, other in zip(phones, fresh, strict=True):
-        assert list(differences(phone.store, other.store, lambda _: history)) == []
-        assert phone.store.conversations[place.conversation].last_seq == len(acked)
+
+            async def restart(server: GoChatServer = server) -> None:
+                assert await asyncio.to_thread(server.stop) == 0
+                await asyncio.to_thread(server.start)
+
+            await under_way(restart)
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> dict[str, str]:
+    """What runs the release before in place of this one."""
+    with tarfile.open(RELEASED) as archive:
+        archive.extractall(tmp_path / "before", filter="data")
+    return {"PYTHONPATH": str(tmp_path / "before")}
+
+
+@pytest.fixture
+def deployed(mariadb_url: str, redis: Redis, tmp_path: Path, before: dict[str, str]) -> Iterator[Place]:
+    """Two processes of the release before, on a database that it made."""
+    settings = SETTINGS | {"MYSQL_URL": mariadb_url, "REDIS_URL": redis.url}
+    env = {"PATH": os.environ["PATH"], **settings, **before}
+    subprocess.run([*GOCHAT, "migrate"], cwd=tmp_path, env=env, check=True, timeout=60)
+    with ExitStack() as stack:
+        servers = [GoChatServer(tmp_path, settings | before, (*GOCHAT, "serve")) for _ in range(2)]
+        running = [stack.enter_context(server) for server in servers]
+        clients = [stack.enter_context(httpx2.Client(base_url=it.url, timeout=30)) for it in running]
+        place = Place(running, clients, redis)
+        yield place
+        for server in place.servers:
+            server.kill()
+
+
+async def test_the_release_before_is_replaced_under_load_and_taken_back(
+    deployed: Place, mariadb_url: str, redis: Redis, tmp_path: Path, before: dict[str, str]
+) -> None:
+    """Migrate, then one process after the other; one of them is the old release again, and the new one."""
+    settings = SETTINGS | {"MYSQL_URL": mariadb_url, "REDIS_URL": redis.url}
+
+    def replace(n: int, code: dict[str, str]) -> None:
+        old = deployed.servers[n]
+        new = GoChatServer(tmp_path, settings | code, (*GOCHAT, "serve"))
+        new.port = old.port
+        assert old.stop() == 0
+        new.start()
+        deployed.servers[n] = new
+
+    async with chatting(deployed, strict=False) as under_way:
+        await under_way(lambda: asyncio.to_thread(upgrade, mariadb_url))
+        for n, code in ((0, {}), (1, {}), (0, before), (0, {})):
+            await under_way(lambda n=n, code=code: asyncio.to_thread(replace, n, code))  # type: ignore[misc]
