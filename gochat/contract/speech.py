@@ -1,17 +1,20 @@
 """What users say, as events and by REST: through the operator's rules to the writer."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from gochat.contract import requests
 from gochat.contract.decode import edit_in, react_in, send_in
 from gochat.core.errors import ChatError
 from gochat.core.messages import Sent
-from gochat.core.model import Message, Millis
+from gochat.core.model import Message, Millis, Standing, UserId
 from gochat.core.ports.logins import Identity
 from gochat.core.ports.reading import Reader
 from gochat.core.ports.writing import Reactions, Writer
 from gochat.core.rates import SLOW_MODE, Key, Rates
 from gochat.core.speech import Rules
+
+T = TypeVar("T")
 
 
 class Speech:
@@ -40,33 +43,63 @@ class Speech:
             ChatError: from the awaitable.
         """
         try:
-            links = [attachment.url for attachment in request.attachments]
-            self._rules.check(identity.standing, request.body, links, self._clock())
-            if self._rules.slow_mode_s:
-                self._rates.take(SLOW_MODE, Key.CONVERSATION, (request.conversation_id, identity.user_id))
+            self._check_message(request, identity.user_id, identity.standing)
         except ChatError as refusal:
-            return self._stored(request, identity, refusal)
+            return self._send_after_all(request, identity, refusal)
         return self._writer.submit(send_in(request, identity.user_id))
 
     def edit(self, request: requests.Edit, identity: Identity) -> Awaitable[Message]:
-        """Submit an edit at once.
+        """Submit an edit at once, or refuse it.
 
         Raises:
-            ChatError: at once, where the rules refuse it; or from the awaitable.
+            ChatError: from the awaitable.
         """
-        self._rules.check(identity.standing, request.body, (), self._clock())
-        return self._writer.submit(edit_in(request, identity.user_id))
+        return self._say(
+            identity, request.body, lambda: self._writer.submit(edit_in(request, identity.user_id))
+        )
 
     def react(self, request: requests.React, identity: Identity) -> Awaitable[Message]:
-        """Pass a reaction on; those of others at the same time go with it.
+        """Pass a reaction on, or refuse it; those of others at the same time go with it.
 
         Raises:
-            ChatError: at once, where the rules refuse it; or from the awaitable.
+            ChatError: from the awaitable.
         """
-        self._rules.check(identity.standing, request.emoji, (), self._clock())
-        return self._reactions.react(react_in(request, identity.user_id))
+        return self._say(
+            identity, request.emoji, lambda: self._reactions.react(react_in(request, identity.user_id))
+        )
 
-    async def _stored(self, request: requests.Send, identity: Identity, refusal: ChatError) -> Sent:
+    def _check_message(self, request: requests.Send, user_id: UserId, standing: Standing) -> None:
+        links = [attachment.url for attachment in request.attachments]
+        self._rules.check(standing, request.body, links, self._clock())
+        if self._rules.slow_mode_s:
+            self._rates.take(SLOW_MODE, Key.CONVERSATION, (request.conversation_id, user_id))
+
+    async def _send_after_all(self, request: requests.Send, identity: Identity, refusal: ChatError) -> Sent:
         if not await self._reader.status(identity.user_id, [request.client_message_id]):
-            raise refusal
+            standing = await self._standing_now(identity, refusal)
+            self._check_message(request, identity.user_id, standing)
         return await self._writer.submit(send_in(request, identity.user_id))
+
+    def _say(self, identity: Identity, text: str, submit: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        try:
+            self._rules.check(identity.standing, text, (), self._clock())
+        except ChatError as refusal:
+            return self._say_after_all(identity, text, submit, refusal)
+        return submit()
+
+    async def _say_after_all(
+        self, identity: Identity, text: str, submit: Callable[[], Awaitable[T]], refusal: ChatError
+    ) -> T:
+        self._rules.check(await self._standing_now(identity, refusal), text, (), self._clock())
+        return await submit()
+
+    async def _standing_now(self, identity: Identity, refusal: ChatError) -> Standing:
+        """What a socket knows of its user is a moment old: they may have accepted the terms just now.
+
+        Raises:
+            ChatError: the refusal, if nothing has changed.
+        """
+        standing = await self._reader.standing(identity.user_id)
+        if standing == identity.standing:
+            raise refusal
+        return standing

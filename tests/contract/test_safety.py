@@ -1,13 +1,27 @@
 """Terms, reports, filters, and what an operator does, over each database."""
 
+import asyncio
 import json
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gochat.contract import requests
+from gochat.contract.ids import id_out
+from gochat.contract.speech import Speech
+from gochat.core.errors import TermsRequired
+from gochat.core.ports.logins import Identity
+from gochat.core.profiles import UpdateProfile
+from gochat.core.rates import Buckets
+from gochat.core.speech import Rules
+from gochat.storage.reactions import ReactionGatherer
 from tests.contract.rest import PASSWORD, Rest, RestUser, operator, register, running
 from tests.contract.test_rest_chat import message
+from tests.reading.world import reading
+from tests.writing.world import group, prepare, writing
 
 
 async def talking(rest: Rest, *names: str) -> tuple[str, list[RestUser]]:
@@ -43,6 +57,36 @@ async def test_terms_are_accepted_before_one_writes(database_url: str) -> None:
         assert accepted["standing"] == {"muted_until": None, "terms_version": "2"}
         await ann.rest.ok("POST", "/messages", body)
         assert (await ben.rest.post("/messages", message(cid))).code == "terms_required"
+
+
+def test_what_a_socket_knows_of_its_user_may_be_old(database_url: str) -> None:
+    """Who has accepted the terms speaks from that answer on, wherever their socket is."""
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(group(anna, ben))
+            old = Identity(anna, 1, 2**53, await reader.standing(anna))
+            rules, reactions = Rules(terms_version="2"), ReactionGatherer(it.writer)
+            speech = Speech(it.writer, reactions, reader, rules, Buckets((), time.monotonic), lambda: 0)
+            first = requests.Send.model_validate(message(id_out(cid)))
+            edit = requests.Edit.model_validate({"conversation_id": id_out(cid), "seq": 1, "body": "edited"})
+            react = requests.React.model_validate(
+                {"conversation_id": id_out(cid), "seq": 1, "emoji": "👍", "on": True}
+            )
+
+            def acts() -> list[Callable[[], Awaitable[object]]]:
+                send, change = speech.send, speech.edit
+                return [lambda: send(first, old), lambda: change(edit, old), lambda: speech.react(react, old)]
+
+            for act in acts():
+                with pytest.raises(TermsRequired):
+                    await act()
+            await it.writer.submit(UpdateProfile(anna, standing={"terms_version": "2"}))
+            for act in acts():
+                await act()
+
+    asyncio.run(scenario())
 
 
 async def test_without_terms_nothing_has_to_be_accepted(rest: Rest) -> None:

@@ -7,6 +7,7 @@ library connects again, and the phone asks for what it lacks.
 """
 
 import asyncio
+import contextlib
 import itertools
 import re
 from collections.abc import Collection, Mapping
@@ -21,7 +22,8 @@ from gochat.events.cluster.seam import Topic
 from gochat.events.engine.asgi import EngineApp
 from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import Refused
-from gochat.events.engine.handshake import Request
+from gochat.events.engine.frames import COME_BACK
+from gochat.events.engine.handshake import Request, parse_query
 from gochat.events.engine.transports import SocketTransport
 from gochat.events.tasks import Tasks
 
@@ -176,9 +178,25 @@ class RedisRelay:
             log.exception("relay_failed")
             self._tell(sender, "answer", number, b"", status=500, code=3, message="Internal server error")
         else:
-            self._tell(sender, "answer", number, answer, status=200)
+            await self._give(sender, number, request, answer)
         finally:
             del self._answering[sender, number]
+
+    async def _give(self, sender: str, number: int, request: Request, answer: bytes) -> None:
+        """Give an answer to the process that asked.
+
+        With a process that was killed goes what was in the answer. Browsers, libraries and proxies ask once
+        more, by themselves, when a kept connection ends under a poll: without a word, the phone would lack
+        that. So the session ends, and the phone asks for what it lacks.
+        """
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await self._send(sender, "answer", number, answer, status=200)
+        except (ConnectionError, TimeoutError):
+            log.info("relay_answer_lost", process=sender)
+            with contextlib.suppress(Refused):
+                session = self._engine.find(parse_query(request.query))
+                session.close("transport close", code=COME_BACK)
 
     def _attach(self, sender: str, number: int, request: Request) -> None:
         def tell(kind: str, payload: bytes, **header: Any) -> None:
