@@ -29,6 +29,7 @@ from gochat.core.model import (
     Role,
     Settings,
     UserId,
+    Who,
     WhoCanAdd,
 )
 from gochat.core.profiles import UpdateProfile
@@ -144,8 +145,21 @@ def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId)
 
 
 def update_in(request: requests.Update, user_id: UserId) -> UpdateConversation:
-    """`conversation:update`."""
-    return UpdateConversation(request.conversation_id, user_id, request.title)
+    """`conversation:update`.
+
+    Raises:
+        InvalidPayload: there is nothing to change.
+    """
+    named = request.model_fields_set - {"conversation_id", "settings"}
+    changes: dict[str, Any] = {name: getattr(request, name) for name in named}
+    if "data" in changes:
+        changes["data"] = _data(request.data)
+    if request.settings is not None:
+        settings = request.settings.model_dump(exclude_none=True)
+        changes |= {name: Who(value) for name, value in settings.items()}
+    if not changes:
+        raise InvalidPayload("There is nothing to change.", field="title", details={"reason": "missing"})
+    return UpdateConversation(request.conversation_id, user_id, changes)
 
 
 def mute_in(request: requests.Mute, user_id: UserId) -> Mute:

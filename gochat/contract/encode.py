@@ -153,10 +153,14 @@ def _found_out(found: Found) -> shapes.SearchResult:
 
 def conversation_out(conversation: Conversation) -> shapes.Conversation:
     """A conversation as all its members see it."""
+    setup = conversation.setup
     return {
         "id": id_out(conversation.id),
         "kind": conversation.kind.value,
         "title": conversation.title,
+        "avatar_url": setup.avatar_url,
+        "data": None if setup.data is None else orjson.loads(setup.data),
+        "settings": {"who_sends": setup.who_sends.value, "who_adds": setup.who_adds.value},
         "history": conversation.history.value,
         "revision": conversation.revision,
         "last_seq": conversation.last_seq,

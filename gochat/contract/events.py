@@ -138,7 +138,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
         "conversation:update": ClientEvent(
             requests.Update,
             shapes.ConversationAnswer,
-            "Rename a group, as its owner or an admin.",
+            "Change a group's title, avatar, data or settings, as its owner or an admin.",
             _GROUP,
         ),
         "conversation:mute": ClientEvent(
@@ -174,7 +174,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
         "member:add": ClientEvent(
             requests.AddMembers,
             shapes.ConversationAnswer,
-            "Bring users into a group, as its owner or an admin.",
+            "Bring users into a group, as its owner or an admin, or as any member where the group lets them.",
             (*_GROUP, errors.LimitExceeded),
         ),
         "member:remove": ClientEvent(
@@ -262,7 +262,7 @@ DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
     ),
     ServerEvent("member:updated", shapes.Delta, "A member's role changed."),
     ServerEvent("conversation:created", shapes.Delta, "A conversation that is new to this user."),
-    ServerEvent("conversation:updated", shapes.Delta, "A group was renamed."),
+    ServerEvent("conversation:updated", shapes.Delta, "A group's title, avatar, data or settings changed."),
     ServerEvent("conversation:changes", shapes.Delta, "A repair: several changes in one delta."),
 )
 """By name: those of `core.delta.Why`."""

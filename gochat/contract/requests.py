@@ -240,11 +240,24 @@ class StartTyping(Request):
     kind: Literal["text", "voice"] = "text"
 
 
+class GroupSettings(Request):
+    """Which members may send messages, and add members: all, or the admins and the owner alone."""
+
+    who_sends: Literal["all", "admins"] | None = None
+    who_adds: Literal["all", "admins"] | None = None
+
+
 class Update(Request):
-    """`conversation:update`: rename a group; null or blank takes the title away."""
+    """`conversation:update`: of a group. What is not named stays.
+
+    Null takes `title` (blank too), `avatar_url` and `data` away. `avatar_url`: a link of https.
+    """
 
     conversation_id: Id
-    title: Title | None
+    title: Title | None = None
+    avatar_url: Annotated[str, Field(max_length=2_000)] | None = None
+    data: Data | None = None
+    settings: GroupSettings | None = None
 
 
 class Mute(Request):

@@ -136,12 +136,22 @@ class Me(Private):
     visible_from_seq: Seq
 
 
+class GroupSettings(TypedDict):
+    """Which members may send messages, and add members; `admins`: these and the owner."""
+
+    who_sends: Literal["all", "admins"]
+    who_adds: Literal["all", "admins"]
+
+
 class Conversation(TypedDict):
     """A conversation. `me` is there in acks, sync and REST; never in a broadcast."""
 
     id: Id
     kind: Literal["direct", "group"]
     title: str | None
+    avatar_url: str | None
+    data: dict[str, Any] | None
+    settings: GroupSettings
     history: Literal["from_start", "from_joining"]
     revision: Revision
     last_seq: Seq

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gochat.core.blocks import check_welcome, need_welcome
 from gochat.core.command import Command, Reserving
@@ -24,7 +26,7 @@ from gochat.core.model import (
 )
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
-from gochat.core.text import line
+from gochat.core.text import check_data, line, link
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,12 @@ class CreateConversation(Reserving[Conversation]):
 
 @dataclass(frozen=True, slots=True)
 class UpdateConversation(Command[Conversation]):
-    """An admin or the owner renames a group."""
+    """An admin or the owner changes what a group is called and looks like, and what members may do in it."""
 
     conversation_id: ConversationId
     user_id: UserId
-    title: str | None
+    changes: Mapping[str, Any]
+    """The title, and fields of `ConversationExtras`; what is not named stays."""
 
     def need(self, needs: Needs) -> None:
         """Lock the conversation; read the user's row."""
@@ -134,23 +137,40 @@ class UpdateConversation(Command[Conversation]):
 
     @property
     def size(self) -> int:
-        """At most so many bytes it adds to a batch's statements."""
-        return 4_096
+        """About how many bytes it adds to a batch's statements."""
+        return 4_096 + 8 * len(self.changes.get("data") or "")
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
-        """Rename a group.
+        """Change a group; what is so already changes nothing.
 
         Raises:
             NotFound, Forbidden: not a member, not a group, not an admin.
-            InvalidPayload: the title is too long, or holds what no title does.
+            InvalidPayload: the title is too long, or holds what no title does; the avatar is no link of
+                https; the data is too large.
         """
         conversation, member = group(state, self.conversation_id, self.user_id)
         require_admin(member)
-        title = _title(self.title, limits)
-        if title == conversation.title:
+        extras = dict(self.changes)
+        title = _title(extras.pop("title"), limits) if "title" in extras else conversation.title
+        if extras.get("avatar_url") is not None:
+            extras["avatar_url"] = _picture(extras["avatar_url"])
+        check_data(extras.get("data"), limits)
+        setup = replace(conversation.setup, **extras)
+        changed = replace(conversation, title=title, extras=setup.or_none())
+        if changed == conversation:
             return Decision(conversation)
-        renamed = replace(conversation, title=title, revision=conversation.revision + 1)
-        return Decision(renamed, Why.CONVERSATION_UPDATED, renamed, restated=True)
+        changed = replace(changed, revision=conversation.revision + 1)
+        return Decision(changed, Why.CONVERSATION_UPDATED, changed, restated=True)
+
+
+def _picture(url: str) -> str:
+    """A link to an avatar, as it is kept."""
+    url = link(url, "avatar_url")
+    if not url.startswith("https:"):
+        raise InvalidPayload(
+            "avatar_url: is no link of https.", field="avatar_url", details={"reason": "no_link"}
+        )
+    return url
 
 
 def _others(command: CreateConversation, limits: Limits) -> list[UserId]:

@@ -7,7 +7,7 @@ from gochat.core.command import Command
 from gochat.core.delta import Why
 from gochat.core.errors import Forbidden, LimitExceeded, NotFound
 from gochat.core.limits import Limits
-from gochat.core.membership import group, outranks, require_admin
+from gochat.core.membership import group, outranks, require
 from gochat.core.model import Conversation, ConversationId, History, Member, Millis, Role, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
@@ -15,7 +15,7 @@ from gochat.core.state import Decision, State
 
 @dataclass(frozen=True, slots=True)
 class AddMembers(Command[Conversation]):
-    """An admin or the owner brings users into a group."""
+    """An admin or the owner brings users into a group, or any member where it lets them."""
 
     conversation_id: ConversationId
     user_id: UserId
@@ -39,11 +39,11 @@ class AddMembers(Command[Conversation]):
 
         Raises:
             NotFound: not a member, or a user who does not exist or has blocked him.
-            Forbidden: not a group, or not an admin; or a user does not let them, or is banned.
+            Forbidden: not a group, or not an admin (`who_adds`); or a user does not let them, or is banned.
             LimitExceeded: too many at once, in the group, or conversations of one of them.
         """
         conversation, member = group(state, self.conversation_id, self.user_id)
-        require_admin(member)
+        require(member, conversation.setup.who_adds, "who_adds")
         new = [
             user_id
             for user_id in dict.fromkeys(self.member_ids)

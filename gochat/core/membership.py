@@ -1,7 +1,7 @@
 """Who a user is in a conversation: the check that stands before every rule."""
 
 from gochat.core.errors import Forbidden, NotFound
-from gochat.core.model import Conversation, ConversationId, Kind, Member, Role, UserId
+from gochat.core.model import Conversation, ConversationId, Kind, Member, Role, UserId, Who
 from gochat.core.state import State
 
 _STANDING = {Role.OWNER: 2, Role.ADMIN: 1, Role.MEMBER: 0}
@@ -49,6 +49,16 @@ def a_group(state: State, conversation_id: ConversationId) -> Conversation:
 def outranks(one: Member, other: Member) -> bool:
     """Whether one member's role stands above the other's."""
     return _STANDING[one.role] > _STANDING[other.role]
+
+
+def require(member: Member, who: Who, setting: str) -> None:
+    """Refuse whom a setting of the group does not let.
+
+    Raises:
+        Forbidden: `details.reason` is the setting's name.
+    """
+    if who is Who.ADMINS and member.role is Role.MEMBER:
+        raise Forbidden("Only an admin or the owner may do this here.", details={"reason": setting})
 
 
 def require_admin(member: Member) -> None:

@@ -18,7 +18,7 @@ from gochat.core.errors import (
     Superseded,
 )
 from gochat.core.limits import Limits
-from gochat.core.membership import membership
+from gochat.core.membership import membership, require
 from gochat.core.model import (
     NOTHING_EXTRA,
     Attachment,
@@ -36,7 +36,7 @@ from gochat.core.model import (
 from gochat.core.needs import Needs
 from gochat.core.sizes import json_size
 from gochat.core.state import Decision, State
-from gochat.core.text import NAME_BYTES, check_bytes, line, link, media_type, shows_nothing
+from gochat.core.text import NAME_BYTES, check_bytes, check_data, line, link, media_type, shows_nothing
 
 ROW_BYTES = 1_024
 """What a message takes in a batch's statements without its texts, with the rows that change with it."""
@@ -108,7 +108,7 @@ class SendMessage(Command[Sent]):
         Raises:
             IdempotencyConflict: the key was used for other contents.
             NotFound: not a member; or `reply_to_seq` is no message he sees.
-            Forbidden: one of the two has blocked the other.
+            Forbidden: one of the two has blocked the other, or only admins send here (`who_sends`).
             InvalidPayload: an empty or too long body, or an attachment that is no link to a file.
         """
         request_hash = self.request_hash
@@ -117,6 +117,8 @@ class SendMessage(Command[Sent]):
             return Decision(Sent(_repeat(state, stored, request_hash), duplicate=True))
         conversation, sender = membership(state, self.conversation_id, self.sender_id)
         check_open(conversation)
+        if conversation.extras is not None:
+            require(sender, conversation.extras.who_sends, "who_sends")
         extras = self.extras
         has_data = extras is not None and extras.data is not None
         check_body(self.body, limits, blank=bool(self.attachments) or has_data)
@@ -219,7 +221,8 @@ class EditMessage(Command[Message]):
 
         Raises:
             NotFound: not a member, or no message they see.
-            Forbidden: another's message, one of the two has blocked the other, or it is too late.
+            Forbidden: another's message, one of the two has blocked the other, only admins send here, or it
+                is too late.
             MessageDeleted: it is gone.
             Superseded: it was changed since, by another edit.
             InvalidPayload: an empty or too long body, too much data, or someone mentioned who is no member.
@@ -229,6 +232,7 @@ class EditMessage(Command[Message]):
         if message.sender_id != self.user_id:
             raise Forbidden("Only its sender may edit a message.")
         check_open(conversation)
+        require(member, conversation.setup.who_sends, "who_sends")
         if message.deleted_at is not None:
             raise MessageDeleted(field="seq")
         body = (message.body or "") if isinstance(self.body, Keep) else self.body
@@ -320,20 +324,6 @@ def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
             f"The body is longer than {limits.body} characters.",
             field="body",
             details={"reason": "too_long", "limit": limits.body},
-        )
-
-
-def check_data(data: str | None, limits: Limits) -> None:
-    """Refuse data that is too large.
-
-    Raises:
-        InvalidPayload: `details.reason` is `too_long` (with `limit`, in bytes of UTF-8).
-    """
-    if data is not None and len(data.encode()) > limits.data:
-        raise InvalidPayload(
-            f"The data is larger than {limits.data} bytes.",
-            field="data",
-            details={"reason": "too_long", "limit": limits.data},
         )
 
 

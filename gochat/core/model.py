@@ -29,6 +29,14 @@ class History(StrEnum):
     FROM_JOINING = "from_joining"
 
 
+class Who(StrEnum):
+    """Which members may do something in a group."""
+
+    ALL = "all"
+    ADMINS = "admins"
+    """The owner too."""
+
+
 class Role(StrEnum):
     """A member's standing, highest first."""
 
@@ -182,6 +190,21 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationExtras:
+    """What few conversations have. It is one column, and a send does not write it."""
+
+    avatar_url: str | None = None
+    data: str | None = None
+    """A JSON object of the app's own, as text."""
+    who_sends: Who = Who.ALL
+    who_adds: Who = Who.ADMINS
+
+    def or_none(self) -> "ConversationExtras | None":
+        """None, if it says nothing."""
+        return None if self == ConversationExtras() else self
+
+
+@dataclass(frozen=True, slots=True)
 class Conversation:
     """A conversation's own row. `revision` 0: reserved, not created yet."""
 
@@ -201,6 +224,12 @@ class Conversation:
     request_hash: bytes = b""
     blocked: bool = False
     """Direct ones: whether one of the two has blocked the other. Nobody is shown it."""
+    extras: ConversationExtras | None = None
+
+    @property
+    def setup(self) -> ConversationExtras:
+        """What is set of it, or as it is where nothing is."""
+        return NOTHING_SET_UP if self.extras is None else self.extras
 
     def with_message(self, seq: int, revision: int, at: Millis) -> "Conversation":
         """The same with one more message. Every send makes one: `replace` would cost it twice the time."""
@@ -218,7 +247,11 @@ class Conversation:
             self.unique_key,
             self.request_hash,
             self.blocked,
+            self.extras,
         )
+
+
+NOTHING_SET_UP = ConversationExtras()
 
 
 @dataclass(frozen=True, slots=True)

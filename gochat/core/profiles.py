@@ -7,11 +7,10 @@ from typing import Any
 from gochat.core.command import Command
 from gochat.core.errors import InvalidPayload, NotFound
 from gochat.core.limits import Limits
-from gochat.core.messages import check_data
 from gochat.core.model import Millis, Profile, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
-from gochat.core.text import line, link
+from gochat.core.text import check_data, line, link
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ JSON makes six bytes of a control character and two of a quotation mark, so the 
 """
 
 import json
+from dataclasses import astuple
 
 from gochat.core.delta import Delta
 from gochat.core.model import Attachment, Conversation, Extras, Message
@@ -16,7 +17,7 @@ FORWARDED = 70
 READ_UP_TO = 30
 REACTION = 60
 REACTOR = 19
-CONVERSATION = 840
+CONVERSATION = 930
 """With `me`, but for its draft."""
 MEMBER = 190
 DELTA = 160
@@ -67,4 +68,5 @@ def _attachment_size(it: Attachment) -> int:
 
 
 def _conversation_size(it: Conversation) -> int:
-    return CONVERSATION + json_size(it.title)
+    size = CONVERSATION + json_size(it.title)
+    return size if it.extras is None else size + json_size(astuple(it.extras))

@@ -114,6 +114,8 @@ class State:
     deleted_after: Rows[tuple[ConversationId, UserId, int], int] = field(init=False)
 
     changed: dict[ConversationId, Conversation] = field(default_factory=dict)
+    restated: set[ConversationId] = field(default_factory=set)
+    """Of those, whose own fields may have changed too."""
     created: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     updated: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     changed_members: dict[tuple[ConversationId, UserId], Member] = field(default_factory=dict)
@@ -190,10 +192,8 @@ class State:
 
     def apply(self, decision: Decision[Any]) -> None:
         """Take a decision in."""
-        conversation = decision.conversation
-        if conversation is not None:
-            self.conversations[conversation.id] = self.changed[conversation.id] = conversation
-            self.decisions.setdefault(conversation.id, []).append(decision)
+        if decision.conversation is not None:
+            self._took(decision, decision.conversation)
         if decision.unseen is not None:
             self.conversations[decision.unseen.id] = self.changed[decision.unseen.id] = decision.unseen
         if decision.profile is not None or decision.block is not None or decision.ban is not None:
@@ -251,6 +251,13 @@ class State:
             if member.active and member.revision < revision:
                 self.changed_members[key] = replace(member, revision=revision)
         return revealed
+
+    def _took(self, decision: Decision[Any], conversation: Conversation) -> None:
+        """It took a revision."""
+        self.conversations[conversation.id] = self.changed[conversation.id] = conversation
+        self.decisions.setdefault(conversation.id, []).append(decision)
+        if decision.restated:
+            self.restated.add(conversation.id)
 
     def _joined(self, decision: Decision[Any]) -> None:
         for user_id in decision.joined:

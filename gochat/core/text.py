@@ -9,6 +9,7 @@ import unicodedata
 from typing import Final
 
 from gochat.core.errors import InvalidPayload
+from gochat.core.limits import Limits
 
 URL_BYTES: Final = 2_048
 NAME_BYTES: Final = 1_020
@@ -129,3 +130,13 @@ def check_bytes(text: str, limit: int, field: str) -> None:
             field=field,
             details={"reason": "too_long", "limit": limit},
         )
+
+
+def check_data(data: str | None, limits: Limits) -> None:
+    """Refuse data of an app that is too large.
+
+    Raises:
+        InvalidPayload: `details.reason` is `too_long` (with `limit`, in bytes of UTF-8).
+    """
+    if data is not None:
+        check_bytes(data, limits.data, "data")

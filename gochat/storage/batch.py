@@ -95,9 +95,13 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
     # Of conversations, those that are new and had nothing reserved must not take another's place.
     new: list[Row] = []
     old: list[Row] = []
+    moved: list[Row] = []
     spans = state.spans()
     for cid, it in state.changed.items():
-        created = cid in spans and spans[cid][0] == 0
+        if cid not in state.restated:
+            moved.append(rows.MOVED.write(it))
+            continue
+        created = spans[cid][0] == 0
         (new if created and it.unique_key is None else old).append(rows.CONVERSATIONS.write(it))
     _skip(transaction, state.unreadable)
     for message in state.forgotten_reactions:
@@ -113,6 +117,7 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         (sql.delete_reactions, [key for key, at in state.changed_reactions.items() if not at]),
         (sql.insert_conversations, new),
         (sql.update_conversations, old),
+        (sql.move_conversations, moved),
         (sql.write_members, [rows.MEMBERS.write(it) for it in state.changed_members.values()]),
         (sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since]),
         *_profile_writes(transaction, loaded),

@@ -7,7 +7,7 @@ attachments as a JSON text within.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import EnumType
 from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -20,6 +20,7 @@ from gochat.core.model import (
     TEXT,
     Attachment,
     Conversation,
+    ConversationExtras,
     ConversationId,
     Extras,
     Forwarded,
@@ -32,6 +33,7 @@ from gochat.core.model import (
     Standing,
     User,
     UserId,
+    Who,
 )
 from gochat.core.state import State
 from gochat.storage import tables
@@ -63,6 +65,17 @@ class Stored(Table, Generic[T]):
     write: Callable[[T], list[object]]
     """The row to write of a value."""
 
+    def without(self, last: str) -> "Stored[T]":
+        """The same to be written without the last of its columns, which stays as it is."""
+        *names, ends = self.columns
+        assert ends == last
+        write = self.write
+        return replace(
+            self,
+            columns={name: self.columns[name] for name in names},
+            write=lambda value: write(value)[:-1],
+        )
+
 
 def columns(table: Table, alias: str) -> str:
     """The columns of a SELECT list, in the order that `read` takes."""
@@ -83,7 +96,8 @@ def _stored(value: type[T], row: type[SQLModel]) -> Stored[T]:
         "attachments_in": attachments_in,
         "attachments_out": _attachments_out,
         "extras_in": extras_in,
-        "extras_out": _extras_out,
+        "setup_in": _setup_in,
+        "as_json": _as_json,
     }
     read = _compiled(f"lambda row: {_made(value, itertools.count(), known)}", known)
     write = _compiled(f"lambda it: [{', '.join(_taken(value, 'it'))}]", known)
@@ -144,6 +158,8 @@ def _decoded(column: str, type_: Any, known: dict[str, Any]) -> str:
         return f"() if {column} is None else attachments_in({column})"
     elif plain is Extras:
         source = f"extras_in({column})"
+    elif plain is ConversationExtras:
+        source = f"setup_in({column})"
     else:
         return column
     return f"None if {column} is None else {source}" if optional else source
@@ -160,8 +176,8 @@ def _encoded(value: str, type_: Any) -> str:
         source = f"{value}.hex()"
     elif plain == tuple[Attachment, ...]:
         return f"attachments_out({value}) if {value} else None"
-    elif plain is Extras:
-        source = f"extras_out({value})"
+    elif plain in (Extras, ConversationExtras):
+        source = f"as_json({value})"
     else:
         return value
     return f"None if {value} is None else {source}" if optional else source
@@ -204,7 +220,18 @@ def extras_in(text: str) -> Extras:
     )
 
 
-def _extras_out(extras: Extras) -> str:
+_SETUP = frozenset(field.name for field in fields(ConversationExtras))
+
+
+def _setup_in(text: str) -> ConversationExtras:
+    """The same of a conversation."""
+    stored = {name: value for name, value in orjson.loads(text).items() if name in _SETUP}
+    stored |= {name: Who(stored[name]) for name in ("who_sends", "who_adds") if name in stored}
+    lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+    return ConversationExtras(**stored | lists)
+
+
+def _as_json(extras: Extras | ConversationExtras) -> str:
     return orjson.dumps(extras).decode()
 
 
@@ -213,6 +240,8 @@ def _attachments_out(attachments: tuple[Attachment, ...]) -> str:
 
 
 CONVERSATIONS = _stored(Conversation, tables.ConversationRow)
+MOVED = CONVERSATIONS.without("extras")
+"""Conversations of which only changed what a send changes: what few of them have is not written anew."""
 MEMBERS = _stored(Member, tables.MemberRow)
 SIDES = _stored(Side, tables.SideRow)
 MESSAGES = _stored(Message, tables.MessageRow)

@@ -15,6 +15,7 @@ from gochat.storage.rows import (
     MEMBERS,
     MENTIONS,
     MESSAGES,
+    MOVED,
     PROFILES,
     REACTIONS,
     SIDES,
@@ -85,6 +86,8 @@ class Statements:
     update_messages: Statement
     insert_conversations: Statement
     update_conversations: Statement
+    move_conversations: Statement
+    """Of `rows.MOVED`."""
     write_members: Statement
     write_users: str
     """[id, me_revision]"""
@@ -252,6 +255,7 @@ def statements(d: Dialect) -> Statements:
         update_messages=d.upsert(MESSAGES),
         insert_conversations=d.insert(CONVERSATIONS),
         update_conversations=d.upsert(CONVERSATIONS),
+        move_conversations=d.upsert(MOVED),
         write_members=d.upsert(MEMBERS),
         write_users=d.update(ME_REVISIONS),
         insert_mentions=d.insert_missing(MENTIONS),

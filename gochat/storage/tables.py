@@ -253,6 +253,7 @@ class ConversationRow(SQLModel, table=True):
     unique_key: str | None = _ascii(64, nullable=True)
     request_hash: bytes = _bytes(16)
     blocked: int = _small(server_default="0")
+    extras: str | None = _text(nullable=True)
 
 
 class MemberRow(SQLModel, table=True):

@@ -17,7 +17,7 @@ from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
-from gochat.core.model import Conversation, ConversationId, Extras, History, Kind, Role, UserId
+from gochat.core.model import Conversation, ConversationId, Extras, History, Kind, Role, UserId, Who
 from gochat.core.reactions import React
 from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.ids import new_id
@@ -119,14 +119,22 @@ class Chatting(RuleBasedStateMachine):
         self.world.submit(AdvanceReceipts(cid, {self.lines[it].user_id: position for it in readers}))
 
     @precondition(lambda self: self.conversations)
-    @rule(which=which, who=who, whom=who, how=st.sampled_from(["add", "remove", "quit", "rename", "role"]))
+    @rule(
+        which=which,
+        who=who,
+        whom=who,
+        how=st.sampled_from(["add", "remove", "quit", "rename", "role", "set up"]),
+    )
     def manage(self, which: int, who: int, whom: int, how: str) -> None:
         cid, user, other = self._conversation(which), self.lines[who].user_id, self.lines[whom].user_id
         commands: dict[str, AnyCommand] = {
             "add": AddMembers(cid, user, (other,)),
             "remove": RemoveMember(cid, user, other),
             "quit": RemoveMember(cid, user, user),
-            "rename": UpdateConversation(cid, user, secrets.token_hex(2)),
+            "rename": UpdateConversation(cid, user, {"title": secrets.token_hex(2)}),
+            "set up": UpdateConversation(
+                cid, user, {"who_adds": list(Who)[who % 2], "data": f'{{"n":{which}}}'}
+            ),
             "role": SetRole(cid, user, other, list(Role)[which % 3]),
         }
         self.world.submit(commands[how])

@@ -79,7 +79,7 @@ def test_no_command_adds_more_than_it_says(mariadb_url: str, written: list[int])
                 RemoveMember(cid, anna, anna),
                 Block(new_id(), anna, ben, on=True),
                 Block(new_id(), anna, ben, on=False),
-                UpdateConversation(cid, others[1], "👋" * 200),
+                UpdateConversation(cid, others[1], {"title": "👋" * 200}),
                 UpdateProfile(anna, {"display_name": "語" * 100}, {"presence_hidden": True}),
                 group(ben, *others[1:50]),
             ]

@@ -104,7 +104,7 @@ class TestChanges:
                 await it.writer.submit(AddMembers(cid, anna, (carl,)))
                 await it.writer.submit(SetRole(cid, anna, ben, Role.ADMIN))
                 await it.writer.submit(RemoveMember(cid, anna, carl))
-                await it.writer.submit(UpdateConversation(cid, anna, "New"))
+                await it.writer.submit(UpdateConversation(cid, anna, {"title": "New"}))
                 delta = await reader.changes(ben, cid, now)
                 assert (delta.since, delta.revision, delta.gap) == (now, now + 6, False)
                 assert delta.messages == (edited, deleted)
@@ -527,7 +527,7 @@ class TestSync:
                             AdvanceReceipts(cid, {user_id: Position(seq, seq)}),
                             AddMembers(cid, anna, (dora,)),
                             RemoveMember(cid, anna, dora),
-                            UpdateConversation(cid, anna, body),
+                            UpdateConversation(cid, anna, {"title": body}),
                         ]
                         await it.submit_all(chance.choices(commands, k=5))
 

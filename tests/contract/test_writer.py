@@ -185,7 +185,7 @@ def test_a_text_that_no_column_holds_is_refused_alone(sql_server_url: str) -> No
         async with writing(sql_server_url, Limits(title=1 << 20), batch_rows=8) as it:
             cid = await it.create(group(anna, ben))
             commands: list[AnyCommand] = [send(cid, anna, f"{n}") for n in range(40)]
-            commands.insert(15, UpdateConversation(cid, anna, "x" * 201))
+            commands.insert(15, UpdateConversation(cid, anna, {"title": "x" * 201}))
             answers = await it.submit_all(commands)
             assert isinstance(answers.pop(15), InvalidPayload)
             assert [answer.message.seq for answer in answers if isinstance(answer, Sent)] == [*range(1, 41)]
@@ -281,7 +281,7 @@ def test_members_come_go_and_inherit(database_url: str) -> None:
             cid = await it.create(group(anna, ben))
             submit = it.writer.submit
             added = submit(AddMembers(cid, anna, (eve, dan, ben)))
-            renamed = submit(UpdateConversation(cid, anna, "Ünïcode 👍"))
+            renamed = submit(UpdateConversation(cid, anna, {"title": "Ünïcode 👍"}))
             role = submit(SetRole(cid, anna, eve, Role.ADMIN))
             quits = submit(RemoveMember(cid, anna, anna))
             again = submit(RemoveMember(cid, anna, anna))

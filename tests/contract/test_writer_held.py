@@ -64,7 +64,7 @@ def test_a_user_who_is_held_waits_alone(sql_server_url: str) -> None:
                 block = it.writer.submit(Block(new_id(), ben, anna, on=True))
                 for n in range(2, 12):
                     assert (await it.send(send(cid, anna))).message.seq == n
-                    await it.writer.submit(UpdateConversation(cid, anna, f"{n}"))
+                    await it.writer.submit(UpdateConversation(cid, anna, {"title": f"{n}"}))
                 await it.writer.submit(AdvanceReceipts(cid, {eve: Position(1, 1)}))
                 await it.create(direct(anna, eve))
                 assert not receipt.done()

@@ -232,6 +232,36 @@ def test_roles_and_titles(stage: Callable[[Scene], None], ann: Account, ben: Acc
     stage(scene)
 
 
+def test_a_group_is_set_up(stage: Callable[[Scene], None], ben: Account, eve: Account) -> None:
+    async def scene(a: Phone, b: Phone, e: Phone) -> None:
+        made = await a.expect_ok("conversation:create", {"kind": "group", "member_ids": [ben.id]})
+        at = {"conversation_id": made["conversation"]["id"]}
+        setup: dict[str, Any] = {
+            "avatar_url": "https://example.org/ä.png",
+            "data": {"colour": "blue", "n": [1, None]},
+            "settings": {"who_sends": "admins", "who_adds": "all"},
+        }
+        before = {name: made["conversation"][name] for name in setup}
+        everybody = {"who_sends": "all", "who_adds": "admins"}
+        assert before == {"avatar_url": None, "data": None, "settings": everybody}
+        await b.expect_error("conversation:update", {**at, **setup}, "forbidden")
+        await a.expect_error(
+            "conversation:update", {**at, "avatar_url": "http://a.example"}, "invalid_payload"
+        )
+        told = (await a.expect_ok("conversation:update", {**at, **setup}))["conversation"]
+        heard = (await b.expect_event("conversation:updated"))["conversation"]
+        for conversation in (told, heard):
+            assert {name: conversation[name] for name in setup} == setup
+        refused = await b.expect_error("message:send", message(at["conversation_id"], "hi"), "forbidden")
+        assert refused["details"] == {"reason": "who_sends"}
+        await a.expect_ok("message:send", message(at["conversation_id"], "hi"))
+        await b.expect_ok("member:add", {**at, "user_ids": [eve.id]})
+        welcome = (await e.expect_event("member:added"))["conversation"]
+        assert {name: welcome[name] for name in setup} == setup
+
+    stage(scene)
+
+
 def test_receipts_move_forward_and_are_told_to_others_and_to_oneself(
     stage: Callable[[Scene], None], server: GoChatServer, ben: Account, direct: str
 ) -> None:

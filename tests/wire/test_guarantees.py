@@ -254,6 +254,7 @@ class TestChanges:
                     (b, "receipt:delivered", {**at, "seq": 0}),
                     (a, "receipt:read", {**at, "seq": 10**6}),
                     (a, "conversation:update", {**at, "title": " Us "}),
+                    (a, "conversation:update", {**at, "data": None, "settings": {"who_sends": "all"}}),
                     (a, "member:role", {**at, "user_id": ben.id, "role": "member"}),
                     (a, "member:add", {**at, "user_ids": [ben.id, ann.id]}),
                     (a, "member:ban", {**at, "user_id": ben.id, "on": False}),

@@ -136,7 +136,7 @@ async def _edit(it: Writing, orders: Orders, seed: int, stopping: asyncio.Event)
     while not stopping.is_set():
         cid, users = choice.choice(orders.conversations)
         await _insist(it, EditMessage(cid, users[0], 1, f"edited {choice.random()}"))
-        await _insist(it, UpdateConversation(cid, users[0], f"renamed {choice.random()}"))
+        await _insist(it, UpdateConversation(cid, users[0], {"title": f"renamed {choice.random()}"}))
         _say("edited")
 
 

@@ -7,7 +7,18 @@ import pytest
 
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.delta import Why
-from gochat.core.model import Conversation, History, Kind, Member, Role, UserId, direct_key, group_key
+from gochat.core.model import (
+    Conversation,
+    ConversationExtras,
+    History,
+    Kind,
+    Member,
+    Role,
+    UserId,
+    Who,
+    direct_key,
+    group_key,
+)
 from gochat.core.state import Decision
 from tests.unit.core.world import (
     ADMIN,
@@ -186,7 +197,7 @@ def test_a_reserved_place_is_taken() -> None:
     ],
 )
 def test_who_may_rename(who: UserId, cid: int, outcome: object) -> None:
-    assert world().outcome(UpdateConversation(cid, who, "new")) == outcome
+    assert world().outcome(UpdateConversation(cid, who, {"title": "new"})) == outcome
 
 
 @pytest.mark.parametrize(
@@ -194,14 +205,72 @@ def test_who_may_rename(who: UserId, cid: int, outcome: object) -> None:
 )
 def test_a_new_title(title: str | None, after: str | None) -> None:
     renamed = replace(group(), title=after, revision=REVISION + 1)
-    assert world().decide(UpdateConversation(GROUP, OWNER, title), NOW) == Decision(
+    assert world().decide(UpdateConversation(GROUP, OWNER, {"title": title}), NOW) == Decision(
         renamed, Why.CONVERSATION_UPDATED, renamed, restated=True
     )
 
 
 def test_the_same_title_changes_nothing() -> None:
-    assert world().decide(UpdateConversation(GROUP, OWNER, " Group "), NOW) == Decision(group())
-    assert world().outcome(UpdateConversation(GROUP, OWNER, "x" * 11)) == TOO_LONG
+    assert world().decide(UpdateConversation(GROUP, OWNER, {"title": " Group "}), NOW) == Decision(group())
+    assert world().outcome(UpdateConversation(GROUP, OWNER, {"title": "x" * 11})) == TOO_LONG
+
+
+def update(who: UserId = OWNER, **changes: Any) -> UpdateConversation:
+    return UpdateConversation(GROUP, who, changes)
+
+
+@pytest.mark.parametrize(
+    ("who", "outcome"),
+    [(OWNER, "ok"), (ADMIN, "ok"), (MEMBER, FORBIDDEN), (GONE, NOT_THERE), (STRANGER, NOT_THERE)],
+)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"avatar_url": "https://example.org/a.png"},
+        {"avatar_url": None},
+        {"data": '{"a":1}'},
+        {"who_sends": Who.ADMINS},
+        {"who_adds": Who.ALL},
+    ],
+)
+def test_who_may_set_up_a_group(who: UserId, changes: dict[str, Any], outcome: object) -> None:
+    assert world().outcome(update(who, **changes)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        (
+            {"avatar_url": "http://example.org/a.png"},
+            ("invalid_payload", "avatar_url", {"reason": "no_link"}),
+        ),
+        ({"avatar_url": "https://"}, ("invalid_payload", "avatar_url", {"reason": "no_link"})),
+        ({"avatar_url": "HTTPS://example.org/a.png"}, "ok"),
+        ({"data": "x" * 4_096}, "ok"),
+        ({"data": "é" * 2_049}, ("invalid_payload", "data", {"reason": "too_long", "limit": 4_096})),
+    ],
+)
+def test_what_a_group_may_be_set_up_with(changes: dict[str, Any], outcome: object) -> None:
+    assert world().outcome(update(**changes)) == outcome
+
+
+def test_what_is_not_named_stays_and_the_same_changes_nothing() -> None:
+    memory = world()
+    changes: dict[str, Any] = {
+        "avatar_url": "https://example.org/a",
+        "data": "{}",
+        "who_sends": Who.ADMINS,
+    }
+    memory.run([update(**changes)], NOW)
+    after = memory.conversations[GROUP]
+    extras = ConversationExtras("https://example.org/a", "{}", Who.ADMINS)
+    assert after == replace(group(), revision=REVISION + 1, extras=extras)
+    for again in (changes, {"who_adds": Who.ADMINS}, {"title": "Group"}):
+        assert memory.decide(update(**again), NOW) == Decision(after)
+    memory.run([update(title="new", data=None)], NOW)
+    assert memory.conversations[GROUP].extras == replace(extras, data=None)
+    memory.run([update(avatar_url=None, who_sends=Who.ALL)], NOW)
+    assert memory.conversations[GROUP].extras is None
 
 
 def test_the_hash_of_a_request_is_the_same_for_ever() -> None:

@@ -24,7 +24,8 @@ from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
-from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId
+from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId, Who
+from gochat.core.reactions import React
 from gochat.core.receipts import AdvanceReceipts, Position
 from tests.unit.core.memory import Memory
 
@@ -60,12 +61,21 @@ bodies = st.sampled_from(["a", "b", "", " ", "x" * 21])
 some_users = st.lists(users, max_size=4).map(tuple)
 positions = st.builds(Position, delivered_seq=seqs, read_seq=seqs)
 
+SET_UPS: list[dict[str, Any]] = [
+    {"title": None},
+    {"title": "t"},
+    {"who_sends": Who.ADMINS, "title": "u"},
+    {"who_sends": Who.ALL},
+    {"who_adds": Who.ALL},
+    {"data": "{}"},
+]
 changing: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(SendMessage, cids, users, keys, bodies, st.none() | seqs),
     st.builds(SendMessage, cids, users, keys, st.just("a")),
     st.builds(EditMessage, cids, users, seqs, bodies),
     st.builds(DeleteMessage, cids, users, seqs),
-    st.builds(UpdateConversation, cids, users, st.sampled_from([None, "t", "u"])),
+    st.builds(UpdateConversation, cids, users, st.sampled_from(SET_UPS)),
+    st.builds(React, cids, seqs, st.dictionaries(st.tuples(users, st.sampled_from("👍😂")), st.booleans())),
     st.builds(AddMembers, cids, users, some_users),
     st.builds(RemoveMember, cids, users, users),
     users.flatmap(lambda user_id: st.builds(RemoveMember, cids, st.just(user_id), st.just(user_id))),
@@ -172,7 +182,7 @@ class Chatting(RuleBasedStateMachine):
             RemoveMember(cid, owner, owner),
             BanMember(cid, data.draw(st.sampled_from([owner, None])), other, on=data.draw(st.booleans())),
             AddMembers(cid, owner, (data.draw(st.sampled_from(USERS)),)),
-            UpdateConversation(cid, owner, data.draw(st.sampled_from(["v", "w"]))),
+            UpdateConversation(cid, owner, {"title": data.draw(st.sampled_from(["v", "w"]))}),
         ]
         self._run([data.draw(st.sampled_from(asked))])
 

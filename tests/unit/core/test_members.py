@@ -6,7 +6,7 @@ import pytest
 
 from gochat.core.delta import Why
 from gochat.core.members import AddMembers, RemoveMember, SetRole
-from gochat.core.model import History, Member, Role, UserId
+from gochat.core.model import ConversationExtras, History, Member, Role, UserId, Who
 from gochat.core.state import Decision
 from tests.unit.core.memory import Memory
 from tests.unit.core.world import (
@@ -40,6 +40,9 @@ MANY = range(50, 60)
 """Users who are nowhere."""
 
 
+ONLY_ADMINS = ("forbidden", None, {"reason": "who_adds"})
+
+
 def too_many(name: str, limit: int) -> object:
     return "limit_exceeded", "user_ids", {"name": name, "limit": limit}
 
@@ -49,16 +52,23 @@ def too_many(name: str, limit: int) -> object:
     [
         (OWNER, "ok"),
         (ADMIN, "ok"),
-        (MEMBER, FORBIDDEN),
-        (LATE, FORBIDDEN),
+        (MEMBER, ONLY_ADMINS),
+        (LATE, ONLY_ADMINS),
         (GONE, NOT_THERE),
         (STRANGER, NOT_THERE),
         (NOBODY, NOT_THERE),
     ],
 )
 @pytest.mark.parametrize("whom", [STRANGER, GONE])
-def test_who_may_add(who: UserId, whom: UserId, outcome: object) -> None:
-    assert world().outcome(AddMembers(GROUP, who, (whom,))) == outcome
+@pytest.mark.parametrize("who_adds", Who)
+def test_who_may_add(who: UserId, whom: UserId, who_adds: Who, outcome: object) -> None:
+    memory = world()
+    memory.conversations[GROUP] = replace(group(), extras=ConversationExtras(who_adds=who_adds))
+    if who_adds is Who.ALL and outcome == ONLY_ADMINS:
+        outcome = "ok"
+    assert memory.outcome(AddMembers(GROUP, who, (whom,))) == outcome
+    if who_adds is Who.ADMINS:
+        assert world().outcome(AddMembers(GROUP, who, (whom,))) == outcome
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from gochat.core.delta import Why
 from gochat.core.errors import IdempotencyConflict
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent, told_again
-from gochat.core.model import Attachment, Message, UserId
+from gochat.core.model import Attachment, ConversationExtras, Message, UserId, Who
 from gochat.core.state import Decision
 from tests.unit.core.world import (
     ADMIN,
@@ -62,6 +62,27 @@ def send(cid: int, who: UserId, body: str = "hello", **more: Any) -> SendMessage
 )
 def test_who_may_send(who: UserId, cid: int, outcome: object) -> None:
     assert world().outcome(send(cid, who)) == outcome
+
+
+@pytest.mark.parametrize("who", [OWNER, ADMIN, MEMBER, LATE, GONE, STRANGER])
+def test_who_may_send_where_only_admins_do(who: UserId) -> None:
+    memory = world()
+    memory.conversations[GROUP] = replace(group(), extras=ConversationExtras(who_sends=Who.ADMINS))
+    refused = ("forbidden", None, {"reason": "who_sends"})
+    outcome = {OWNER: "ok", ADMIN: "ok", MEMBER: refused, LATE: refused}.get(who, NOT_THERE)
+    assert memory.outcome(send(GROUP, who)) == outcome
+    own = next((it.seq for it in memory.messages.values() if it.sender_id == who), 1)
+    assert memory.outcome(EditMessage(GROUP, who, own, "new")) == outcome
+    assert memory.outcome(DeleteMessage(GROUP, who, own)) == ("ok" if outcome == refused else outcome)
+
+
+def test_what_was_sent_before_only_admins_do_is_found_again() -> None:
+    memory = world()
+    memory.run([send(GROUP, MEMBER)], NOW)
+    memory.conversations[GROUP] = replace(
+        memory.conversations[GROUP], extras=ConversationExtras(who_sends=Who.ADMINS)
+    )
+    assert memory.decide(send(GROUP, MEMBER), NOW).result.duplicate
 
 
 @pytest.mark.parametrize(

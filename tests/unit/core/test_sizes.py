@@ -12,6 +12,7 @@ from gochat.core.model import (
     TEXT,
     Attachment,
     Conversation,
+    ConversationExtras,
     Extras,
     Forwarded,
     History,
@@ -21,6 +22,7 @@ from gochat.core.model import (
     Message,
     Reaction,
     Role,
+    Who,
 )
 from gochat.core.sizes import delta_size, json_size, message_size
 from gochat.core.sync import parts
@@ -79,8 +81,16 @@ messages = st.builds(
     reply_to_seq=st.none() | numbers,
     extras=st.none() | extras,
 )
+setups = st.builds(
+    ConversationExtras,
+    avatar_url=st.none() | texts,
+    data=st.none() | data.map(lambda it: orjson.dumps(it).decode()),
+    who_sends=st.sampled_from(Who),
+    who_adds=st.sampled_from(Who),
+)
 conversations = st.builds(
     Conversation,
+    extras=st.none() | setups,
     id=ids,
     kind=st.sampled_from(Kind),
     title=st.none() | texts,
