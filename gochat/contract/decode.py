@@ -15,7 +15,7 @@ from gochat.core.bans import BanMember
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.errors import InvalidPayload
 from gochat.core.members import AddMembers, RemoveMember, SetRole
-from gochat.core.messages import KEEP, DeleteMessage, EditMessage, SendMessage
+from gochat.core.messages import KEEP, DeleteMessage, EditMessage, PinMessage, SendMessage
 from gochat.core.model import (
     Attachment,
     ConversationId,
@@ -129,6 +129,11 @@ def react_in(request: requests.React, user_id: UserId) -> Wish:
         InvalidPayload: that is not one emoji.
     """
     return Wish(request.conversation_id, request.seq, user_id, kind_of(request.emoji), request.on)
+
+
+def pin_message_in(request: requests.PinMessage, user_id: UserId) -> PinMessage:
+    """`message:pin`."""
+    return PinMessage(request.conversation_id, user_id, request.seq, request.on)
 
 
 def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId) -> CreateConversation:

@@ -161,6 +161,7 @@ def conversation_out(conversation: Conversation) -> shapes.Conversation:
         "avatar_url": setup.avatar_url,
         "data": None if setup.data is None else orjson.loads(setup.data),
         "settings": {"who_sends": setup.who_sends.value, "who_adds": setup.who_adds.value},
+        "pinned_seqs": list(setup.pinned_seqs),
         "history": conversation.history.value,
         "revision": conversation.revision,
         "last_seq": conversation.last_seq,

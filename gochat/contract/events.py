@@ -106,6 +106,12 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             "React to a message, or take that back. The same again changes nothing.",
             (*_SPEECH, errors.NotFound, errors.MessageDeleted, errors.LimitExceeded),
         ),
+        "message:pin": ClientEvent(
+            requests.PinMessage,
+            shapes.ConversationAnswer,
+            "Show a message on top to all, or no more; in a group as its owner or an admin.",
+            (*_GROUP, errors.MessageDeleted, errors.LimitExceeded),
+        ),
         "messages:status": ClientEvent(
             requests.Status,
             shapes.StatusAnswer,
@@ -262,7 +268,11 @@ DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
     ),
     ServerEvent("member:updated", shapes.Delta, "A member's role changed."),
     ServerEvent("conversation:created", shapes.Delta, "A conversation that is new to this user."),
-    ServerEvent("conversation:updated", shapes.Delta, "A group's title, avatar, data or settings changed."),
+    ServerEvent(
+        "conversation:updated",
+        shapes.Delta,
+        "A group's title, avatar, data or settings changed, or what is pinned.",
+    ),
     ServerEvent("conversation:changes", shapes.Delta, "A repair: several changes in one delta."),
 )
 """By name: those of `core.delta.Why`."""

@@ -192,6 +192,14 @@ class React(Request):
     on: bool
 
 
+class PinMessage(Request):
+    """`message:pin`: either of two, or an admin or the owner of a group. `on` false: no more."""
+
+    conversation_id: Id
+    seq: Seq
+    on: bool
+
+
 class Status(Request):
     """`messages:status`: which of these are stored?"""
 

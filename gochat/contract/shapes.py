@@ -152,6 +152,7 @@ class Conversation(TypedDict):
     avatar_url: str | None
     data: dict[str, Any] | None
     settings: GroupSettings
+    pinned_seqs: Annotated[list[Seq], Field(description="Messages that are pinned, the newest pin first.")]
     history: Literal["from_start", "from_joining"]
     revision: Revision
     last_seq: Seq

@@ -1,13 +1,12 @@
 """An account is deleted: what becomes of what its user wrote, and of what is said of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from gochat.core.command import Command
-from gochat.core.delta import Why
 from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
-from gochat.core.messages import ROW_BYTES
+from gochat.core.messages import ROW_BYTES, emptied
 from gochat.core.model import ConversationId, Message, Millis, Profile, Settings, Standing, User, UserId
 from gochat.core.needs import Needs
 from gochat.core.reactions import Tally
@@ -52,11 +51,7 @@ class EraseMessage(Command[Message]):
             raise NotFound("There is no such message.")
         if message.deleted_at is not None:
             return Decision(message)
-        revision = conversation.revision + 1
-        deleted = message.deleted(revision, max(now, message.created_at))
-        return Decision(
-            deleted, Why.MESSAGE_DELETED, replace(conversation, revision=revision), updated=deleted
-        )
+        return emptied(conversation, message, now)
 
 
 @dataclass(frozen=True, slots=True)

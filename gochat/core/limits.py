@@ -17,6 +17,8 @@ class Limits:
     """Kinds of reactions of one user to one message."""
     reaction_kinds: int = 50
     """Of all users to one message."""
+    pins: int = 50
+    """Messages pinned in a conversation."""
     edit_within_s: int = 0
     """How long after sending a message may be edited; 0: for ever."""
     delete_within_s: int = 0

@@ -18,10 +18,11 @@ from gochat.core.errors import (
     Superseded,
 )
 from gochat.core.limits import Limits
-from gochat.core.membership import membership, require
+from gochat.core.membership import membership, require, require_admin
 from gochat.core.model import (
     NOTHING_EXTRA,
     Attachment,
+    Conversation,
     ConversationId,
     Extras,
     Forwarded,
@@ -301,14 +302,7 @@ class DeleteMessage(Command[Message]):
             return Decision(message)
         if not moderates:
             _check_time(message, now, limits.delete_within_s)
-        revision = conversation.revision + 1
-        deleted = message.deleted(revision, max(now, message.created_at))
-        return Decision(
-            deleted,
-            Why.MESSAGE_DELETED,
-            replace(conversation, revision=revision),
-            updated=deleted,
-        )
+        return emptied(conversation, message, now)
 
 
 def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
@@ -325,6 +319,63 @@ def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
             field="body",
             details={"reason": "too_long", "limit": limits.body},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PinMessage(Command[Conversation]):
+    """A message is shown on top to all, or no more: by either of two, or an admin or the owner of a group."""
+
+    conversation_id: ConversationId
+    user_id: UserId
+    seq: int
+    on: bool
+
+    def need(self, needs: Needs) -> None:
+        """Lock the conversation; read the user's row and the message."""
+        _need_message(needs, self.conversation_id, self.user_id, self.seq)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a batch's statements, with what else is set of the conversation."""
+        return ATTACHED_BYTES
+
+    def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
+        """Pin it, or do so no more; what is so already changes nothing.
+
+        Raises:
+            NotFound: not a member, or no message that they see.
+            Forbidden: no admin of the group; or one of the two has blocked the other.
+            MessageDeleted: it is gone.
+            LimitExceeded: too many are pinned.
+        """
+        conversation, member = membership(state, self.conversation_id, self.user_id)
+        message = visible(state, member, self.conversation_id, self.seq, "seq")
+        if conversation.kind is Kind.GROUP:
+            require_admin(member)
+        check_open(conversation)
+        if message.deleted_at is not None:
+            raise MessageDeleted(field="seq")
+        pinned = conversation.with_pin(self.seq, self.on)
+        if pinned is conversation:
+            return Decision(conversation)
+        if len(pinned.setup.pinned_seqs) > limits.pins:
+            raise LimitExceeded(field="seq", details={"name": "pins", "limit": limits.pins})
+        pinned = replace(pinned, revision=conversation.revision + 1)
+        return Decision(pinned, Why.CONVERSATION_UPDATED, pinned, restated=True)
+
+
+def emptied(conversation: Conversation, message: Message, now: Millis) -> Decision[Message]:
+    """A message is deleted, and pinned no more."""
+    revision = conversation.revision + 1
+    deleted = message.deleted(revision, max(now, message.created_at))
+    without = conversation.with_pin(message.seq, False)
+    return Decision(
+        deleted,
+        Why.MESSAGE_DELETED,
+        replace(without, revision=revision),
+        updated=deleted,
+        restated=without is not conversation,
+    )
 
 
 def _kept(attachment: Attachment, field: str) -> Attachment:

@@ -198,6 +198,8 @@ class ConversationExtras:
     """A JSON object of the app's own, as text."""
     who_sends: Who = Who.ALL
     who_adds: Who = Who.ADMINS
+    pinned_seqs: tuple[int, ...] = ()
+    """Messages that are pinned, the newest pin first."""
 
     def or_none(self) -> "ConversationExtras | None":
         """None, if it says nothing."""
@@ -230,6 +232,15 @@ class Conversation:
     def setup(self) -> ConversationExtras:
         """What is set of it, or as it is where nothing is."""
         return NOTHING_SET_UP if self.extras is None else self.extras
+
+    def with_pin(self, seq: int, on: bool) -> "Conversation":
+        """The same with a message pinned, before those that were, or pinned no more."""
+        setup = self.setup
+        if (seq in setup.pinned_seqs) is on:
+            return self
+        others = tuple(it for it in setup.pinned_seqs if it != seq)
+        extras = replace(setup, pinned_seqs=(seq, *others) if on else others).or_none()
+        return replace(self, extras=extras)
 
     def with_message(self, seq: int, revision: int, at: Millis) -> "Conversation":
         """The same with one more message. Every send makes one: `replace` would cost it twice the time."""

@@ -67,6 +67,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate("message:edit", 300, 60),
     Rate("message:delete", 300, 60),
     Rate("message:react", 600, 60),
+    Rate("message:pin", 120, 60),
     Rate("messages:status", 120, 60),
     Rate("conversation:create", 120, 60),
     Rate("conversation:join", 600, 60),

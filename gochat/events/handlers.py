@@ -17,6 +17,7 @@ from gochat.contract.decode import (
     mark_in,
     mute_in,
     pin_in,
+    pin_message_in,
     remove_member_in,
     set_role_in,
     sync_in,
@@ -83,6 +84,7 @@ class Handlers:
             "message:edit": Handler(self._edit, message_answer),
             "message:delete": Handler(self._delete, message_answer),
             "message:react": Handler(self._react, message_answer),
+            "message:pin": Handler(self._pin_message, conversation_answer),
             "messages:status": Handler(self._status, status_out),
             "conversation:create": Handler(self._create, conversation_answer),
             "conversation:join": Handler(self._join, delta_out),
@@ -122,6 +124,9 @@ class Handlers:
 
     def _react(self, connection: Connection, request: requests.React) -> Awaitable[Message]:
         return self.speech.react(request, connection.identity)
+
+    def _pin_message(self, connection: Connection, request: requests.PinMessage) -> Awaitable[Viewed]:
+        return self._then_view(connection, pin_message_in(request, connection.user_id))
 
     async def _status(self, connection: Connection, request: requests.Status) -> Mapping[str, Message | None]:
         keys = {text: uuid_in(text) for text in request.client_message_ids}

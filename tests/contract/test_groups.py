@@ -6,6 +6,7 @@ from dataclasses import replace
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Why
+from gochat.core.messages import DeleteMessage, PinMessage
 from gochat.core.model import ConversationExtras, Who
 from tests.reading.world import asking, reading
 from tests.writing.world import group, prepare, send, writing
@@ -41,8 +42,13 @@ def test_a_set_up_is_kept_by_what_does_not_change_it(database_url: str) -> None:
                     assert told.conversation == view.conversation
             assert view.conversation.title == "New"
             assert (await reader.repair(cid, 1)).delta.conversation == view.conversation
+            await it.submit_all([PinMessage(cid, anna, seq, True) for seq in (1, 3)])
             await it.writer.submit(UpdateConversation(cid, anna, {"data": None}))
             view = await reader.conversation(ben, cid)
-            assert view.conversation.extras == replace(setup, data=None)
+            assert view.conversation.extras == replace(setup, data=None, pinned_seqs=(3, 1))
+            await it.writer.submit(DeleteMessage(cid, anna, 3))
+            (told,) = (await reader.sync(ben, asking())).conversations
+            assert told.conversation is not None
+            assert told.conversation.setup.pinned_seqs == (1,)
 
     asyncio.run(scenario())

@@ -16,7 +16,7 @@ from gochat.core.command import AnyCommand
 from gochat.core.conversations import CreateConversation, UpdateConversation
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
-from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
+from gochat.core.messages import DeleteMessage, EditMessage, PinMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, Extras, History, Kind, Role, UserId, Who
 from gochat.core.reactions import React
 from gochat.core.receipts import AdvanceReceipts, Position
@@ -90,11 +90,13 @@ class Chatting(RuleBasedStateMachine):
                 line.store.keep(message_out(answer.message))
 
     @precondition(lambda self: self.messages)
-    @rule(which=which, who=who, how=st.sampled_from(["edit", "delete", "edit and delete"]))
+    @rule(which=which, who=who, how=st.sampled_from(["edit", "delete", "edit and delete", "pin"]))
     def change(self, which: int, who: int, how: str) -> None:
         cid, sender_id, seq = self.messages[which % len(self.messages)]
         user_id = self.lines[who].user_id if who % 2 else sender_id
         commands: list[AnyCommand] = []
+        if how == "pin":
+            commands.append(PinMessage(cid, user_id, seq, which % 3 > 0))
         if how.startswith("edit"):
             commands.append(EditMessage(cid, sender_id, seq, f"edited {secrets.token_hex(2)}"))
         if how.endswith("delete"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gochat.contract import shapes
 
-OWN = {"id", "kind", "title", "avatar_url", "data", "settings", "history"}
+OWN = {"id", "kind", "title", "avatar_url", "data", "settings", "pinned_seqs", "history"}
 OWN |= {"member_count", "created_at", "created_by"}
 """The fields of a conversation that only its own deltas change."""
 

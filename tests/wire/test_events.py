@@ -232,6 +232,28 @@ def test_roles_and_titles(stage: Callable[[Scene], None], ann: Account, ben: Acc
     stage(scene)
 
 
+def test_either_of_two_pins(stage: Callable[[Scene], None], direct: str) -> None:
+    def pinned(seqs: list[int], told: Any) -> bool:
+        return bool(told["conversation"]["pinned_seqs"] == seqs)
+
+    async def scene(a: Phone, b: Phone, e: Phone) -> None:
+        for n in (1, 2):
+            await a.expect_ok("message:send", message(direct, f"{n}"))
+        at = {"conversation_id": direct, "on": True}
+        assert (await b.expect_ok("message:pin", {**at, "seq": 2}))["conversation"]["pinned_seqs"] == [2]
+        assert (await a.expect_ok("message:pin", {**at, "seq": 1}))["conversation"]["pinned_seqs"] == [1, 2]
+        for phone in (a, b):
+            for seqs in ([2], [1, 2]):
+                await phone.expect_event("conversation:updated", partial(pinned, seqs))
+        await a.expect_ok("message:delete", {"conversation_id": direct, "seq": 2})
+        gone = await b.expect_event("message:deleted")
+        assert gone["conversation"]["pinned_seqs"] == [1]
+        await b.expect_ok("message:pin", {**at, "seq": 1, "on": False})
+        await a.expect_event("conversation:updated", partial(pinned, []))
+
+    stage(scene)
+
+
 def test_a_group_is_set_up(stage: Callable[[Scene], None], ben: Account, eve: Account) -> None:
     async def scene(a: Phone, b: Phone, e: Phone) -> None:
         made = await a.expect_ok("conversation:create", {"kind": "group", "member_ids": [ben.id]})

@@ -201,6 +201,7 @@ class TestChanges:
                     (b, "message:send", message(cid, "two")),
                     (b, "message:edit", {**at, "seq": 2, "body": "2"}),
                     (b, "message:react", {**at, "seq": 1, "emoji": "👍", "on": True}),
+                    (a, "message:pin", {**at, "seq": 2, "on": True}),
                     (a, "message:delete", {**at, "seq": 2}),
                     (c, "receipt:delivered", {**at, "seq": 2}),
                     (b, "receipt:read", {**at, "seq": 2}),
@@ -221,8 +222,8 @@ class TestChanges:
                     delta = await a.expect_ok("conversation:join", asked)
                     assert (delta["since"], delta["revision"]) == (revision - 1, revision), event
                 await a.expect_event("member:removed", lambda delta: delta["revision"] == revision)
-                await d.expect_event("member:removed", lambda delta: delta["revision"] == 16)
-                for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 13), (d, 0, 16)):
+                await d.expect_event("member:removed", lambda delta: delta["revision"] == 17)
+                for phone, first, last in ((a, 1, revision), (b, 1, revision), (c, 1, 14), (d, 0, 17)):
                     spans = [span for _, payload in phone.heard for span in spans_of(payload)]
                     assert all(one[1] == other[0] for one, other in pairwise(spans)), (phone.name, spans)
                     assert (spans[0][0], spans[-1][1]) == (first, last), phone.name
@@ -250,6 +251,7 @@ class TestChanges:
                     (b, "message:delete", {**at, "seq": 2}),
                     (b, "message:react", {**at, "seq": 1, "emoji": "❤", "on": True}),
                     (b, "message:react", {**at, "seq": 1, "emoji": "👍", "on": False}),
+                    (a, "message:pin", {**at, "seq": 1, "on": False}),
                     (b, "receipt:read", {**at, "seq": 1}),
                     (b, "receipt:delivered", {**at, "seq": 0}),
                     (a, "receipt:read", {**at, "seq": 10**6}),
@@ -334,6 +336,7 @@ class TestStrangers:
                     ("message:edit", {"seq": 1, "body": "x"}),
                     ("message:delete", {"seq": 1}),
                     ("message:react", {"seq": 1, "emoji": "👍", "on": True}),
+                    ("message:pin", {"seq": 1, "on": True}),
                     ("message:send", {**message(cid, "re"), "reply_to_seq": 1}),
                 ):
                     await c.expect_error(event, {**at, **more}, "not_found")

@@ -23,7 +23,7 @@ from gochat.core.delta import Change
 from gochat.core.errors import ChatError
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
-from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
+from gochat.core.messages import DeleteMessage, EditMessage, PinMessage, SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role, UserId, Who
 from gochat.core.reactions import React
 from gochat.core.receipts import AdvanceReceipts, Position
@@ -76,6 +76,7 @@ changing: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(DeleteMessage, cids, users, seqs),
     st.builds(UpdateConversation, cids, users, st.sampled_from(SET_UPS)),
     st.builds(React, cids, seqs, st.dictionaries(st.tuples(users, st.sampled_from("👍😂")), st.booleans())),
+    st.builds(PinMessage, cids, users, seqs, st.booleans()),
     st.builds(AddMembers, cids, users, some_users),
     st.builds(RemoveMember, cids, users, users),
     users.flatmap(lambda user_id: st.builds(RemoveMember, cids, st.just(user_id), st.just(user_id))),

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from gochat.core.command import Command
 from gochat.core.delta import Why
+from gochat.core.erasure import EraseMessage
 from gochat.core.errors import IdempotencyConflict
-from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent, told_again
+from gochat.core.messages import DeleteMessage, EditMessage, PinMessage, SendMessage, Sent, told_again
 from gochat.core.model import Attachment, ConversationExtras, Message, UserId, Who
 from gochat.core.state import Decision
 from tests.unit.core.world import (
@@ -21,6 +23,7 @@ from tests.unit.core.world import (
     LAST,
     LATE,
     LATE_FROM,
+    LIMITS,
     MEMBER,
     NO_MESSAGE,
     NOBODY,
@@ -74,6 +77,80 @@ def test_who_may_send_where_only_admins_do(who: UserId) -> None:
     own = next((it.seq for it in memory.messages.values() if it.sender_id == who), 1)
     assert memory.outcome(EditMessage(GROUP, who, own, "new")) == outcome
     assert memory.outcome(DeleteMessage(GROUP, who, own)) == ("ok" if outcome == refused else outcome)
+
+
+def pin(who: UserId, seq: int = 1, cid: int = GROUP, *, on: bool = True) -> PinMessage:
+    return PinMessage(cid, who, seq, on)
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        (pin(OWNER), "ok"),
+        (pin(ADMIN), "ok"),
+        (pin(MEMBER), FORBIDDEN),
+        (pin(MEMBER, 3), FORBIDDEN),
+        (pin(LATE, LATE_FROM), FORBIDDEN),
+        (pin(LATE), NO_MESSAGE),
+        (pin(GONE), NOT_THERE),
+        (pin(STRANGER), NOT_THERE),
+        (pin(NOBODY), NOT_THERE),
+        (pin(OWNER, cid=NOWHERE), NOT_THERE),
+        (pin(OWNER, LAST + 1), NO_MESSAGE),
+        (pin(OWNER, DELETED), ("message_deleted", "seq")),
+        (pin(OWNER, 2, DIRECT), "ok"),
+        (pin(MEMBER, 2, DIRECT), "ok"),
+        (pin(ADMIN, 2, DIRECT), NOT_THERE),
+    ],
+)
+def test_who_may_pin(command: PinMessage, outcome: object) -> None:
+    assert world().outcome(command) == outcome
+    assert world().outcome(replace(command, on=False)) == outcome
+
+
+def test_nobody_pins_where_one_has_blocked_the_other() -> None:
+    memory = world()
+    memory.conversations[DIRECT] = replace(direct(), blocked=True)
+    assert memory.outcome(pin(OWNER, 2, DIRECT)) == BLOCKED
+
+
+def test_the_newest_pin_comes_first_and_the_same_again_changes_nothing() -> None:
+    memory = world()
+    for seq, on, after in (
+        (1, True, (1,)),
+        (3, True, (3, 1)),
+        (2, True, (2, 3, 1)),
+        (3, False, (2, 1)),
+        (1, False, (2,)),
+        (2, False, ()),
+    ):
+        for changes in (1, 0):
+            _, told = memory.run([pin(OWNER, seq, on=on)], NOW)
+            assert [change.why for change in told] == [Why.CONVERSATION_UPDATED] * changes
+            assert memory.conversations[GROUP].setup.pinned_seqs == after
+            assert all(change.delta.conversation == memory.conversations[GROUP] for change in told)
+    assert memory.conversations[GROUP] == replace(group(), revision=REVISION + 6)
+
+
+def test_pins_are_bounded() -> None:
+    memory = world(replace(LIMITS, pins=2))
+    memory.run([pin(OWNER, 1), pin(OWNER, 2)], NOW)
+    full = ("limit_exceeded", "seq", {"name": "pins", "limit": 2})
+    assert memory.outcome(pin(OWNER, 3)) == full
+    assert memory.outcome(pin(OWNER, 2)) == "ok"
+    assert memory.run([pin(OWNER, 1, on=False), pin(OWNER, 3)], NOW)[0][1].setup.pinned_seqs == (3, 2)
+
+
+@pytest.mark.parametrize("command", [DeleteMessage(GROUP, MEMBER, 3), EraseMessage(GROUP, MEMBER, 3)])
+def test_what_is_deleted_is_pinned_no_more(command: Command[Message]) -> None:
+    memory = world()
+    memory.run([pin(OWNER, 3), pin(OWNER, 1)], NOW)
+    (deleted,), (change,) = memory.run([command], NOW)
+    assert memory.conversations[GROUP].setup.pinned_seqs == (1,)
+    assert (change.why, change.delta.conversation) == (Why.MESSAGE_DELETED, memory.conversations[GROUP])
+    assert change.delta.messages == (deleted,)
+    _, (change,) = memory.run([DeleteMessage(GROUP, OWNER, 2)], NOW)
+    assert change.delta.conversation is None
 
 
 def test_what_was_sent_before_only_admins_do_is_found_again() -> None:
