@@ -257,7 +257,11 @@ class WebSocket:
             self._cut(transport)
             return
         self._deafen()
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # the client has reset it, which the loop has not told yet
+            transport.abort()
+            return
         self._read_on(transport)
 
     def _deafen(self) -> None:
