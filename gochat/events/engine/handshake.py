@@ -34,7 +34,10 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header of that name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def environ(self) -> dict[str, Any]:
         """Return the request as the WSGI environment that python-socketio's handlers expect.
@@ -44,31 +47,39 @@ class Request:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": self.method,
             "PATH_INFO": _shared(self.path),
-            "QUERY_STRING": _shared(self.query.decode("latin-1")),
+            "QUERY_STRING": _shared(self.query),
             "REMOTE_ADDR": self.client,
         }
         for name, value in self.headers:
-            key, text = _environ_key(name), _shared(value.decode("latin-1"))
+            key, text = _environ_key(name), _shared(value)
             environ[key] = f"{environ[key]},{text}" if key in environ else text
         return environ
 
 
+_SHARED_SIZE: Final = 256
+"""Bytes of the longest text that is shared."""
+
+
 def _environ_key(name: bytes) -> str:
+    return _known_key(name) if len(name) <= _SHARED_SIZE else _key(name)
+
+
+def _key(name: bytes) -> str:
     key = name.decode("latin-1").upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else _shared(f"HTTP_{key}")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def _shared(text: str) -> str:
+def _shared(text: bytes | str) -> str:
     """Return one string for many that are equal. `sys.intern` would keep what strangers send, for ever."""
-    return _known(text) if len(text) <= _SHARED_SIZE else text
+    return _known(text) if len(text) <= _SHARED_SIZE else _text(text)
 
 
-_SHARED_SIZE: Final = 256  # characters
+def _text(text: bytes | str) -> str:
+    return text if isinstance(text, str) else text.decode("latin-1")
 
 
-@lru_cache(maxsize=1024)
-def _known(text: str) -> str:
-    return text
+_known_key = lru_cache(maxsize=1024)(_key)
+_known = lru_cache(maxsize=1024)(_text)
 
 
 @dataclass(frozen=True, slots=True)
