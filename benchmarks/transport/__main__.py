@@ -1,15 +1,19 @@
-"""What the transport costs: stock python-socketio, Node, the engine and the floor, side by side in one run.
+"""What the transport costs: other servers, the engine and the floor, side by side in one run.
 
     python -m benchmarks.transport [--quick] [--write]
 
 Measures the processor time of the server process. The ratios count: absolute times drift with the machine.
 `--write` puts the result into docs/benchmarks/transport.md. Needs cc, for the load clients (load.c on
-websockets, polling.c) and the floor, and node with `npm ci` done in this folder.
+websockets, polling.c) and the floor, and node with `npm ci` done in this folder. Rust's server is built where
+there is cargo. uWebSockets.js, which is in no registry, takes part where it was put beside Node's server:
+
+    npm install --no-save uWebSockets.js@npm:@btc-vision/uwebsockets.js@20.57.0
 """
 
 import argparse
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,11 +25,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.measure import resident
+from tests.services import programs as services
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs/benchmarks/transport.md"
-SERVERS = ("stock", "node", "engine", "compiled", "io_uring", "floor")
+SERVERS = ("stock", "node", "uws", "rust", "engine", "compiled", "io_uring", "floor")
 KIB = 1024
 
 
@@ -34,8 +39,11 @@ class Server:
 
     def __init__(self, kind: str, programs: Path, client: str, ping_interval: float) -> None:
         name = "engine" if kind == "compiled" else kind
+        node = [shutil.which("node") or "node", str(HERE / "server.js"), str(int(ping_interval * 1000))]
         command = {
-            "node": ["node", str(HERE / "server.js"), str(int(ping_interval * 1000))],
+            "node": node,
+            "uws": [*newest_c_library(), *node, "uws"],
+            "rust": [str(programs / "rust"), str(ping_interval)],
             "floor": [str(programs / "floor")],
         }.get(kind, [sys.executable, "-m", "benchmarks.transport.server", name, str(ping_interval)])
         tree = programs / "compiled" if kind == "compiled" else ROOT
@@ -152,14 +160,38 @@ def stalling(events: int) -> Sample:
     return sample
 
 
+def newest_c_library() -> list[str]:
+    """What uWebSockets.js is run with on an older Debian: the C library beside the newest MySQL."""
+    if not services.MYSQL.find():
+        return []
+    loader, *_ = services.MYSQL.command()
+    return [loader, "--library-path", f"{Path(loader).parent}:/usr/lib/{platform.machine()}-linux-gnu"]
+
+
+def available() -> list[str]:
+    """The servers that can be run here."""
+    missing = set()
+    if not (HERE / "node_modules" / "uWebSockets.js").exists():
+        missing.add("uws")
+    if not shutil.which("cargo"):
+        missing.add("rust")
+    return [kind for kind in SERVERS if kind not in missing]
+
+
 @contextmanager
-def programs(*, compiled: bool) -> Iterator[Path]:
-    """Compile the load clients, the floor, and a copy of the engine."""
+def programs(wanted: list[str]) -> Iterator[Path]:
+    """Compile the load clients, the floor, and what is wanted of the others."""
     with tempfile.TemporaryDirectory() as directory:
         for name in ("load", "polling", "floor"):
             source, program = str(HERE / f"{name}.c"), str(Path(directory) / name)
             subprocess.run(["cc", "-O2", "-o", program, source], check=True)
-        if compiled:
+        if "rust" in wanted:
+            # What was built is kept, and built again only after a change.
+            build = ["cargo", "build", "--quiet", "--release"]
+            subprocess.run(build, cwd=HERE / "rust", check=True)
+            built = HERE / "rust" / "target" / "release" / "gochat-benchmarks"
+            (Path(directory) / "rust").symlink_to(built)
+        if "compiled" in wanted:
             script = [sys.executable, str(ROOT / "scripts/compile.py"), str(Path(directory) / "compiled")]
             subprocess.run(script, stdout=subprocess.DEVNULL, check=True)
         yield Path(directory)
@@ -168,7 +200,7 @@ def programs(*, compiled: bool) -> Iterator[Path]:
 def plan(*, quick: bool) -> Iterator[Row]:
     """Yield what to measure."""
     rounds, k = (3, 1) if quick else (7, 3)
-    real = ("stock", "node", "engine", "compiled")
+    real = ("stock", "node", "uws", "rust", "engine", "compiled")
     for size, target in ((500, "0.6 of Node, 1.6 of the floor"), (50, "0.6 of Node")):
         for window in (1, 8):
             events = k * 20_000 // size
@@ -177,10 +209,12 @@ def plan(*, quick: bool) -> Iterator[Row]:
             yield Row(name, "µs per delivery", target, f"connect {size} 1", sample, rounds)
     pairs = cost(f"pairs {k * 2000} 32", k * 2000)
     name = "pair: receive, ack, deliver"
-    yield Row(name, "µs per operation", "0.6 of Node", "connect 200 100", pairs, rounds)
+    yield Row(name, "µs per operation", "0.5 of Node; compiled 1.0 of Rust", "connect 200 100", pairs, rounds)
     yield from polling(k, rounds, real)
     name = "connect, with CONNECT and a join"
-    yield Row(name, "µs per connection", "0.5 of Node", "idle 0", connecting(500), 4, real)
+    yield Row(
+        name, "µs per connection", "0.5 of Node; compiled 2.0 of Rust", "idle 0", connecting(500), 4, real
+    )
     name, unit = "memory of idle connections", "KiB per connection"
     yield Row(f"{name}, 2,000", unit, "8 KiB", "connect 100 100", memory(2000), 1, real)
     if not quick:
@@ -188,7 +222,7 @@ def plan(*, quick: bool) -> Iterator[Row]:
         yield Row(many, unit, "8 KiB", "connect 100 100", memory(10_000), 1, kinds)
     count = 1000 if quick else 2000
     beat, name = heartbeat(count, 3.0), "heartbeat of an idle connection"
-    yield Row(name, "µs per ping and pong", "0.3 of Node", f"connect {count} {count}", beat, 4, real, 3.0)
+    yield Row(name, "µs per ping and pong", "0.25 of Node", f"connect {count} {count}", beat, 4, real, 3.0)
     name = "a client that reads nothing, sent 30 MB"
     yield Row(name, "MiB more memory", "1 MiB", "connect 10 1", stalling(30_000), 1, real)
 
@@ -196,7 +230,7 @@ def plan(*, quick: bool) -> Iterator[Row]:
 def polling(k: int, rounds: int, kinds: tuple[str, ...]) -> Iterator[Row]:
     """Yield what to measure on HTTP long-polling: in a room, every delivery answers a poll that waits."""
     pairs, unit = cost(f"pairs {k * 1000} 32", k * 1000), "µs per operation"
-    name, setup, aim = "polling pair: receive, ack, deliver", "connect 200 100", "1.0 of stock"
+    name, setup, aim = "polling pair: receive, ack, deliver", "connect 200 100", "1.0 of Node"
     yield Row(name, unit, aim, setup, pairs, rounds, kinds, client="polling")
     deliveries, unit = cost(f"room {k * 60} 1", k * 60 * 50), "µs per delivery"
     name, setup = "polling room of 50, 1 under way", "connect 50 1"
@@ -237,21 +271,22 @@ def markdown(rows: list[Row], busiest: float) -> str:
         "",
         "Written by `python -m benchmarks.transport --write`. Processor time of the server process over",
         f"loopback, all in one run, on {platform.python_implementation()} {platform.python_version()}",
-        f"and {platform.machine()}: python-socketio as it comes (*stock*), Node's socket.io 4 with `ws`, the",
-        "engine on its fast path, as it is, *compiled* by `scripts/compile.py`, and with its option",
-        "*io_uring* (Linux); and the floor, a C loop of `read()` and `send()` that parses nothing. The",
-        "ratios count, which are the uncompiled engine's where they do not say so; absolute times drift with",
-        "the machine. The load client used at most",
-        f"{busiest:.0%} of a core.",
+        f"and {platform.machine()}: python-socketio as it comes (*stock*), Node's socket.io 4 with `ws` and",
+        "on uWebSockets.js (*uWS*), Rust's socketioxide 0.18 on one thread, the engine on its fast path, as",
+        "it is, *compiled* by `scripts/compile.py`, and with its option *io_uring* (Linux); and the floor, a",
+        "C loop of `read()` and `send()` that parses nothing. The ratios count, which are the uncompiled",
+        "engine's where they do not say so; absolute times drift with the machine. The load client used at",
+        f"most {busiest:.0%} of a core.",
         "",
-        "| | unit | stock | Node | engine | compiled | io_uring | floor "
-        "| / stock | / Node | / floor | compiled / Node | compiled / floor | aim |",
-        "|---|---|" + "---:|" * 11 + "---|",
+        "| | unit | stock | Node | uWS | Rust | engine | compiled | io_uring | floor | / stock | / Node "
+        "| / uWS | / Rust | / floor | compiled / Node | compiled / uWS | compiled / Rust "
+        "| compiled / floor | aim |",
+        "|---|---|" + "---:|" * 17 + "---|",
     ]
     for row in rows:
         cells = [f"{row.values[kind]:.1f}" if kind in row.values else "" for kind in SERVERS]
-        cells += [row.ratio("engine", base) for base in ("stock", "node", "floor")]
-        cells += [row.ratio("compiled", base) for base in ("node", "floor")]
+        cells += [row.ratio("engine", base) for base in ("stock", "node", "uws", "rust", "floor")]
+        cells += [row.ratio("compiled", base) for base in ("node", "uws", "rust", "floor")]
         lines.append(f"| {row.name} | {row.unit} | {' | '.join(cells)} | {row.target} |")
     return "\n".join(lines) + "\n"
 
@@ -261,12 +296,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--only", default="")
-    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--servers", default=",".join(available()))
     options = parser.parse_args()
     rows: list[Row] = []
     busiest = 0.0
     wanted = options.servers.split(",")
-    with programs(compiled="compiled" in wanted) as built:
+    with programs(wanted) as built:
         for row in plan(quick=options.quick):
             if options.only in row.name:
                 busiest = max(busiest, measure(row, built, wanted))
