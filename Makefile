@@ -6,7 +6,7 @@ ARGS ?=
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format bench conformance soak contract lock clean
+.PHONY: help run test test-all check format bench conformance soak contract examples lock clean
 
 help: ## show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ contract: ## write docs/contract and the README's table of settings anew
 	@$(PYTHON) scripts/bootstrap.py run
 	$(BIN)/gochat contract
 	$(BIN)/python scripts/settings_table.py
+
+examples: ## record the examples of the contract anew, from a real run
+	@$(PYTHON) scripts/bootstrap.py test
+	$(BIN)/python -m tests.wire.recorded
+	$(BIN)/gochat contract
 
 lock: ## compile requirements/ anew (needs uv); ARGS=--upgrade takes newer versions
 	$(PYTHON) scripts/lock.py $(ARGS)

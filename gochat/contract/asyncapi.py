@@ -7,8 +7,8 @@ and to no event name (Socket.IO protocol 5, EVENT and ACK packets).
 
 from typing import Any, Final
 
-from gochat.contract import CONTRACT_VERSION, shapes
-from gochat.contract.errors import codes, error_table, in_one_line
+from gochat.contract import CONTRACT_VERSION, examples, shapes
+from gochat.contract.errors import codes, error_example, error_table, in_one_line
 from gochat.contract.events import (
     ANY_EVENT_ERRORS,
     CLIENT_EVENTS,
@@ -44,12 +44,13 @@ def document(limits: Limits = _DEFAULT) -> Json:
     messages: Json = dict(_connection_messages(answers[shapes.ConnectError]))
     operations: Json = {"connect": _connect()}
     for name, event in CLIENT_EVENTS.items():
-        messages[key(name)] = _message(name, event.summary, requests[event.request])
+        example = examples.event(name).get("request")
+        messages[key(name)] = _message(name, event.summary, requests[event.request], example)
         schemas[_ack_name(event)] = _ack(event, answers[event.answer])
         messages[ack_key(name)] = _ack_message(name, event, answers[shapes.Refusal])
         operations[key(name)] = _sent(name, event)
     for name, told in SERVER_EVENTS.items():
-        messages[key(name)] = _message(name, told.summary, answers[told.payload])
+        messages[key(name)] = _message(name, told.summary, answers[told.payload], examples.told(name))
         operations[key(name)] = _heard(name, told)
     return {
         "asyncapi": "3.0.0",
@@ -128,8 +129,10 @@ def _listed(keys: list[str]) -> Json:
     return {name: {"$ref": f"#/components/messages/{name}"} for name in keys}
 
 
-def _message(name: str, summary: str, payload: Json) -> Json:
-    return {"name": name, "title": name, "summary": summary, "payload": payload}
+def _message(name: str, summary: str, payload: Json, *seen: Any) -> Json:
+    shown = [{"payload": example} for example in seen if example is not None]
+    told = {"name": name, "title": name, "summary": summary, "payload": payload}
+    return told | {"examples": shown} if shown else told
 
 
 def _ack_name(event: ClientEvent) -> str:
@@ -148,12 +151,12 @@ def _ack(event: ClientEvent, data: Json) -> Json:
 
 def _ack_message(name: str, event: ClientEvent, refusal: Json) -> Json:
     done = {"$ref": f"#/components/schemas/{_ack_name(event)}"}
-    return {
-        "name": f"{name} ack",
-        "title": f"Ack of {name}",
-        "summary": "Done, or refused.",
-        "payload": {"oneOf": [done, refusal]},
-    }
+    kind = (*event.errors, *ANY_EVENT_ERRORS)[0]
+    refused = {"ok": False, "error": error_example(kind)}
+    told = _message(
+        name, "Done, or refused.", {"oneOf": [done, refusal]}, examples.event(name).get("ack"), refused
+    )
+    return told | {"name": f"{name} ack", "title": f"Ack of {name}"}
 
 
 _CONNECT_AUTH: Final[Json] = {
@@ -166,9 +169,13 @@ _CONNECT_AUTH: Final[Json] = {
 
 def _connection_messages(connect_error: Json) -> Json:
     auth = {"$ref": "#/components/schemas/ConnectAuth"}
+    error = error_example(CONNECT_ERRORS[0])
+    refused = {"message": error["message"], "data": error}
     return {
-        "connect": _message("connect", "The CONNECT packet's `auth`.", auth),
-        "connect_error": _message("connect_error", "The connection was refused.", connect_error),
+        "connect": _message(
+            "connect", "The CONNECT packet's `auth`.", auth, {"token": "eyJhbGciOiJIUzI1NiJ9"}
+        ),
+        "connect_error": _message("connect_error", "The connection was refused.", connect_error, refused),
     }
 
 

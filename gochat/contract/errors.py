@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from gochat.contract import examples
 from gochat.contract.schemas import Json, description
 from gochat.core import errors
 from gochat.core.errors import ChatError
@@ -85,9 +86,27 @@ def error_table() -> list[Json]:
             "status": status_of(kind),
             "retryable": kind.retryable,
             "description": description(kind),
+            "example": error_example(kind),
         }
         for kind in error_classes()
     ]
+
+
+def error_example(kind: type[ChatError]) -> Json:
+    """The error object as a real run told it; of faults that no run has at will, as it would."""
+    made = {
+        "code": kind.code,
+        "message": kind.text,
+        "retryable": kind.retryable,
+        "request_id": "5d0c6f3b9a1e4f27",
+    }
+    return examples.error(kind.code) or made
+
+
+def problem_example(kind: type[ChatError]) -> Json:
+    """The same as REST tells it (RFC 9457)."""
+    status = {"type": f"urn:gochat:error:{kind.code}", "title": kind.text, "status": status_of(kind)}
+    return error_example(kind) | status
 
 
 def codes(kinds: Iterable[type[ChatError]]) -> list[str]:

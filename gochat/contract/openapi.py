@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gochat.contract import CONTRACT_VERSION, shapes
-from gochat.contract.errors import codes, error_table, in_one_line, status_of
+from gochat.contract import CONTRACT_VERSION, examples, shapes
+from gochat.contract.errors import codes, error_classes, error_table, in_one_line, problem_example, status_of
 from gochat.contract.parameters import PATH
 from gochat.contract.requests import Id
 from gochat.contract.routes import PREFIX, ROUTES, Route
@@ -38,6 +38,7 @@ def document(limits: Limits = _DEFAULT) -> Json:
     shown = [*(route.answer for route in ROUTES), shapes.Problem]
     answers, answer_schemas = answer_definitions(shown)
     references = {**requests, **answers}
+    told = {kind for route in ROUTES for kind in route.errors}
     paths: Json = {}
     for route in ROUTES:
         paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, references)
@@ -53,6 +54,9 @@ def document(limits: Limits = _DEFAULT) -> Json:
         "paths": paths,
         "components": {
             "schemas": request_schemas | answer_schemas,
+            "examples": {
+                kind.code: {"value": problem_example(kind)} for kind in error_classes() if kind in told
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
         "x-error-codes": error_table(),
@@ -73,7 +77,8 @@ def _operation(route: Route, references: Mapping[type[Any], Json]) -> Json:
     operation["description"] = in_one_line(request, route.answer.__name__, route.errors)
     if route.body is not None:
         operation["description"] += f"\n\n{description(route.body)}"
-        operation["requestBody"] = {"required": True, "content": _json(references[route.body])}
+        asked = examples.route(route.name).get("request")
+        operation["requestBody"] = {"required": True, "content": _json(references[route.body], asked)}
     return operation
 
 
@@ -85,17 +90,22 @@ def _query_parameters(route: Route) -> list[Json]:
     """Lists are one value, separated by commas; what is optional is left out, never null."""
     if route.query is None:
         return []
-    schema = inline(route.query)
+    schema, shown = inline(route.query), examples.route(route.name).get("query", {})
     return [
         {
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
             "schema": field,
+            **({"example": _listed(field, shown[name])} if name in shown else {}),
             **({"style": "form", "explode": False} if field.get("type") == "array" else {}),
         }
         for name, field in schema["properties"].items()
     ]
+
+
+def _listed(field: Json, value: Any) -> Any:
+    return value.split(",") if field.get("type") == "array" else value
 
 
 def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
@@ -104,13 +114,19 @@ def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
         by_status.setdefault(status_of(kind), []).append(kind)
     done = "202" if route.accepted else "200"
     media_type = "application/x-ndjson" if route.lines else "application/json"
+    answered = examples.route(route.name).get("answer")
     responses: Json = {
-        done: {"description": "Done.", "content": {media_type: {"schema": references[route.answer]}}}
+        done: {"description": "Done.", "content": _content(media_type, references[route.answer], answered)}
     }
     for status, kinds in sorted(by_status.items()):
         responses[str(status)] = {
             "description": ", ".join(f"`{code}`" for code in codes(kinds)),
-            "content": {"application/problem+json": {"schema": references[shapes.Problem]}},
+            "content": {
+                "application/problem+json": {
+                    "schema": references[shapes.Problem],
+                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes(kinds)},
+                }
+            },
             **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
         }
     if route.unavailable is not None:
@@ -121,5 +137,9 @@ def _responses(route: Route, references: Mapping[type[Any], Json]) -> Json:
     return responses
 
 
-def _json(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+def _json(schema: Json, example: Any = None) -> Json:
+    return _content("application/json", schema, example)
+
+
+def _content(media_type: str, schema: Json, example: Any) -> Json:
+    return {media_type: {"schema": schema} | ({} if example is None else {"example": example})}
