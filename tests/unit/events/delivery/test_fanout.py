@@ -390,6 +390,7 @@ async def test_who_was_removed_is_not_let_in_by_what_the_log_tells_again(who_els
         database.may_read.set()
         removed = database.remove_ben()
         fanout.publish(Committed((removed,)))
+        sockets.whole.clear()
         added = database.add_ben()
         fanout.publish(Committed((added,)))
         await asyncio.wait_for(sockets.whole.wait(), 10)
