@@ -321,6 +321,12 @@ class _Sockets:
         with self._span("deliver", attributes=attributes):
             self._inner.broadcast(told, room, skip)
 
+    def behind(self, room: str, size: int) -> Collection[str]:
+        return self._inner.behind(room, size)
+
+    def is_behind(self, sid: str) -> bool:
+        return self._inner.is_behind(sid)
+
     def drain(self, sid: str) -> None:
         self._inner.drain(sid)
 

@@ -8,6 +8,10 @@ from gochat.core.measures import Measures
 from gochat.events.engine import EngineServer
 
 NAMESPACE = "/"
+SHARE = 4
+"""Of what may wait for a socket so much is for what it can be told later; the rest is for what it asks."""
+LARGE = 4_096
+"""Bytes of one send; of smaller ones those of one turn of the loop make nobody slow who was not."""
 
 
 class EngineSockets:
@@ -16,6 +20,7 @@ class EngineSockets:
     def __init__(self, server: EngineServer, measures: Measures | None = None) -> None:
         self._server = server
         self._deliveries = (measures or Measures()).deliveries
+        self._backlog = server.options.max_backlog // SHARE
         self._leaving: set[asyncio.Future[None]] = set()
 
     def enter(self, sid: str, room: str) -> None:
@@ -38,6 +43,17 @@ class EngineSockets:
         members = self._server.broadcast(told.event, told.payload, room, skip=skip)
         if members:
             self._deliveries.add(told.event, n=members - len(skip))
+
+    def behind(self, room: str, size: int) -> Collection[str]:
+        """See the seam."""
+        if size < LARGE and not self._server.eio.congested:
+            return ()
+        behind: Collection[str] = self._server.manager.behind(room, NAMESPACE, self._backlog)
+        return behind
+
+    def is_behind(self, sid: str) -> bool:
+        """See the seam."""
+        return self.describe(sid)[1] > self._backlog // 2
 
     def describe(self, sid: str) -> tuple[str, int]:
         """The transport of a socket, and how many bytes wait to be sent to it."""

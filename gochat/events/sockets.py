@@ -29,6 +29,18 @@ class Sockets(Protocol):
         """Send an event to the sockets of this process in a room (or of that sid)."""
         ...
 
+    def behind(self, room: str, size: int) -> Collection[str]:
+        """The sockets in a room that have so much to read still that they should not be sent more.
+
+        Args:
+            size: bytes of what is about to be sent: if it is little, only who is slow is looked at.
+        """
+        ...
+
+    def is_behind(self, sid: str) -> bool:
+        """Whether a socket that was behind still is; one that is gone is not."""
+        ...
+
     def drain(self, sid: str) -> None:
         """Close a socket as `evict` does, but only when all that it asked until now is answered."""
         ...

@@ -104,7 +104,7 @@ class Cluster:
         self.database = await self._stack.enter_async_context(Proxy(self.sql_server.port, self._upstream))
         at = make_url(self.url).set(host="127.0.0.1", port=self.database.port, username="gochat")
         # The proxy has to see the statements: MySQL would have them encrypted.
-        at = at.update_query_dict({"ssl_disabled": "true"})
+        at = at.update_query_dict({"ssl_mode": "DISABLED"})
         for _ in range(self._count):
             proxy = await self._stack.enter_async_context(Proxy(self.redis.port))
             self.to_redis.append(proxy)

@@ -44,7 +44,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         # It has to see the statements: MySQL would have them encrypted.
-        plain = at.set(host="127.0.0.1", port=self.port).update_query_dict({"ssl_disabled": "true"})
+        plain = at.set(host="127.0.0.1", port=self.port).update_query_dict({"ssl_mode": "DISABLED"})
         self.url = plain.render_as_string(hide_password=False)
         self.cuts: list[Cut] = []
         """What happens to the next COMMITs; taken from it as it does."""

@@ -25,6 +25,7 @@ from gochat.events.delivery.gate import MeNotice, Notice
 from gochat.events.delivery.gates import LOG_PATIENCE_S, RETRY_S, Gates
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.ringing import Ringing, me_notice, notice_of, notices
+from gochat.events.delivery.slow import Slow
 from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED
 from gochat.events.delivery.typing import Typing
 from gochat.events.delivery.visibility import Telling, Visibility
@@ -70,6 +71,7 @@ class Fanout:
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation, measures)
         self._me = Gates("user", self._hand_on_me, self._read_me, measures)
         self._visibility = Visibility(sockets)
+        self._slow = Slow(sockets)
         self._telling = asyncio.Semaphore(TELLING)
         self._seldom = Seldom()
         self._tasks = Tasks()
@@ -258,6 +260,8 @@ class Fanout:
             skip += self._tell_theirs(notice, skip)
         skip = self._visibility.tell_apart(notice, skip)
         room = conversation_room(notice.conversation_id)
+        if behind := self._sockets.behind(room, len(notice.payload)):
+            skip += self._tell_later(notice, behind, skip)
         self._sockets.broadcast(DELTA_EVENTS[notice.event].passed_on(notice.payload), room, skip)
         if notice.conversation_id in self._typing and notice.event in _SAYING:
             self._typing.spoke(notice.conversation_id, notice.payload)
@@ -304,35 +308,55 @@ class Fanout:
             self._tell_apart(connection, notice, notice.since)
         return [connection.sid for connection in here]
 
+    def _tell_later(self, notice: Notice, behind: Collection[str], told: Collection[str]) -> list[str]:
+        """Those who are told what they lack when they have read what was sent to them before."""
+        sids = [sid for sid in behind if sid not in told]
+        for connection in filter(None, map(self._roster.get, sids)):
+            self._tell_apart(connection, replace(notice, event=Why.CHANGES), notice.since)
+        return sids
+
     def _tell_apart(self, connection: Connection, notice: Notice, since: int | None) -> None:
         """One socket by itself, of what its user may see; what comes meanwhile is held for it."""
-        cid, sid = notice.conversation_id, connection.sid
-        telling = self._visibility.hold(cid, sid, since, notice.members_as_of)
-        self._tasks.spawn(self._tell(connection, notice, telling))
+        cid = notice.conversation_id
+        telling = self._visibility.hold(cid, connection.sid, since, notice.members_as_of)
+        self._tasks.spawn(self._tell(connection, cid, notice.event, telling))
 
-    async def _tell(self, connection: Connection, notice: Notice, telling: Telling) -> None:
-        """What it is to be told; the whole with `gap`, for what the phone kept from before."""
+    async def _tell(self, connection: Connection, cid: ConversationId, event: str, telling: Telling) -> None:
+        """What it is to be told, as soon as it has read what was sent to it before."""
         try:
-            delta = await self._read_for(connection, notice.conversation_id, telling.since)
-            is_here = self._roster.get(connection.sid) is connection
-            if is_here and self._visibility.holds(notice.conversation_id, connection.sid, telling):
-                self._told(connection, notice, delta, gap=telling.since is None)
+            told = False
+            while not told:
+                await self._slow.caught_up(connection.sid)
+                delta = await self._read_for(connection, cid, telling.since)
+                is_here = self._roster.get(connection.sid) is connection
+                if not is_here or not self._visibility.holds(cid, connection.sid, telling):
+                    return
+                told = self._told(connection, cid, event, delta, telling)
         except Exception:
-            log.exception("telling_failed", conversation=notice.conversation_id)
+            log.exception("telling_failed", conversation=cid)
             self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
 
-    def _told(self, connection: Connection, notice: Notice, delta: Delta | None, *, gap: bool) -> None:
-        """Send what was read for a socket, and what came meanwhile. Who is out by now has left."""
-        cid, sid = notice.conversation_id, connection.sid
+    def _told(
+        self, connection: Connection, cid: ConversationId, event: str, delta: Delta | None, telling: Telling
+    ) -> bool:
+        """Send what was read for a socket, and what came meanwhile; False: that was more than is held.
+
+        The whole comes with `gap`, for what the phone kept from before. Who is out by now has left.
+        """
+        sid = connection.sid
         if delta is None:
             for gone in self._rights.left(cid, (connection.user_id,)):
                 self._visibility.show_from(cid, gone.sid, 1)
             self._forget_if_empty(cid)
-            return
+            return True
         assert delta.me is not None  # an answer for one user has it
-        whole = replace(delta, gap=delta.gap or gap)
-        self._sockets.broadcast(DELTA_EVENTS[notice.event].told(delta_out(whole)), sid)
+        whole = replace(delta, gap=delta.gap or telling.since is None)
+        self._sockets.broadcast(DELTA_EVENTS[event].told(delta_out(whole)), sid)
+        if telling.more:
+            telling.go_on(delta.revision)
+            return False
         self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
+        return True
 
     async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
         """What its user may see, after `since`, or whole; None: he is no member, or the socket went."""

@@ -1,5 +1,5 @@
-"""Who may not hear all of a conversation: members to whom older messages are not shown, and newcomers, as
-long as it is being read what they may see.
+"""Who may not hear all of a conversation: members to whom older messages are not shown, and those who are
+told by themselves: newcomers, as long as it is being read what they may see, and who reads too slowly.
 """
 
 from collections.abc import Collection
@@ -14,7 +14,8 @@ from gochat.events.delivery.gate import Notice
 from gochat.events.sockets import Sockets
 
 MAX_HELD = 256
-"""Notices kept for one newcomer; of more his phone finds a hole, and asks."""
+MAX_HELD_BYTES = 64 * 1024
+"""Notices kept for a socket that is told by itself; more are read for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +27,25 @@ class Telling:
     as_of: int
     """A revision that was there when it began: what is read for it has at least that."""
     held: list[Notice] = field(default_factory=list)
+    """What came meanwhile, without a hole."""
+    size: int = 0
+    """Bytes of `held`."""
+    more: bool = False
+    """More came than is held: nothing is, and it is to be read."""
+
+    def keep(self, notice: Notice) -> None:
+        """Hold what came, if that is not too much."""
+        if self.more:
+            return
+        self.held.append(notice)
+        self.size += len(notice.payload or b"")
+        if len(self.held) > MAX_HELD or self.size > MAX_HELD_BYTES:
+            self.more = True
+            self.held.clear()
+
+    def go_on(self, revision: int) -> None:
+        """It was told up to a revision; what came after it, and was not held, is going to be read."""
+        self.since, self.more, self.size = revision, False, 0
 
 
 class Visibility:
@@ -120,8 +140,8 @@ class Visibility:
 
     def _keep(self, notice: Notice, telling: dict[str, Telling], skip: Collection[str]) -> list[str]:
         for sid, it in telling.items():
-            if sid not in skip and len(it.held) < MAX_HELD:
-                it.held.append(notice)
+            if sid not in skip:
+                it.keep(notice)
         return list(telling)
 
     def _skip(self, notice: Notice, told: dict[str, int]) -> list[str]:

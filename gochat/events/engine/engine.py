@@ -50,6 +50,8 @@ class Engine:
         """How many sessions were opened, by the transport that they began on."""
         self.closes: dict[tuple[str, str], int] = {}
         """How many ended, by the reason and the transport that they ended on."""
+        self.congested: set[object] = set()
+        """The websockets for which more waits than their connections take at once."""
         self.relay: Relay | None = None
         """Reaches the sessions of other processes, where requests come without sticky sessions."""
         self.now: Callable[[], float] = time.monotonic

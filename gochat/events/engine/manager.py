@@ -127,6 +127,11 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         """Return the sids in a room of this process; a live view, for reading at once."""
         return self._find(namespace, room).keys()
 
+    def behind(self, room: Any, namespace: str, backlog: int) -> list[str]:
+        """Return the sids in a room of this process for which more than so many bytes wait to be sent."""
+        members = self._find(namespace, room)
+        return [sid for sid, it in members.items() if it.client.session.transport.backlog > backlog]
+
     def get_participants(self, namespace: str, room: Any) -> list[tuple[str, str]]:
         """Return (sid, session sid) of the members of a room, of several, or with None of the namespace."""
         return [(member.sid, member.client.session.sid) for member in self._find(namespace, room).values()]

@@ -79,14 +79,17 @@ class WebSocket:
     def pause_writing(self) -> None:
         """The client reads too slowly: look from now on at what waits for it."""
         self._congested = True
+        self._engine.congested.add(self)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._congested = False
+        self._engine.congested.discard(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self._connections.discard(self)
+        self._engine.congested.discard(self)
         self._engine.wheel.cancel(self)
         self._closing = self._deaf = True
         self._transport = self._reader = None
@@ -139,7 +142,9 @@ class WebSocket:
     @property
     def backlog(self) -> int:
         """Bytes that wait to be sent."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        if self._transport is None:
+            return 0
+        return self._transport.get_write_buffer_size() + sum(map(len, self._waiting))
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.

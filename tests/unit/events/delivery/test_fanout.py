@@ -22,7 +22,7 @@ from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.cluster.seam import MAX_PAYLOAD, NoDoorbell
 from gochat.events.connection import Connection, Roster
-from gochat.events.delivery import gates
+from gochat.events.delivery import gates, slow, visibility
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.rights import Rights
@@ -42,6 +42,7 @@ class Sockets:
         self.rooms: dict[str, set[str]] = defaultdict(set)
         self.heard: list[Any] = []
         self.events: list[str] = []
+        self.slow: set[str] = set()
         self.whole = asyncio.Event()
 
     def enter(self, sid: str, room: str) -> None:
@@ -59,6 +60,12 @@ class Sockets:
             self.events.append(told.event)
             if self.heard[-1]["since"] == 0:
                 self.whole.set()
+
+    def behind(self, room: str, size: int) -> Collection[str]:
+        return self.slow & self.rooms[room]
+
+    def is_behind(self, sid: str) -> bool:
+        return sid in self.slow
 
     def drain(self, sid: str) -> None:
         raise AssertionError("nobody drains here")
@@ -531,6 +538,51 @@ async def test_ones_own_row_of_a_large_group_is_told_while_one_is_told_the_rest(
     rows = [it for delta in sockets.heard for it in delta.get("members", ())]
     assert rows[-1]["role"] == "admin"
     assert sockets.heard[-1]["revision"] == database.revision
+    fanout.close()
+
+
+async def test_who_reads_too_slowly_is_told_when_they_have_caught_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing twice; what others hear goes on meanwhile."""
+    monkeypatch.setattr(slow, "EVERY_S", 0)
+    database = Database()
+    database.may_read.set()
+    fanout, _, sockets = await ben_and_ann(database)
+    sockets.slow.add(SID)
+    for _ in range(3):
+        fanout.publish(Committed((database.send(),)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (sockets.heard, database.reads) == ([], 0)
+    sockets.slow.clear()
+    async with asyncio.timeout(10):
+        while not sockets.heard:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    fanout.publish(Committed((database.send(),)))
+    assert [(it["since"], it["revision"]) for it in sockets.heard] == [(0, 3), (3, 4)]
+    assert sockets.events == ["conversation:changes", "message:created"]
+    assert database.reads == 1
+    fanout.close()
+
+
+@pytest.mark.parametrize("bound", ["MAX_HELD", "MAX_HELD_BYTES"])
+async def test_what_is_too_much_to_hold_for_one_who_is_told_is_read(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(visibility, bound, 3 if bound == "MAX_HELD" else 1_000)
+    database = Database()
+    fanout, _, sockets = await ben_and_ann(database)
+    sockets.slow.add(SID)
+    fanout.publish(Committed((database.send(),)))
+    sockets.slow.clear()
+    await asyncio.sleep(0)  # it is being read for him
+    for _ in range(10):
+        fanout.publish(Committed((database.send(),)))
+    database.may_read.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    fanout.publish(Committed((database.send(),)))
+    assert [(it["since"], it["revision"]) for it in sockets.heard] == [(0, 1), (1, 11), (11, 12)]
+    assert bodies(sockets)[-11:] == [f"message {n}" for n in range(2, 13)]
     fanout.close()
 
 

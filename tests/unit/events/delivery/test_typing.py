@@ -41,6 +41,12 @@ class Sockets:
 
     leave = enter
 
+    def behind(self, room: str, size: int) -> Collection[str]:
+        raise AssertionError(room)
+
+    def is_behind(self, sid: str) -> bool:
+        raise AssertionError(sid)
+
     def drain(self, sid: str) -> None:
         raise AssertionError(sid)
 

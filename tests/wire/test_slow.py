@@ -1,0 +1,60 @@
+"""Who reads slowly is told as fast as they read, and stays; others hear all at once."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+
+from tests.phone.store import Store
+from tests.services.gochat import GoChatServer
+from tests.wire.account import Account, register
+from tests.wire.engine.wire import Ws
+from tests.wire.phone import Phone, message
+
+COUNT = 180
+BODY = "\x01" * 7_999 + "x"
+"""48 KB as JSON has it, and 8 MB of it in all: more than the kernel and the server hold for one socket."""
+
+
+def test_a_phone_that_reads_slowly_is_not_cut_by_a_burst(own: GoChatServer) -> None:
+    with httpx2.Client(base_url=own.url, timeout=60) as http:
+        ann, ben, cat = (register(http, name) for name in ("ann", "ben", "cat"))
+        body = {"kind": "group", "member_ids": [ben.id, cat.id]}
+        cid = ann.post("/conversations", body)["conversation"]["id"]
+        store = Store(ben.id)
+        with Ws(own.port, receive_buffer=4096) as slow:
+            slow.connect("40" + json.dumps({"token": ben.token}))
+            slow.send('420["sync",{}]')
+            store.apply_sync(answer(slow, 0)["data"])
+            asyncio.run(burst(own, ann, cat, cid))
+            slow.send("421" + json.dumps(["message:send", message(cid, "I am here")]))
+            held = store.conversations[cid]
+            while held.revision < COUNT + 2:
+                text = slow.text()
+                if text.startswith("42"):
+                    event, delta = json.loads(text[2:])
+                    assert event in ("message:created", "conversation:changes")
+                    assert store.apply(delta)
+                    held = store.conversations[cid]
+            assert max(held.messages) == COUNT + 1
+        assert "slow consumer" not in own.process.log
+
+
+async def burst(server: GoChatServer, ann: Account, cat: Account, cid: str) -> None:
+    a, c = Phone("ann"), Phone("cat")
+    for phone, user in ((a, ann), (c, cat)):
+        await phone.connect(server.url, user.token)
+        await phone.expect_ok("sync", {})
+    await asyncio.gather(*(a.expect_ok("message:send", message(cid, BODY)) for _ in range(COUNT)))
+    await c.expect_event("message:created")
+    for phone in (a, c):
+        await phone.close()
+
+
+def answer(ws: Ws, identifier: int) -> Any:
+    while True:
+        text = ws.text()
+        if text.startswith(head := f"43{identifier}"):
+            (payload,) = json.loads(text[len(head) :])
+            return payload
