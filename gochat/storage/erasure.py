@@ -48,6 +48,7 @@ _OWN_ROWS = (
     "DELETE FROM foreign_users WHERE user_id = ?",
     "DELETE FROM blocks WHERE user_id = ?",
     "DELETE FROM bans WHERE user_id = ?",
+    "DELETE FROM sides WHERE user_id = ?",
     "UPDATE reports SET comment = NULL WHERE reporter_id = ?",
 )
 _NOBODY = "UPDATE users SET phone = NULL, password_hash = '', disabled_at = NULL WHERE id = ?"
