@@ -331,6 +331,11 @@ class Settings(BaseSettings):
         " `links_after_hours`, `slow_mode_seconds`; see docs/operations.md.",
     )
     body_max_chars: int = Field(8_000, ge=1, le=65_535, description="Longest message body, in characters.")
+    system_messages: bool = Field(
+        False,
+        description="Whether what happens to a group (who came and went, roles, title, picture) is told by"
+        " messages of the kind `system` in it, too.",
+    )
     edit_within_s: int = Field(
         0,
         ge=0,

@@ -100,6 +100,7 @@ class Chat:
         keys = settings.keys
         limits = Limits(
             body=settings.body_max_chars,
+            system_messages=settings.system_messages,
             edit_within_s=settings.edit_within_s,
             delete_within_s=settings.delete_within_s,
         )

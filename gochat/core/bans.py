@@ -8,7 +8,7 @@ from gochat.core.errors import Forbidden, NotFound
 from gochat.core.limits import Limits
 from gochat.core.members import removal
 from gochat.core.membership import a_group, group, outranks, require_admin
-from gochat.core.model import Ban, Conversation, ConversationId, Millis, UserId
+from gochat.core.model import NOBODY, Ban, Conversation, ConversationId, Millis, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 
@@ -63,6 +63,7 @@ class BanMember(Command[Conversation]):
             return Decision(conversation)
         ban = Ban(conversation.id, self.member_id, self.user_id, self.on)
         if self.on and other is not None and other.active:
-            return replace(removal(state, conversation, other), ban=ban)
+            by = NOBODY if self.user_id is None else self.user_id
+            return replace(removal(state, conversation, other, by, now, limits), ban=ban)
         changed = replace(conversation, revision=conversation.revision + 1)
         return Decision(changed, Why.CONVERSATION_UPDATED, changed, ban=ban, restated=True)

@@ -26,6 +26,7 @@ from gochat.core.model import (
 )
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.system import Event, noted
 from gochat.core.text import check_data, line, link
 
 
@@ -160,7 +161,12 @@ class UpdateConversation(Command[Conversation]):
         if changed == conversation:
             return Decision(conversation)
         changed = replace(changed, revision=conversation.revision + 1)
-        return Decision(changed, Why.CONVERSATION_UPDATED, changed, restated=True)
+        note = None
+        if title != conversation.title:
+            changed, note = noted(changed, Event.TITLE, self.user_id, now, limits, title=title)
+        elif setup.avatar_url != conversation.setup.avatar_url:
+            changed, note = noted(changed, Event.AVATAR, self.user_id, now, limits)
+        return Decision(changed, Why.CONVERSATION_UPDATED, changed, created=note, restated=True)
 
 
 def _picture(url: str) -> str:

@@ -11,6 +11,7 @@ from gochat.core.membership import group, outranks, require
 from gochat.core.model import Conversation, ConversationId, History, Member, Millis, Role, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.system import Event, noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,12 @@ class AddMembers(Command[Conversation]):
         _check_room(state, conversation, new, limits)
         revision = conversation.revision + 1
         grown = replace(conversation, revision=revision, member_count=conversation.member_count + len(new))
+        grown, note = noted(grown, Event.ADDED, self.user_id, now, limits, new)
         return Decision(
             grown,
             Why.MEMBER_ADDED,
             grown,
+            created=note,
             members=tuple(_joining(grown, user_id, state) for user_id in new),
             joined=tuple(new),
             restated=True,
@@ -101,7 +104,7 @@ class RemoveMember(Command[Conversation]):
             raise NotFound("There is no such member.", field="user_id")
         if gone.user_id != member.user_id and not outranks(member, gone):
             raise Forbidden("Only a member of higher standing may remove a member.")
-        return removal(state, conversation, gone)
+        return removal(state, conversation, gone, self.user_id, now, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +149,27 @@ class SetRole(Command[Conversation]):
         if self.role is Role.OWNER:
             rows.append(replace(owner, role=Role.ADMIN, revision=revision))
         changed = replace(conversation, revision=revision)
-        return Decision(changed, Why.MEMBER_UPDATED, changed, members=tuple(rows))
+        told = (self.member_id,)
+        changed, note = noted(changed, Event.ROLE, self.user_id, now, limits, told, role=self.role.value)
+        return Decision(changed, Why.MEMBER_UPDATED, changed, created=note, members=tuple(rows))
 
 
-def removal(state: State, conversation: Conversation, gone: Member) -> Decision[Conversation]:
+def removal(
+    state: State, conversation: Conversation, gone: Member, by: UserId, now: Millis, limits: Limits
+) -> Decision[Conversation]:
     """An active member goes. If they owned the group, the first of its `successors` inherits."""
     revision = conversation.revision + 1
     shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
     rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
     if gone.role is Role.OWNER:
         rows += _inherit(state, gone, revision)
+    event = Event.LEFT if by == gone.user_id else Event.REMOVED
+    shrunk, note = noted(shrunk, event, by, now, limits, (gone.user_id,))
     return Decision(
         shrunk,
         Why.MEMBER_REMOVED,
         shrunk,
+        created=note,
         members=tuple(rows),
         left=(gone.user_id,),
         restated=True,

@@ -296,6 +296,8 @@ class DeleteMessage(Command[Message]):
         conversation, member = membership(state, self.conversation_id, self.user_id)
         message = visible(state, member, self.conversation_id, self.seq, "seq")
         moderates = conversation.kind is Kind.GROUP and member.role is not Role.MEMBER
+        if message.is_system:
+            raise Forbidden("What the server wrote stays.", details={"reason": "system"})
         if message.sender_id != self.user_id and not moderates:
             raise Forbidden("Only its sender or an admin may delete a message.")
         if message.deleted_at is not None:

@@ -66,8 +66,12 @@ class Attachment:
 
 TEXT = "text"
 """The kind of a message that says no other."""
-EVERYONE: UserId = 0
-"""Nobody's id: stands for all members where a mention is stored."""
+SYSTEM = "system"
+"""The kind of a message that the server wrote."""
+NOBODY: UserId = 0
+"""No user's id: who sent what the server wrote."""
+EVERYONE: UserId = NOBODY
+"""Stands for all members where a mention is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Extras:
     """What few messages have. It is one column, so that the others pay nothing for it."""
 
     kind: str = TEXT
-    """`text`, or `custom:` and a name of the app's own."""
+    """`text`, `custom:` and a name of the app's own, or `system`."""
     data: str | None = None
     """A JSON object, as text."""
     mentions: Mentions | None = None
@@ -159,6 +163,11 @@ class Message:
     deleted_at: Millis | None = None
     reply_to_seq: int | None = None
     extras: Extras | None = None
+
+    @property
+    def is_system(self) -> bool:
+        """Whether the server wrote it; nobody ever has it unread."""
+        return self.sender_id == NOBODY
 
     @property
     def reactions(self) -> tuple[Reaction, ...]:
@@ -280,7 +289,7 @@ class Member:
     delivered_seq: int = 0
     read_seq: int = 0
     skipped: int = 0
-    """Messages after `read_seq` that are deleted, or the user's own."""
+    """Messages after `read_seq` that are deleted, the server's, or the user's own."""
     shown_delivered_seq: int = 0
     shown_read_seq: int = 0
     me_revision: int = 0

@@ -127,7 +127,8 @@ class State:
     forgotten_reactions: list[tuple[ConversationId, int]] = field(default_factory=list)
     """Messages that had some when they were deleted, by seq."""
     unreadable: list[Message] = field(default_factory=list)
-    """Messages deleted: whoever had not read them, and is not in `changed_members`, now skips one more.
+    """Messages deleted, or the server's: whoever had not read them, and is not in `changed_members`, now
+    skips one more.
 
     But not their senders, who skip their own as they are.
     """
@@ -207,6 +208,8 @@ class State:
         for member in decision.members:
             key = (member.conversation_id, member.user_id)
             self.members[key] = self.changed_members[key] = member
+        if decision.created is not None and decision.created.is_system:
+            self._skip(decision.created)
         if decision.me:
             self._step(decision.me, decision.sides)
         self.told_totals.update(decision.totals)

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from gochat.core.model import EVERYONE
+from gochat.core.model import EVERYONE, NOBODY
 from gochat.storage.dialects import Dialect, Statement
 from gochat.storage.rows import (
     BANS,
@@ -66,7 +66,7 @@ class Statements:
     """Two parameters, conversation_id and a limit -> members, highest standing and oldest first."""
     deleted: str
     """[conversation_id, user_id, seq, low, high] -> the first three; messages above low up to high that are
-    deleted or the user's own"""
+    deleted, the server's or the user's own"""
     total_unread: str
     """[user_id] -> user_id, unread messages over all conversations in which the user has set nothing"""
     sided: str
@@ -221,7 +221,7 @@ def statements(d: Dialect) -> Statements:
             "SELECT given.conversation_id, given.user_id, given.seq,"
             f" (SELECT COUNT(*) FROM messages m{d.by('PRIMARY')}"
             " WHERE m.conversation_id = given.conversation_id AND m.seq > given.low AND m.seq <= given.high"
-            " AND (m.deleted_at IS NOT NULL OR m.sender_id = given.user_id))"
+            f" AND (m.deleted_at IS NOT NULL OR m.sender_id IN (given.user_id, {NOBODY})))"
             f" FROM {d.given('conversation_id', 'user_id', 'seq', 'low', 'high')}"
         ),
         total_unread=(

@@ -1,14 +1,19 @@
 """What a group is set up with: stored, told, and left as it is by whatever else happens in it."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import UpdateConversation
 from gochat.core.delta import Why
+from gochat.core.limits import Limits
+from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, PinMessage
-from gochat.core.model import ConversationExtras, Who
+from gochat.core.model import ConversationExtras, Role, Who
+from gochat.core.receipts import AdvanceReceipts, Position
 from tests.reading.world import asking, reading
+from tests.writing.stored import check, read
 from tests.writing.world import group, prepare, send, writing
 
 
@@ -52,3 +57,39 @@ def test_a_set_up_is_kept_by_what_does_not_change_it(database_url: str) -> None:
             assert told.conversation.setup.pinned_seqs == (1,)
 
     asyncio.run(scenario())
+
+
+def test_what_happens_is_told_and_unread_to_nobody(database_url: str) -> None:
+    anna, ben, carl, dora = prepare(database_url, 4)
+    limits = Limits(system_messages=True)
+
+    async def scenario() -> None:
+        async with writing(database_url, limits) as it, reading(database_url, limits) as reader:
+            cid = await it.create(group(anna, ben, carl))
+
+            async def unread() -> list[int]:
+                views = [await reader.conversation(user_id, cid) for user_id in (anna, ben)]
+                totals = [(await reader.me(user_id, 0)).total_unread for user_id in (anna, ben)]
+                counted = [view.me.unread(view.conversation.last_seq) for view in views]
+                assert counted == totals
+                return counted
+
+            await it.writer.submit(UpdateConversation(cid, anna, {"title": "New"}))
+            assert await unread() == [0, 0]
+            await it.send(send(cid, carl))
+            together: list[AnyCommand] = [AddMembers(cid, anna, (dora,)), send(cid, dora)]
+            await it.submit_all([*together, RemoveMember(cid, anna, carl)])
+            assert await unread() == [2, 2]
+            answers = await it.writer.submit(AdvanceReceipts(cid, {ben: Position(2, 2)}))
+            assert answers[ben].unread == 1  # type: ignore[union-attr]
+            await it.submit_all([SetRole(cid, anna, ben, Role.ADMIN), DeleteMessage(cid, anna, 4)])
+            assert await unread() == [1, 0]
+            page = (await reader.history(ben, cid)).messages
+            told = [it.extras and json.loads(it.extras.data or "")["event"] for it in page if it.is_system]
+            assert told == ["title_changed", "member_added", "member_removed", "role_changed"]
+            assert [it.seq for it in page] == list(range(1, 7))
+            newcomer = await reader.conversation(dora, cid)
+            assert newcomer.me.unread(newcomer.conversation.last_seq) == 0
+
+    asyncio.run(scenario())
+    check(read(database_url))

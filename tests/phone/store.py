@@ -82,7 +82,8 @@ class Conversation:
 
     def skips(self, message: shapes.Message) -> bool:
         """Whether a message is never unread."""
-        return message["deleted_at"] is not None or message["sender_id"] == self.user_id
+        silent = message["deleted_at"] is not None or message.get("kind") == "system"
+        return silent or message["sender_id"] == self.user_id
 
     def count(self) -> None:
         """Count what is never unread after `read_seq`, if all that is after it is held."""
@@ -208,7 +209,7 @@ class Store:
         self.conversations, self._left, self._early = {}, {}, {}
 
     def _take(self, held: Conversation, delta: shapes.Delta) -> None:
-        before, held.revision = held.revision, delta["revision"]
+        before, last_seq, held.revision = held.revision, held.last_seq, delta["revision"]
         conversation = delta.get("conversation")
         if conversation is not None:
             held.own = {name: value for name, value in conversation.items() if name in OWN}
@@ -222,8 +223,9 @@ class Store:
             held.last_seq = max(held.last_seq, message["seq"])
         for message in delta.get("messages", ()):
             deleted = message["deleted_at"] is not None and message["revision"] > before
+            told = message.get("kind") == "system" and message["seq"] > last_seq
             others = message["sender_id"] != self.user_id
-            held.skipped += deleted and others and message["seq"] > held.read_seq
+            held.skipped += (deleted or told) and others and message["seq"] > held.read_seq
         if delta["since"] == 0:
             held.count()
         for message in delta.get("messages", ()):

@@ -99,7 +99,7 @@ def _check_skipped(stored: Stored) -> None:
     deleted, own = defaultdict(set), defaultdict(set)
     for (cid, seq), message in stored.messages.items():
         own[(cid, message.sender_id)].add(seq)
-        if message.deleted_at is not None:
+        if message.deleted_at is not None or message.is_system:
             deleted[cid].add(seq)
     for key, member in stored.members.items():
         if member.active:

@@ -90,7 +90,8 @@ class Memory:
     def unread(self, member: Member) -> int:
         """Counted one by one."""
         seqs = range(member.read_seq + 1, self.conversations[member.conversation_id].last_seq + 1)
-        return sum(self.messages[(member.conversation_id, seq)].deleted_at is None for seq in seqs)
+        between = (self.messages[(member.conversation_id, seq)] for seq in seqs)
+        return sum(it.deleted_at is None and not it.is_system for it in between)
 
     def active(self, cid: ConversationId) -> list[Member]:
         """The active members, by standing and then by time."""
@@ -143,7 +144,7 @@ class Memory:
             state.reactors[place] = tuple(user_id for _, user_id in newest[:most])
         for cid, user_id, seq in needs.deleted_after:
             state.deleted_after[(cid, user_id, seq)] = sum(
-                it.conversation_id == cid and it.seq > seq and it.deleted_at is not None
+                it.conversation_id == cid and it.seq > seq and (it.deleted_at is not None or it.is_system)
                 for it in self.messages.values()
             )
         return state
