@@ -1,7 +1,9 @@
 """The pages about the API."""
 
+import pytest
 from playwright.sync_api import expect
 
+from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
 from tests.browser.conftest import Someone
 
 
@@ -12,4 +14,24 @@ def test_the_pages_show_the_contract(someone: Someone) -> None:
     expect(reader.page.locator("#api")).to_contain_text("/api/v1/auth/register")
     reader.page.get_by_role("link", name="‹ API").click()
     reader.page.get_by_role("link", name="Events", exact=True).click()
-    expect(reader.page.locator("#api")).to_contain_text("message:send")
+    expect(reader.page.get_by_role("row", name="message:send")).to_contain_text("client_message_id")
+
+
+@pytest.mark.parametrize("width", [390, 1_280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_events_are_one_table_that_a_phone_can_read(someone: Someone, width: int, scheme: str) -> None:
+    reader = someone(width=width, height=900, color_scheme=scheme)
+    reader.open("/docs/events#message:send")
+    page = reader.page
+    rows = page.locator("tbody tr:not(.part)")
+    expect(rows).to_have_count(len(CLIENT_EVENTS) + len(SERVER_EVENTS) + 1)
+    sending = page.locator("[id='message:send']")
+    expect(sending).to_be_in_viewport()
+    expect(sending).to_contain_text("idempotency_conflict")
+    sending.get_by_text("Request", exact=True).last.click()
+    expect(sending.locator("pre").first).to_contain_text("client_message_id")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_label("Search").fill("superseded")
+    expect(page.locator("tbody tr:not(.part):visible")).to_have_count(1)
+    page.get_by_label("Search").fill("no such thing")
+    expect(page.get_by_role("status")).to_be_visible()
