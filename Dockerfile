@@ -15,6 +15,7 @@ ARG LOCK=run
 COPY pyproject.toml README.md LICENSE ./
 COPY gochat/ gochat/
 COPY alembic/ alembic/
+COPY docs/ docs/
 # Editable: the migrations stand beside the package, not in it.
 RUN .venv/bin/python scripts/compile.py . \
     && uv pip sync --require-hashes "requirements/${LOCK}.txt" \

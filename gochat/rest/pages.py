@@ -1,5 +1,7 @@
 """What browsers see: the demo page at `/`, the pages about the API at `/docs`, and the generated contract."""
 
+import html
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,7 +19,9 @@ from gochat import __version__
 from gochat.contract import CONTRACT_VERSION, asyncapi, openapi
 from gochat.contract.routes import PREFIX
 from gochat.contract.schemas import Json
+from gochat.core.errors import NotFound
 from gochat.core.limits import Limits
+from gochat.rest import guides
 
 WEB = Path(__file__).parents[1] / "web"
 LIBRARIES = Path(sys.prefix) / "share" / "gochat" / "web"
@@ -60,16 +64,47 @@ def page_routes(limits: Limits) -> list[BaseRoute]:
         ),
         _generated(f"{PREFIX}/openapi.json", openapi.document, limits),
         _generated(f"{PREFIX}/asyncapi.json", asyncapi.document, limits),
+        Route(f"{guides.BASE}{{name:path}}", _guide, methods=["GET"]),
+        Route("/docs/guides.json", _guide_index, methods=["GET"]),
         Mount("/web/lib", _Files(directory=LIBRARIES, check_dir=False)),
         Mount("/web", _Files(directory=WEB / "static")),
     ]
 
 
 def _page(file: str) -> bytes:
-    page = (WEB / file).read_text(encoding="utf-8")
-    for name, value in {"version": __version__, "contract_version": CONTRACT_VERSION}.items():
-        page = page.replace(f"{{{{ {name} }}}}", value)
-    return page.encode()
+    said = {"version": __version__, "contract_version": CONTRACT_VERSION, "guides": guides.listed()}
+    return _filled((WEB / file).read_text(encoding="utf-8"), said).encode()
+
+
+def _filled(page: str, said: Mapping[str, str]) -> str:
+    """A page with what is said for each `{{ name }}` of it, once: what is put in is not looked at again."""
+    return re.sub(r"{{ (\w+) }}", lambda found: said[found[1]], page)
+
+
+async def _guide(request: Request) -> Response:
+    made = await run_in_threadpool(_guide_page, request.path_params["name"])
+    if made is None:
+        raise NotFound("There is no such guide.")
+    return Response(made, headers=_policy(), media_type="text/html; charset=utf-8")
+
+
+@cache
+def _guide_page(name: str) -> bytes | None:
+    found = guides.guide(name)
+    if found is None:
+        return None
+    parts = {"guides": guides.listed(name), "contents": guides.contents(found), "body": found.body}
+    page = (WEB / "guide.html").read_text(encoding="utf-8")
+    return _filled(page, {"title": html.escape(found.title), **parts}).encode()
+
+
+async def _guide_index(_: Request) -> Response:
+    return Response(await run_in_threadpool(_index), headers=_HEADERS, media_type="application/json")
+
+
+@cache
+def _index() -> bytes:
+    return orjson.dumps(guides.index())
 
 
 def _fixed(path: str, content: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Route:

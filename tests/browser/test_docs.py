@@ -35,3 +35,19 @@ def test_the_events_are_one_table_that_a_phone_can_read(someone: Someone, width:
     expect(page.locator("tbody tr:not(.part):visible")).to_have_count(1)
     page.get_by_label("Search").fill("no such thing")
     expect(page.get_by_role("status")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1_280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_guide_has_contents_and_all_can_be_searched(someone: Someone, width: int, scheme: str) -> None:
+    reader = someone(width=width, height=900, color_scheme=scheme)
+    reader.open("/docs")
+    page = reader.page
+    page.get_by_role("link", name="The protocol", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The protocol")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_label("Search all guides").fill("unread formula")
+    page.locator("#found").get_by_role("link", name="The protocol: The unread formula").click()
+    expect(page.get_by_role("heading", name="The unread formula")).to_be_in_viewport()
+    page.get_by_label("Search all guides").fill("no such words")
+    expect(page.locator("#found")).to_have_text("Nothing says that.")

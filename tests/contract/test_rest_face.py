@@ -23,7 +23,7 @@ from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
 from gochat.events.engine import OriginPolicy
-from gochat.rest import body
+from gochat.rest import body, guides
 from gochat.rest.app import OPEN_HANDLERS, USER_HANDLERS, create_rest_app
 from gochat.rest.deps import Deps
 from tests.contract.rest import API, Rest
@@ -483,6 +483,26 @@ async def test_ready_is_as_its_parts(parts: dict[str, str], status: str, ready: 
     for shape in (answer.body, summary):
         assert shape["status"] == status
         assert shape["parts"] == parts
+
+
+@pytest.mark.parametrize("name", guides.GUIDES)
+async def test_a_guide_is_a_page_whose_links_lead_somewhere(rest: Rest, name: str) -> None:
+    response = await rest.send("GET", f"/docs/guides/{name}")
+    assert response.status_code == 200
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert "<script>" not in response.text
+    index = (await rest.send("GET", "/docs/guides.json")).json()
+    anchors = {part["href"] for part in index}
+    for href in re.findall(r'href="(/docs/guides/[^"]*|#[^"]*)"', response.text):
+        whole = f"/docs/guides/{name}{href}" if href.startswith("#") else href
+        assert any(it == whole or it.startswith(f"{whole}#") for it in anchors), href
+    assert [part["title"] for part in index if part["href"].startswith(f"/docs/guides/{name}#")]
+
+
+async def test_what_is_no_guide_is_not_found(rest: Rest) -> None:
+    for name in ("nothing", "../README", "decisions/0012-pages", "..%2fREADME"):
+        response = await rest.send("GET", f"/docs/guides/{name}")
+        assert response.status_code == 404, name
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/docs/rest", "/docs/events"])

@@ -68,9 +68,12 @@ part("emitted", "What you emit", "send");
 part("heard", "What you hear", "receive");
 if (location.hash) byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 
-byId("search").addEventListener("input", ({ target }) => {
-  const wanted = target.value.trim().toLowerCase();
+function look() {
+  const wanted = byId("search").value.trim().toLowerCase();
   const rows = [...document.querySelectorAll("tbody tr:not(.part)")];
   for (const one of rows) one.hidden = !one.dataset.text.includes(wanted);
   byId("none").hidden = rows.some((one) => !one.hidden);
-});
+}
+
+byId("search").addEventListener("input", look);
+look(); // typed while this was on its way, or kept by the browser

@@ -1,0 +1,140 @@
+"""The guides of docs/ as pages: rendered when somebody first asks, with contents, and texts to search."""
+
+import html
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_PACKAGE = Path(__file__).parents[1]
+FOLDER: Final = next(
+    (it for it in (_PACKAGE / "web/_docs", _PACKAGE.parent / "docs") if it.is_dir()), _PACKAGE / "web/_docs"
+)
+"""In an installed package, or in a checkout."""
+BASE: Final = "/docs/guides/"
+
+GUIDES: Final = (
+    "quickstart/android",
+    "quickstart/ios",
+    "quickstart/flutter",
+    "quickstart/react-native",
+    "quickstart/web",
+    "quickstart/python-bot",
+    "protocol",
+    "guarantees",
+    "phone",
+    "errors",
+    "own-login",
+    "privacy",
+    "deploy-railway",
+    "deploy-vps",
+    "operations",
+    "scaling",
+    "threats",
+    "architecture",
+)
+"""Those that are pages, in the order in which they are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A heading, and what stands below it. `level` 1 is the page's own."""
+
+    level: int
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """One page: its title, its HTML, and its parts."""
+
+    name: str
+    title: str
+    body: str
+    parts: tuple[Part, ...]
+
+
+@cache
+def guide(name: str) -> Guide | None:
+    """Render a guide; None: there is none of that name."""
+    file = FOLDER / f"{name}.md"
+    if name not in GUIDES or not file.is_file():
+        return None
+    # Without HTML of its own: whatever stands in a text is shown, never run.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(file.read_text("utf-8"))
+    parts = _number(tokens)
+    for token in tokens:
+        for inner in token.children or ():
+            if inner.type == "link_open":
+                _lead(inner, name)
+    return Guide(name, parts[0].title, markdown.renderer.render(tokens, markdown.options, {}), parts)
+
+
+def contents(shown: Guide) -> str:
+    """Links to a page's parts, as HTML."""
+    return "".join(
+        f'<li class="level-{part.level}"><a href="#{part.id}">{html.escape(part.title)}</a></li>'
+        for part in shown.parts
+        if part.level in {2, 3}
+    )
+
+
+def listed(current: str | None = None) -> str:
+    """Links to all guides that are there, as HTML. Nothing is rendered: servers do it at their start."""
+    lines = []
+    for name in GUIDES:
+        file = FOLDER / f"{name}.md"
+        if file.is_file():
+            with file.open(encoding="utf-8") as opened:
+                title = html.escape(opened.readline().removeprefix("# ").strip())
+            mark = ' aria-current="page"' if name == current else ""
+            lines.append(f'<li><a href="{BASE}{name}"{mark}>{title}</a></li>')
+    return "".join(lines)
+
+
+def index() -> list[dict[str, str]]:
+    """What the search looks through: each part of each guide."""
+    return [
+        {"page": it.title, "title": part.title, "href": f"{BASE}{it.name}#{part.id}", "text": part.text}
+        for name in GUIDES
+        if (it := guide(name)) is not None
+        for part in it.parts
+    ]
+
+
+def _number(tokens: list[Token]) -> tuple[Part, ...]:
+    """Give headings the ids that links name them by, as GitHub does; return the parts."""
+    found: list[tuple[int, str, str, list[str]]] = []
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type == "heading_open" and following is not None:
+            title = re.sub(r"[`*]", "", following.content)
+            slug = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+            token.attrSet("id", slug)
+            found.append((int(token.tag[1:]), slug, title, []))
+        elif found and token.content:
+            found[-1][3].append("".join(it.content for it in token.children or (token,)))
+    return tuple(Part(level, slug, title, " ".join(texts)) for level, slug, title, texts in found)
+
+
+def _lead(link: Token, name: str) -> None:
+    """A link to another guide leads to its page; one to a file that is no page leads nowhere."""
+    target, _, anchor = str(link.attrGet("href") or "").partition("#")
+    if not target or "://" in target or target.startswith("/"):
+        return
+    parts: list[str] = []
+    for part in (PurePosixPath(name).parent / target).parts:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    wanted = "/".join(parts).removesuffix(".md")
+    if wanted in GUIDES and target.endswith(".md"):
+        link.attrSet("href", BASE + wanted + (f"#{anchor}" if anchor else ""))
+    elif wanted.startswith("contract/"):
+        link.attrSet("href", f"/api/v1/{parts[-1]}")
+    else:
+        link.attrs.pop("href", None)

@@ -1,0 +1,36 @@
+// Search over all guides, in the browser: the texts are fetched when somebody first looks for something.
+
+import { byId, make } from "./dom.js";
+
+const MOST = 20;
+const AROUND = 60;
+let parts;
+
+/** What stands around the first place where it is said. */
+function excerpt(text, wanted) {
+  const place = Math.max(0, text.toLowerCase().indexOf(wanted) - AROUND);
+  return (place ? "…" : "") + text.slice(place, place + 2 * AROUND + wanted.length) + "…";
+}
+
+const says = ({ title, text }, wanted) => `${title} ${text}`.toLowerCase().includes(wanted);
+const isTitled = ({ title }, wanted) => Number(title.toLowerCase().includes(wanted));
+
+async function look() {
+  parts ??= fetch("/docs/guides.json").then((answer) => answer.json());
+  const all = await parts;
+  const wanted = byId("search").value.trim().toLowerCase();
+  const found = wanted ? all.filter((part) => says(part, wanted)) : [];
+  found.sort((one, other) => isTitled(other, wanted) - isTitled(one, wanted));
+  const shown = found.slice(0, MOST).map(({ page, title, href, text }) =>
+    make("li", {}, make("a", { href }, title === page ? page : `${page}: ${title}`), make("small", {}, excerpt(text, wanted))),
+  );
+  if (wanted && !shown.length) shown.push(make("li", {}, "Nothing says that."));
+  byId("found").replaceChildren(...shown);
+  byId("found").hidden = !wanted;
+}
+
+byId("search").addEventListener("input", look);
+if (byId("search").value) look(); // typed while this was on its way, or kept by the browser
+
+const wide = matchMedia("(min-width: 60rem)").matches;
+for (const id of ["list", "contents"]) byId(id).open = wide;
