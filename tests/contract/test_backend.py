@@ -66,7 +66,7 @@ async def test_what_a_key_may_not(rest: Rest, database_url: str) -> None:
 
 async def test_the_lines_of_the_docs(rest: Rest, database_url: str) -> None:
     """The program of docs/own-login.md, run as it stands there."""
-    (program,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
+    (program,) = re.findall(r"```python[^\n]*\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
     key = operator(database_url, "key", "create", "docs", "--why", "x")
 
     class Http:
