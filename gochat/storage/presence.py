@@ -7,11 +7,11 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Cut
-from redis.exceptions import RedisError
 
 from gochat.core.errors import Unavailable
 from gochat.core.model import Millis, UserId
 from gochat.core.presence import Sighting
+from gochat.storage.redis_faults import REDIS_FAULTS
 
 _TIMEOUT_S = 2.0
 _CONNECTIONS = 4
@@ -142,7 +142,7 @@ class RedisPresences:
                     for command in commands[first : first + _CHUNK]:
                         pipeline.execute_command(*command)
                     answers += await pipeline.execute()
-        except (RedisError, OSError) as error:
+        except REDIS_FAULTS as error:
             raise Unavailable from error
         return answers
 

@@ -11,10 +11,10 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Cut
-from redis.exceptions import RedisError
 
 from gochat.core.errors import RateLimited
 from gochat.core.rates import Buckets, Key, Rate, retry_after_ms
+from gochat.storage.redis_faults import REDIS_FAULTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -146,7 +146,7 @@ class RedisRates:
         numbers = [number for rate, _ in rows for number in (rate.limit, int(rate.window_s * 1_000_000))]
         try:
             wait = await self._redis.eval(_SCRIPT, len(keys), *keys, mode, *numbers)
-        except (RedisError, OSError) as error:
+        except REDIS_FAULTS as error:
             self._alone_until = asyncio.get_running_loop().time() + _ALONE_S
             log.warning("rates_counted_alone", error=type(error).__name__)
             return False

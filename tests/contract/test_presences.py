@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 
 from gochat.core.errors import Unavailable
 from gochat.core.ports.presence import Presences
@@ -78,6 +79,19 @@ async def test_more_at_once_than_there_are_connections_wait(redis_url: str) -> N
 
 async def test_redis_that_is_away_is_unavailable() -> None:
     store = RedisPresences(f"redis://127.0.0.1:{free_port()}/0", "test:0", "here")
+    with pytest.raises(Unavailable):
+        await store.announce([ANN])
+    await store.close()
+
+
+async def test_a_connection_that_ended_in_the_middle_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uvloop says it of a transport that is closed, whatever the library calls on it."""
+
+    async def send(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to perform operation; the handler is closed")
+
+    store = RedisPresences(f"redis://127.0.0.1:{free_port()}/0", "test:0", "here")
+    monkeypatch.setattr(AbstractConnection, "connect", send)
     with pytest.raises(Unavailable):
         await store.announce([ANN])
     await store.close()

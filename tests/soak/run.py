@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import httpx2
@@ -31,6 +32,8 @@ SLEEPERS = 260
 CROWD = 252
 """Of them, so many are in that group at first."""
 TRACEBACKS_SHOWN = 5
+FRAMES_SHOWN = 24
+"""Lines of each."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,16 @@ async def run(plan: Plan, directory: Path, say: Callable[[str], None]) -> Report
         tracebacks = cluster.logs.split("Traceback (most recent call last)")[1:]
         report.tracebacks = len(tracebacks)
         for text in tracebacks[:TRACEBACKS_SHOWN]:
-            say(f"     TRACEBACK {text[:2_000]}")
+            say(f"     TRACEBACK {_traceback(text)}")
     report.seconds = time.monotonic() - start
     return report
+
+
+def _traceback(text: str) -> str:
+    """The frames that a log tells, the last ones of many, and what was raised."""
+    first, *lines = text.split("\n")
+    frames = list(takewhile(lambda line: line.startswith(" "), lines))
+    return "\n".join([first, *frames[-FRAMES_SHOWN:], *lines[len(frames) : len(frames) + 1]])
 
 
 async def _users(plan: Plan, cluster: Cluster, journal: Journal, rng: random.Random) -> list[User]:
