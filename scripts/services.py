@@ -35,6 +35,9 @@ LEVELS: dict[str, tuple[Program, ...]] = {
         programs.JAVA,
         programs.MAVEN,
         programs.CC,
+        programs.NGINX,
+        programs.HAPROXY,
+        programs.OPENSSL,
     ),
     "bench": (*SERVERS, programs.CC),
 }

@@ -1,16 +1,19 @@
 // Phones on the official client, driven by lines of JSON.
-//   in:  {phone, do: "open", url, token, transports?, shared?, wait?}   a new phone; `wait`: it does not connect yet
+//   in:  {phone, do: "open", url, token, transports?, shared?, wait?, library?}
+//       a new phone; `wait`: it does not connect yet; `library`: an older one of package.json
 //        {phone, do: "token", token}, {phone, do: "connect"}
 //        {phone, do: "emit", id, event, payload, timeout_ms}
 //   out: {phone, event, payload}                        what it heard
 //        {phone, ack: id, payload?}                     an answer; without payload: none came in time
 //        {phone, state, payload?}                       connect, connect_error, disconnect, transport
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { io } from "socket.io-client";
 
+const require = createRequire(import.meta.url);
 const phones = new Map();
 
-function open({ phone, url, token, transports, shared, wait }) {
+function open({ phone, url, token, transports, shared, wait, library = "socket.io-client" }) {
+  const { io } = require(library);
   const say = (line) => console.log(JSON.stringify({ phone, ...line }));
   const own = { token };
   const socket = io(url, {
@@ -37,12 +40,10 @@ function open({ phone, url, token, transports, shared, wait }) {
 const actions = {
   token: ({ own }, { token }) => (own.token = token),
   connect: ({ socket }) => socket.connect(),
-  emit: ({ socket, say }, { id, event, payload, timeout_ms }) =>
-    socket
-      .timeout(timeout_ms)
-      .emitWithAck(event, payload)
-      .then((answer) => say({ ack: id, payload: answer }))
-      .catch(() => say({ ack: id })),
+  emit: ({ socket, say }, { id, event, payload, timeout_ms }) => {
+    if (socket.timeout) socket.timeout(timeout_ms).emit(event, payload, (error, answer) => say({ ack: id, payload: error ? undefined : answer }));
+    else socket.emit(event, payload, (answer) => say({ ack: id, payload: answer })); // before 4.4: for ever
+  },
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

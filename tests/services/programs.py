@@ -72,6 +72,9 @@ CHROMIUM = Program("Chromium", ("chromium", "google-chrome"), "chromium", ("test
 JAVA = Program("Java", ("javac",), "default-jdk-headless", ("tests/java",))
 CC = Program("a C compiler", ("cc",), "gcc libc6-dev python3-dev", ("tests/compiled",))
 PROMETHEUS = Program("Prometheus", ("prometheus",), "prometheus", ("tests/faults",))
+NGINX = Program("nginx", ("nginx",), "nginx-light", ("tests/edges",))
+HAPROXY = Program("haproxy", ("haproxy",), "haproxy", ("tests/edges",))
+OPENSSL = Program("openssl", ("openssl",), "openssl", ("tests/edges",))
 MAVEN = Program("Maven", ("mvn",), "maven", ("tests/java",))
 
 
