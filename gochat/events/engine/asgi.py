@@ -197,6 +197,7 @@ class Answering:
 
     def _respond(self, status: int, headers: Headers, body: bytes) -> None:
         self.answer.set_result((status, headers, body))
+        self.room.set()  # an upload that waits for room waits no more
 
     async def unless_gone(self, receive: Receive) -> None:
         """Wait for the answer. Raises ClientGone if the client leaves before."""

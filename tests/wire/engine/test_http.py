@@ -211,11 +211,12 @@ def test_a_body_that_trickles_is_given_up(start: Start, way: str, path: str) -> 
 # A websocket that takes over while something waits
 
 
-def post(server: Server, poller: Poller, *packets: str) -> socket.socket:
-    """Send a POST on a connection of its own, and do not wait for its answer."""
+def post(server: Server, poller: Poller, *packets: str, to_come: int = 0) -> socket.socket:
+    """Send a POST on a connection of its own, but the bytes `to_come`, and do not wait for its answer."""
     client = socket.create_connection(("127.0.0.1", server.port), 10)
     body = "\x1e".join(packets).encode()
-    head = f"POST {POLLING}&sid={poller.sid} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    size = len(body) + to_come
+    head = f"POST {POLLING}&sid={poller.sid} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
     client.sendall(head.encode() + body)
     return client
 
@@ -254,6 +255,16 @@ def test_a_client_that_is_gone_ends_the_post_that_waits(start: Start) -> None:
                         watcher.expect_alive()
                     assert answer(sent)[0] == 400
             watcher.expect('42["gone","transport close"]')
+
+
+def test_half_a_post_that_waits_ends_with_its_session(start: Start) -> None:
+    with start("dispatcher", max_in_flight=8) as server, Ws(server.port).connect() as other:
+        poller = Poller(server.port).connect()
+        with post(server, poller, *WAITS, "", to_come=100) as sent:
+            with Ws(server.port, UPGRADE + poller.sid) as ws:
+                ws.send("5")
+                other.expect_alive()
+            assert answer(sent)[0] == 400
 
 
 def test_a_draining_server_ends_the_post_that_waits(start: Start, way: str) -> None:
