@@ -249,6 +249,7 @@ class Chat:
                 metrics=self.operating.metrics,
                 cursors=cursors,
                 rates=rates,
+                shared_rates=self._peers.rates,
                 origin_allowed=origins.allows,
                 speech=speech,
                 reports=StoredReports(self._database),

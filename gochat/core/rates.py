@@ -46,10 +46,11 @@ CONNECT: Final = "connect"
 SLOW_MODE: Final = "slow_mode"
 """The row that makes a user wait in each conversation; there is none by default."""
 CONTACTS: Final = "contacts"
-"""The row that counts numbers of address books."""
 SEARCH: Final = "users:search"
 REPORT: Final = "report"
 EXPORT: Final = "export"
+"""The rows of what is asked by REST alone, and seldom: numbers of address books, prefixes of names, reports,
+exports. Shared by all processes."""
 ADD: Final = "add"
 """The row that counts people who are brought into conversations."""
 ADD_ONE: Final = "add:one"
@@ -146,8 +147,10 @@ class SharedRates(Protocol):
         """
         ...
 
-    async def take(self, name: str, who: Mapping[Key, str]) -> None:
+    async def take(self, name: str, who: Mapping[Key, str], cost: int = 1) -> None:
         """Count a use in every bucket of that name that has a key here, or in none.
+
+        `cost`: as so many, but never as more than a bucket holds.
 
         Raises:
             RateLimited: one of them is empty.
@@ -233,9 +236,9 @@ class Buckets:
     def __len__(self) -> int:
         return sum(len(row.full_at) for rows in self._rows.values() for row in rows)
 
-    def check(self, name: str, key: Key, who: Hashable) -> None:
+    def check(self, name: str, key: Key, who: Hashable, cost: int = 1) -> None:
         """Raise what `take` would, and count nothing."""
-        self._after(name, key, who, self._clock(), 1)
+        self._after(name, key, who, self._clock(), cost)
 
     def take(self, name: str, key: Key, who: Hashable, cost: int = 1) -> None:
         """See `Rates.take`."""

@@ -17,7 +17,7 @@ from gochat.core.ports.reading import Reader
 from gochat.core.ports.registration import Registration
 from gochat.core.ports.safety import Reports
 from gochat.core.ports.writing import Receipts, Writer
-from gochat.core.rates import Rates
+from gochat.core.rates import Rates, SharedRates
 from gochat.rest.metrics import Metrics
 
 
@@ -44,6 +44,7 @@ class Deps:
     limits: Limits
     clock: Callable[[], Millis]
     rates: Rates
+    shared_rates: SharedRates
     measures: Measures
     metrics: Metrics | None = None
     origin_allowed: Callable[[str], bool] = lambda _origin: False

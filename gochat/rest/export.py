@@ -26,7 +26,7 @@ PAGE = 100
 
 async def export(deps: Deps, call: UserCall[requests.Request]) -> StreamingResponse:
     """`GET me/export`."""
-    deps.rates.take(EXPORT, Key.USER, call.user_id)
+    await deps.shared_rates.take(EXPORT, {Key.USER: str(call.user_id)})
     lines = _lines(deps, call)
     first = await anext(lines)  # what is refused is refused before the answer begins
     name = 'attachment; filename="export.jsonl"'

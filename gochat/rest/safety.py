@@ -19,7 +19,7 @@ async def terms(deps: Deps, call: OpenCall[requests.Request]) -> shapes.Terms:
 
 async def report(deps: Deps, call: UserCall[requests.Report]) -> shapes.Empty:
     """`POST reports`: nobody learns from the answer whether there is what they report."""
-    deps.rates.take(REPORT, Key.USER, call.user_id)
+    await deps.shared_rates.take(REPORT, {Key.USER: str(call.user_id)})
     about = await deps.reports.file(report_in(call.request, call.user_id), deps.clock())
     if call.request.block and about is not None and about != call.user_id:
         with suppress(LimitExceeded):  # the report is what counts

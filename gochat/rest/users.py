@@ -15,7 +15,7 @@ async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList
     if (ids is None) == (prefix is None):
         raise InvalidPayload("One of ids and prefix has to be given.", field="ids")
     if prefix is not None:
-        deps.rates.take(SEARCH, Key.USER, call.user_id)
+        await deps.shared_rates.take(SEARCH, {Key.USER: str(call.user_id)})
         found = await deps.accounts.search(folded(prefix))
     else:
         found = await deps.accounts.users(dict.fromkeys(ids or ()))
@@ -25,6 +25,6 @@ async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList
 async def contacts(deps: Deps, call: UserCall[requests.Contacts]) -> shapes.ContactList:
     """`POST users/contacts`."""
     numbers = list(dict.fromkeys(call.request.numbers))
-    deps.rates.take(CONTACTS, Key.USER, call.user_id, max(1, len(numbers)))
+    await deps.shared_rates.take(CONTACTS, {Key.USER: str(call.user_id)}, max(1, len(numbers)))
     found = await deps.contacts.find(call.user_id, numbers, call.request.region)
     return {"contacts": [{"number": number, "user": user_out(user)} for number, user in found.items()]}

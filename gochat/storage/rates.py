@@ -29,7 +29,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 if ARGV[1] == 'give' then
   for place, key in ipairs(KEYS) do
-    local full = tonumber(redis.call('GET', key) or now) - ARGV[2 * place + 1] / ARGV[2 * place]
+    local full = tonumber(redis.call('GET', key) or now) - ARGV[2 * place + 2] / ARGV[2 * place + 1]
     local left = math.ceil((full - now) / 1000) + 1
     if full <= now then
       redis.call('DEL', key)
@@ -41,8 +41,9 @@ if ARGV[1] == 'give' then
 end
 local full, wait = {}, 0
 for place, key in ipairs(KEYS) do
-  local limit, window = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
-  full[place] = math.max(tonumber(redis.call('GET', key) or now), now) + window / limit
+  local limit, window = tonumber(ARGV[2 * place + 1]), tonumber(ARGV[2 * place + 2])
+  local used = math.min(tonumber(ARGV[2]), limit) * window / limit
+  full[place] = math.max(tonumber(redis.call('GET', key) or now), now) + used
   wait = math.max(wait, full[place] - now - window)
 end
 if wait > 1 then return math.ceil(wait) end
@@ -72,11 +73,12 @@ class AloneRates:
         for key, one in who.items():
             self._buckets.check(name, key, one)
 
-    async def take(self, name: str, who: Mapping[Key, str]) -> None:
+    async def take(self, name: str, who: Mapping[Key, str], cost: int = 1) -> None:
         """Count a use in all or in none."""
-        await self.check(name, who)
         for key, one in who.items():
-            self._buckets.take(name, key, one)
+            self._buckets.check(name, key, one, cost)
+        for key, one in who.items():
+            self._buckets.take(name, key, one, cost)
 
     async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
         """Count a use no more."""
@@ -121,10 +123,10 @@ class RedisRates:
         if not await self._ask("check", name, who):
             await self._alone.check(name, who)
 
-    async def take(self, name: str, who: Mapping[Key, str]) -> None:
+    async def take(self, name: str, who: Mapping[Key, str], cost: int = 1) -> None:
         """Count a use in all or in none."""
-        if not await self._ask("take", name, who):
-            await self._alone.take(name, who)
+        if not await self._ask("take", name, who, cost):
+            await self._alone.take(name, who, cost)
 
     async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
         """Count a use no more."""
@@ -135,7 +137,7 @@ class RedisRates:
         """Close the connections."""
         await self._pool.aclose()
 
-    async def _ask(self, mode: str, name: str, who: Mapping[Key, str]) -> bool:
+    async def _ask(self, mode: str, name: str, who: Mapping[Key, str], cost: int = 1) -> bool:
         """Whether Redis answered. Raises RateLimited."""
         rows = [(rate, one) for key, one in who.items() for rate in self._rows.get((name, key), ())]
         if not rows:
@@ -145,7 +147,7 @@ class RedisRates:
         keys = [self._key(rate, one) for rate, one in rows]
         numbers = [number for rate, _ in rows for number in (rate.limit, int(rate.window_s * 1_000_000))]
         try:
-            wait = await self._redis.eval(_SCRIPT, len(keys), *keys, mode, *numbers)
+            wait = await self._redis.eval(_SCRIPT, len(keys), *keys, mode, cost, *numbers)
         except REDIS_FAULTS as error:
             self._alone_until = asyncio.get_running_loop().time() + _ALONE_S
             log.warning("rates_counted_alone", error=type(error).__name__)

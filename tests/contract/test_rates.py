@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from redis import Redis as Client
@@ -12,8 +13,14 @@ from structlog.testing import capture_logs
 from gochat.core.errors import RateLimited
 from gochat.core.rates import Key, Rate, SharedRates
 from gochat.storage.rates import AloneRates, RedisRates
+from tests.contract.rest import API, register, running
 from tests.services.redis import Redis
 
+REPORT = {
+    "client_report_id": "5b7a1c2e-0000-4000-8000-000000000001",
+    "target": {"user_id": "0" * 15 + "1"},
+    "reason": "spam",
+}
 TABLE = (
     Rate("login", 3, 3_600, Key.ACCOUNT),
     Rate("login", 5, 3_600, Key.ADDRESS),
@@ -56,6 +63,38 @@ async def test_what_one_key_refuses_is_not_counted_for_the_other(rates: SharedRa
     assert await counted(rates, 9, account="ann", address="192.0.2.1") == 3
     assert await counted(rates, 9, account="ben", address="192.0.2.1") == 2
     assert await counted(rates, 9, account="ben", address="192.0.2.2") == 1
+
+
+async def test_a_use_may_count_as_several(rates: SharedRates) -> None:
+    """But never as more than there may be."""
+    ann, ben = {Key.ACCOUNT: "ann"}, {Key.ACCOUNT: "ben"}
+    await rates.take("login", ann, 2)
+    with pytest.raises(RateLimited):
+        await rates.take("login", ann, 2)
+    assert await counted(rates, 2, account="ann") == 1
+    await rates.take("login", ben, 1_000)
+    assert await counted(rates, 1, account="ben") == 0
+
+
+async def test_what_is_asked_by_rest_alone_is_counted_for_all_processes(
+    redis_url: str, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'gochat.db'}"
+    rates = tuple(f"{name}=2/3600" for name in ("contacts", "users:search", "report", "export"))
+    asks: list[tuple[str, str, object]] = [
+        ("POST", "/users/contacts", {"numbers": ["+493012345678"]}),
+        ("GET", "/users?prefix=abc", None),
+        ("POST", "/reports", REPORT),
+        ("GET", "/me/export", None),
+    ]
+    async with running(url, redis_url=redis_url, rates=rates) as here:
+        token = (await register(here, "ann")).tokens["access_token"]
+        for method, path, body in asks:
+            assert (await here.as_(token).send(method, API + path, json=body)).status_code < 300
+    async with running(url, redis_url=redis_url, rates=rates) as there:
+        for method, path, body in asks:
+            answers = [await there.as_(token).send(method, API + path, json=body) for _ in range(2)]
+            assert [it.status_code == 429 for it in answers] == [False, True], path
 
 
 async def test_asking_counts_nothing(rates: SharedRates) -> None:
