@@ -47,7 +47,8 @@ def test_a_reviewer_s_walk(server: GoChatServer) -> None:
 
         # The account is deleted from inside the app; nothing is left to log in with.
         rose.ask("DELETE", "/me")
-        assert http.get(f"{API}/me", headers=rose.headers).json()["code"] == "session_revoked"
+        ended = http.get(f"{API}/me", headers=rose.headers).json()["code"]
+        assert ended in {"session_revoked", "token_invalid"}, "its login has ended, and then is not there"
         given = {"username": "reviewer", "password": "secret-reviewer"}
         assert http.post(f"{API}/auth/login", json=given).json()["code"] == "invalid_credentials"
         asyncio.run(gone(troll, rose.id))
