@@ -199,6 +199,7 @@ class Scene:
         await told(ben, "message:edited")
         await emit(ben, "message:react", {"conversation_id": cid, "seq": 1, "emoji": "👍", "on": True})
         await told(ann, "message:reacted")
+        await emit(ann, "message:pin", {"conversation_id": cid, "seq": 1, "on": True})
         reply = {"conversation_id": cid, "client_message_id": key(4), "body": "Oops", "reply_to_seq": 1}
         await emit(ben, "message:send", reply)
         await emit(ben, "message:delete", {"conversation_id": cid, "seq": 2})
