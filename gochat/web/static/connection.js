@@ -12,7 +12,10 @@ export const SYNCING = "syncing";
 export const ONLINE = "online";
 export const FORBIDDEN = "forbidden";
 
-/** Fires `state`, and `typing` with {conversation_id, user_ids, expires_in_ms}. */
+/**
+ * Fires `state`; `lost`, when nothing is heard any more; `typing` with {conversation_id, user_ids, expires_in_ms};
+ * `presence` with {user_id, online, last_seen_at}; and `blocks`, when the user's own may have changed.
+ */
 export class Connection extends EventTarget {
   state = CONNECTING;
   maxPayload = null;
@@ -35,9 +38,10 @@ export class Connection extends EventTarget {
     }));
     socket.on("connect", () => this.#sync());
     socket.on("connect_error", (error) => this.#refused(error));
-    socket.on("disconnect", () => this.state !== FORBIDDEN && this.#become(CONNECTING));
+    socket.on("disconnect", () => this.#lose());
     socket.on("me:changed", (delta) => this.#hearOwn(delta));
-    socket.on("typing:changed", (detail) => this.dispatchEvent(new CustomEvent("typing", { detail })));
+    socket.on("typing:changed", (detail) => this.#tell("typing", detail));
+    socket.on("presence:changed", (detail) => this.#tell("presence", detail));
     socket.on("auth:expiring", () => this.#refreshToken());
     socket.on("session:revoked", ({ code }) => session.end(code));
     socket.onAny((event, payload) => payload.conversation_id && payload.revision !== undefined && this.#hear(payload));
@@ -74,6 +78,15 @@ export class Connection extends EventTarget {
     }
   }
 
+  #tell(event, detail) {
+    this.dispatchEvent(new CustomEvent(event, { detail }));
+  }
+
+  #lose() {
+    if (this.state !== FORBIDDEN) this.#become(CONNECTING);
+    this.#tell("lost");
+  }
+
   /** Fetch what changed while nothing was heard; once for all who ask meanwhile. */
   #sync() {
     this.#become(SYNCING);
@@ -106,6 +119,7 @@ export class Connection extends EventTarget {
   }
 
   #hearOwn(delta) {
+    if (delta.user) this.#tell("blocks");
     if (!this.#store.applyMe(delta)) this.#sync();
     for (const id of this.#store.uncounted) this.join(id);
   }

@@ -1,46 +1,51 @@
 // The list of conversations.
 
-import { avatar, byId, fill, make, whenOf } from "./dom.js";
+import { avatar, html, Pure } from "./html.js";
+import { count, whenOf } from "./words.js";
 
-export function showList({ store, people, outbox, user }, currentId) {
-  const items = store.sorted.map((held) => item(held, people, outbox, user, currentId));
-  fill(byId("conversations"), items, JSON.stringify, build);
-  byId("nobody").hidden = items.length > 0;
+export function List({ chat }) {
+  const items = chat.store.sorted.map((held) => item(held, chat));
   const unread = items.reduce((sum, one) => sum + one.unread, 0);
   document.title = unread ? `(${unread}) GoChat` : "GoChat";
+  return html`
+    <ul id="conversations">${items.map((one) => html`<${Item} key=${one.id} ...${one} />`)}</ul>
+    ${items.length === 0 && html`<p class="hint nobody">No conversations yet.<br />Start one: you need the username of
+      somebody who has an account here.</p>`}`;
 }
 
-function item(held, people, outbox, user, currentId) {
-  const [waiting] = outbox.of(held.id).slice(-1);
+function item(held, { people, outbox, drafts, presence, user, currentId }) {
+  const waiting = outbox.of(held.id).at(-1);
+  const draft = held.id === currentId ? "" : drafts.get(held.id).text;
   const { last } = held;
+  const other = people.other(held);
   return {
     id: held.id,
     title: people.title(held),
-    text: waiting ? `You: ${waiting.body}` : last ? preview(held, last, people, user) : "No messages yet",
+    online: other !== null && presence.isOnline(other),
+    text: draft || (waiting ? `You: ${waiting.content.body}` : last ? preview(held, last, people, user) : "No messages yet"),
+    isDraft: draft !== "",
     at: whenOf(waiting?.at ?? last?.created_at ?? held.about.created_at),
     unread: held.unread,
-    current: held.id === currentId,
+    isCurrent: held.id === currentId,
   };
 }
 
 function preview(held, { sender_id, body, deleted_at, attachments }, people, user) {
-  const text = deleted_at ? "Message deleted" : body || `${attachments.length} attachments`;
+  const text = deleted_at ? "Message deleted" : body || count(attachments.length, "attachment");
   if (sender_id === user.id) return `You: ${text}`;
   return held.about.kind === "group" ? `${people.name(sender_id)}: ${text}` : text;
 }
 
-function build({ id, title, text, at, unread, current }) {
-  const link = make(
-    "a",
-    { href: `#/c/${id}` },
-    avatar(title, id),
-    make("span.name", {}, title),
-    make("time", {}, at),
-    make("span.last", {}, text),
-    make("span.badge", { title: unread ? `${unread} unread` : "" }, unread ? String(unread) : ""),
-  );
-  if (current) link.ariaCurrent = "page";
-  const row = make("li", {}, link);
-  row.classList.toggle("unread", unread > 0);
-  return row;
+class Item extends Pure {
+  render({ id, title, online, text, isDraft, at, unread, isCurrent }) {
+    return html`<li class=${unread > 0 ? "unread" : ""}>
+      <a href="#/c/${id}" aria-current=${isCurrent ? "page" : undefined}>
+        ${avatar(title, id, online)}
+        <span class="name" dir="auto">${title}</span>
+        <span class="when">${at}</span>
+        <span class="last" dir="auto">${isDraft && html`<em>Draft: </em>`}${text}</span>
+        <span class="badge">${unread > 0 && html`${unread}<span class="unseen"> unread</span>`}</span>
+      </a>
+    </li>`;
+  }
 }

@@ -14,19 +14,30 @@ export class People extends EventTarget {
     this.#users.set(session.user.id, session.user);
   }
 
-  /** The name of a user; for a moment "…". */
-  name(id) {
+  /** A user, or null while they are fetched. */
+  user(id) {
     const user = this.#users.get(id);
-    if (user) return user.display_name;
+    if (user) return user;
     if (this.#wanted.size === 0) setTimeout(() => this.#fetch());
     this.#wanted.add(id);
-    return "…";
+    return null;
+  }
+
+  /** The name of a user; for a moment "…". */
+  name(id) {
+    return this.user(id)?.display_name ?? "…";
   }
 
   /** Users whose username begins so. */
   async search(prefix) {
     const { users } = await this.#session.ask("GET", `/users?prefix=${encodeURIComponent(prefix)}`);
     return this.#keep(users).filter((user) => user.id !== this.#session.user.id);
+  }
+
+  /** The other one of a direct conversation; null in a group. */
+  other(conversation) {
+    if (conversation.about.kind !== "direct") return null;
+    return [...conversation.members.keys()].find((id) => id !== this.#session.user.id) ?? null;
   }
 
   /** How a conversation is called. */

@@ -6,9 +6,9 @@ const DEVICE = { name: "Browser", platform: "web" };
 
 /** What a request was refused with, or that nobody answered. */
 export class Problem extends Error {
-  constructor({ code, message, retryable, retry_after_ms }) {
+  constructor({ code, message, retryable, retry_after_ms, details }) {
     super(message);
-    Object.assign(this, { code, retryable, retryAfter: retry_after_ms ?? null });
+    Object.assign(this, { code, retryable, retryAfter: retry_after_ms ?? null, details: details ?? null });
   }
 }
 
@@ -33,6 +33,11 @@ export class Session extends EventTarget {
   #tokens = JSON.parse(localStorage.getItem(KEY));
   #refreshing = null;
 
+  constructor() {
+    super();
+    addEventListener("storage", ({ key }) => (key === KEY || key === null) && this.#heard());
+  }
+
   get user() {
     return this.#tokens?.user ?? null;
   }
@@ -41,9 +46,9 @@ export class Session extends EventTarget {
     return this.#tokens.access_token;
   }
 
-  /** `how`: login or register. */
-  async open(how, username, password) {
-    this.#keep(await request("POST", `/auth/${how}`, null, { username, password, device: DEVICE }));
+  /** `how`: login or register; `fields`: what that takes beside the device. */
+  async open(how, fields) {
+    this.#keep(await request("POST", `/auth/${how}`, null, { ...fields, device: DEVICE }));
   }
 
   /** Ask REST, with a fresh token if need be. */
@@ -75,6 +80,13 @@ export class Session extends EventTarget {
     this.#tokens = null;
     localStorage.removeItem(KEY);
     this.dispatchEvent(new CustomEvent("end", { detail: code }));
+  }
+
+  /** Another tab logged in or out, or has fresh tokens. */
+  #heard() {
+    const shared = JSON.parse(localStorage.getItem(KEY));
+    if (shared?.user.id !== this.#tokens?.user.id) location.reload();
+    this.#tokens = shared;
   }
 
   async #refresh() {

@@ -4,6 +4,16 @@ const deleted = (message) => message.deleted_at !== null;
 /** How far its sender had read: up to it, if it says nothing else. */
 const readWith = (message) => message.read_up_to ?? message.seq;
 
+/** Reactions as told by `message`, where it leaves out what only its reader knows: docs/protocol.md, "Reactions". */
+function reactionsOf(message, held, userId) {
+  return message.reactions.map((reaction) => {
+    if (reaction.mine !== undefined) return reaction;
+    const before = held?.reactions.find(({ emoji }) => emoji === reaction.emoji)?.mine ?? false;
+    const isWhole = reaction.count <= reaction.user_ids.length;
+    return { ...reaction, mine: reaction.user_ids.includes(userId) || (!isWhole && before) };
+  });
+}
+
 /** One conversation as held, up to `revision`. */
 class Conversation {
   revision = 0;
@@ -11,6 +21,7 @@ class Conversation {
   lastSeq = 0;
   messages = new Map();
   members = new Map();
+  isHidden = false; // whether there are too many members to hold: `members` has only the user then
   visibleFrom = 1;
   delivered = 0;
   read = 0;
@@ -38,19 +49,21 @@ class Conversation {
     return [...page.reverse(), ...early.sort((one, other) => one.seq - other.seq)];
   }
 
-  /** How far every other member is, by `field`: what his row says, or his own last message. */
+  /** How far every other member is, by `field`: what their row says, or their own last message; 0 if there is nobody. */
   others(field, ownId) {
     const wrote = new Map();
     for (const message of this.messages.values()) {
       wrote.set(message.sender_id, Math.max(readWith(message), wrote.get(message.sender_id) ?? 0));
     }
     const others = [...this.members.values()].filter((member) => member.user_id !== ownId);
+    if (others.length === 0) return 0;
     return Math.min(...others.map((member) => Math.max(member[field], wrote.get(member.user_id) ?? 0)));
   }
 
   keep(message) {
     const held = this.messages.get(message.seq);
-    if (!held || held.revision <= message.revision) this.messages.set(message.seq, message);
+    if (held && held.revision > message.revision) return;
+    this.messages.set(message.seq, { ...message, reactions: reactionsOf(message, held, this.userId) });
   }
 
   advance({ delivered_seq, read_seq }) {
@@ -214,6 +227,7 @@ export class Store extends EventTarget {
       held.readUpTo(readWith(message));
       if (message.seq > held.read) held.count();
     }
+    if (conversation) held.isHidden = members_hidden === true;
     if (members_hidden) {
       for (const id of held.members.keys()) if (id !== this.userId) held.members.delete(id);
     }

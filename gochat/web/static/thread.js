@@ -1,181 +1,76 @@
-// One conversation on screen.
+// One conversation on screen: its head, its messages, and where one writes.
 
-import { byId, dayOf, fill, make, timeOf } from "./dom.js";
+import { Composer } from "./composer.js";
+import { ONLINE } from "./connection.js";
+import { Component, html, icon } from "./html.js";
+import { Info } from "./info.js";
+import { Messages } from "./messages.js";
+import { count, whenOf } from "./words.js";
 
-const NEAR_PX = 120;
-const TYPING_AGAIN_MS = 4_000;
-const TYPING_ENDS_MS = 5_000;
+const back = html`<a id="back" class="icon" href="#/" aria-label="Back to the list">${icon("back")}</a>`;
 
-export class Thread {
-  id = null;
-  #app;
-  #typists = [];
-  #typistsEnd = 0;
-  #typedAt = 0;
-  #idle = 0;
-  #loading = false;
-  #messages = byId("messages");
-  #form = byId("composer");
-
-  /** `app`: {store, people, outbox, connection, session, user}. */
-  constructor(app) {
-    this.#app = app;
-    this.#form.body.value = "";
-    this.#form.onsubmit = (event) => this.#submit(event);
-    this.#form.oninput = () => this.#typed();
-    this.#form.onkeydown = (event) => {
-      const isSend = event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(pointer: fine)").matches;
-      if (isSend) this.#submit(event);
-    };
-    this.#messages.onscroll = () => this.#messages.scrollTop < NEAR_PX && this.#loadOlder();
-    app.connection.addEventListener("typing", ({ detail }) => detail.conversation_id === this.id && this.#hearTyping(detail));
-  }
-
-  /** Put another conversation on screen, or none. */
-  open(id) {
-    if (id === this.id) return;
-    if (this.id) this.#app.connection.emit("conversation:leave", { conversation_id: this.id }).catch(() => null);
-    this.id = id;
-    this.#typists = [];
-    this.#messages.kept?.clear();
-    this.#messages.replaceChildren();
-    if (id) this.#app.connection.join(id);
-    this.show();
-    this.#messages.scrollTop = this.#messages.scrollHeight;
-  }
-
-  show() {
-    const { store, people, outbox } = this.#app;
-    const held = store.conversations.get(this.id);
-    byId("thread").hidden = !held;
-    byId("choose").hidden = Boolean(held);
-    if (!held) return;
-    byId("title").textContent = people.title(held);
-    this.#showSubtitle(held);
-    const box = this.#messages;
-    const fromEnd = box.scrollHeight - box.scrollTop;
-    const atEnd = fromEnd - box.clientHeight < NEAR_PX;
-    const oldest = box.firstChild;
-    fill(box, this.#items(held, outbox.of(this.id)), JSON.stringify, (item) => this.#build(item));
-    if (atEnd) box.scrollTop = box.scrollHeight;
-    else if (box.firstChild !== oldest) box.scrollTop = box.scrollHeight - fromEnd;
-    if (box.scrollHeight <= box.clientHeight) this.#loadOlder();
-  }
-
-  #showSubtitle(held) {
-    const { people, user } = this.#app;
-    const names = this.#typists.filter((id) => id !== user.id).map((id) => people.name(id));
-    const subtitle = byId("subtitle");
-    subtitle.classList.toggle("typing", names.length > 0);
-    if (names.length > 0) subtitle.textContent = `${names.join(", ")} ${names.length > 1 ? "are" : "is"} typing…`;
-    else subtitle.textContent = held.about.kind === "group" ? `${held.about.member_count} members` : "";
-  }
-
-  /** What is shown, as plain values: days, messages, and what waits to be sent. */
-  #items(held, waiting) {
-    const { people, user } = this.#app;
-    const [delivered, read] = ["delivered_seq", "read_seq"].map((field) => held.others(field, user.id));
-    const page = held.page;
-    const stored = new Set(page.map((message) => message.client_message_id));
-    const items = [];
-    let day = "";
-    let sender = "";
-    const add = (at, senderId, rest) => {
-      if (dayOf(at) !== day) items.push({ day: (day = dayOf(at)), key: at });
-      const isFirst = senderId !== sender || items.at(-1).day !== undefined;
-      sender = senderId;
-      const own = senderId === user.id;
-      const name = !own && isFirst && held.about.kind === "group" ? people.name(senderId) : "";
-      items.push({ own, first: isFirst, name, time: timeOf(at), ...rest });
-    };
-    for (const { seq, created_at, sender_id, client_message_id, body, attachments, edited_at, deleted_at } of page) {
-      const ticks = seq <= read ? "read" : seq <= delivered ? "delivered" : "stored";
-      const files = attachments.map(({ url, name }) => ({ url, name: name ?? url }));
-      add(created_at, sender_id, { key: client_message_id + sender_id, body, files, edited: edited_at !== null,
-        deleted: deleted_at !== null, ticks: sender_id === user.id ? ticks : null });
-    }
-    for (const { key, at, body, failed } of waiting) {
-      if (!stored.has(key)) add(at, user.id, { key: key + user.id, body, files: [], failed, again: key, ticks: "waiting" });
-    }
-    return items;
-  }
-
-  #build(item) {
-    if (item.day) return make("p.day", {}, item.day);
-    const bubble = make("div.bubble", { dir: "auto" }, item.deleted ? "Message deleted" : (item.body ?? ""));
-    for (const { url, name } of item.files) {
-      bubble.append(" ", make("a", { href: url, rel: "noopener noreferrer", target: "_blank" }, name));
-    }
-    bubble.append(make("span.meta", {}, item.edited && !item.deleted ? `edited ${item.time}` : item.time, ticks(item.ticks)));
-    const element = make("div.message", {}, item.name ? make("span.sender", {}, item.name) : null, bubble);
-    element.classList.toggle("own", item.own);
-    element.classList.toggle("first", item.first);
-    element.classList.toggle("deleted", Boolean(item.deleted));
-    element.classList.toggle("waiting", item.ticks === "waiting" && !item.failed);
-    if (item.failed) {
-      element.classList.add("failed");
-      const again = () => this.#app.outbox.retry(item.again);
-      element.append(make("button.again", { type: "button", onclick: again }, `${item.failed} Try again`));
-    }
-    return element;
-  }
-
-  async #loadOlder() {
-    const { store, session } = this.#app;
-    const held = store.conversations.get(this.id);
-    const oldest = held?.page[0]?.seq ?? 0;
-    if (this.#loading || oldest <= (held?.visibleFrom ?? 1)) return;
-    this.#loading = true;
-    try {
-      const path = `/messages?conversation_id=${held.id}&before_seq=${oldest}&limit=50`;
-      store.keep(held.id, (await session.ask("GET", path)).messages);
-    } catch {
-      return; // the next scroll asks again
-    } finally {
-      this.#loading = false;
-    }
-  }
-
-  #submit(event) {
-    event.preventDefault();
-    const text = this.#form.body.value.trim();
-    if (!text) return;
-    this.#form.body.value = "";
-    clearTimeout(this.#idle);
-    this.#typedAt = 0;
-    this.#app.outbox.add(this.id, text);
-    this.#messages.scrollTop = this.#messages.scrollHeight;
-  }
-
-  /** The server ends the typing when the message is sent. */
-  #typed() {
-    const conversation_id = this.id;
-    const tell = (event) => this.#app.connection.emit(event, { conversation_id }).catch(() => null);
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => {
-      this.#typedAt = 0;
-      tell("typing:stop");
-    }, TYPING_ENDS_MS);
-    if (Date.now() - this.#typedAt < TYPING_AGAIN_MS) return;
-    this.#typedAt = Date.now();
-    tell("typing:start");
-  }
-
-  #hearTyping({ user_ids, expires_in_ms }) {
-    this.#typists = user_ids;
-    clearTimeout(this.#typistsEnd);
-    this.#typistsEnd = setTimeout(() => this.#hearTyping({ user_ids: [] }), expires_in_ms ?? 0);
-    if (user_ids.length === 0) clearTimeout(this.#typistsEnd);
-    this.show();
-  }
+/** In place of a conversation: none is chosen, or it is not there. */
+export function Nowhere({ chat }) {
+  if (chat.currentId === null) return html`<p id="choose" class="hint">Choose a conversation, or start one.</p>`;
+  const isGone = chat.connection.state === ONLINE;
+  return html`
+    <header class="bar">${back}<h2 class="who">${isGone ? "Not here" : "Loading…"}</h2></header>
+    ${isGone && html`<div id="choose" class="hint" role="status">
+      <p>This conversation is not here: you are not in it, or no longer, or the link is wrong.</p>
+      <p><a href="#/">Back to the list</a></p></div>`}`;
 }
 
-const TICKS = { waiting: ["◷", "Waiting"], stored: ["✓", "Sent"], delivered: ["✓✓", "Delivered"], read: ["✓✓", "Read"] };
+/** Made anew for each conversation. */
+export class Thread extends Component {
+  state = { typists: [], reply: this.props.chat.drafts.get(this.props.held.id).reply, editing: null };
+  #lifetime = new AbortController();
+  #typistsEnd = 0;
 
-function ticks(kind) {
-  if (kind === null) return null;
-  const [sign, title] = TICKS[kind];
-  const element = make("span.ticks", { title, role: "img", ariaLabel: title }, sign);
-  element.classList.add(kind);
-  return element;
+  componentDidMount() {
+    const { connection } = this.props.chat;
+    const { signal } = this.#lifetime;
+    connection.addEventListener("typing", ({ detail }) => this.#hearTyping(detail), { signal });
+    connection.addEventListener("lost", () => this.setState({ typists: [] }), { signal });
+  }
+
+  componentWillUnmount() {
+    this.#lifetime.abort();
+    clearTimeout(this.#typistsEnd);
+  }
+
+  render({ chat, held }, { typists, reply, editing }) {
+    const compose = (state) => this.setState({ reply: null, editing: null, ...state });
+    return html`
+      <header class="bar">
+        ${back}
+        <div class="who">
+          <h2 id="title" dir="auto">${chat.people.title(held)}</h2>
+          <p id="subtitle" class=${typists.length ? "typing" : ""}>${this.#subtitle(chat, held, typists)}</p>
+        </div>
+        <button class="icon" aria-label="About this conversation" title="About this conversation"
+          onClick=${() => chat.ask(() => html`<${Info} chat=${chat} id=${held.id} />`)}>${icon("info")}</button>
+      </header>
+      <${Messages} chat=${chat} held=${held} compose=${compose} />
+      <${Composer} chat=${chat} held=${held} reply=${reply} editing=${editing} compose=${compose} />`;
+  }
+
+  #subtitle({ people, presence }, held, typists) {
+    if (typists.length > 0) {
+      const names = typists.map((id) => people.name(id)).join(", ");
+      return html`<bdi>${names}</bdi> ${typists.length > 1 ? "are" : "is"} typing…`;
+    }
+    if (held.about.kind === "group") return count(held.about.member_count, "member");
+    const other = people.other(held);
+    if (presence.isOnline(other)) return "online";
+    const seen = presence.lastSeen(other);
+    return seen && `last seen ${whenOf(seen)}`;
+  }
+
+  #hearTyping({ conversation_id, user_ids, expires_in_ms }) {
+    const { chat, held } = this.props;
+    if (conversation_id !== held.id) return;
+    clearTimeout(this.#typistsEnd);
+    this.setState({ typists: user_ids.filter((id) => id !== chat.user.id) });
+    if (user_ids.length > 0) this.#typistsEnd = setTimeout(() => this.setState({ typists: [] }), expires_in_ms);
+  }
 }

@@ -1,0 +1,48 @@
+// The whole page: what is wrong, the list, the conversation, the dialog.
+
+import { CONNECTING, FORBIDDEN } from "./connection.js";
+import { Confirm } from "./dialog.js";
+import { html, icon } from "./html.js";
+import { List } from "./list.js";
+import { NewConversation } from "./new.js";
+import { turnTheme } from "./theme.js";
+import { Nowhere, Thread } from "./thread.js";
+import { count } from "./words.js";
+
+const STATUS = {
+  [CONNECTING]: "Connecting… What you write waits until then.",
+  [FORBIDDEN]: `The server lets no pages of ${location.origin} in. Whoever runs it can add that to ALLOWED_ORIGINS.`,
+};
+
+export function App({ chat }) {
+  const { user, currentId } = chat;
+  return html`
+    <div class="chat" data-open=${currentId}>
+      <p id="status" class="status" role="status">${STATUS[chat.connection.state]}</p>
+      <div class="oops" role="alert">
+        ${chat.notice && html`<p>${chat.notice}</p>
+        <button class="icon" aria-label="Put away" onClick=${() => chat.tell("")}>${icon("close")}</button>`}
+      </div>
+      <nav class="list" aria-label="Conversations">
+        <header class="bar">
+          <h1 id="my-name" dir="auto">${user.display_name}</h1>
+          <button class="icon" aria-label="Light or dark" title="Light or dark" onClick=${turnTheme}>${icon("theme")}</button>
+          <button class="icon" aria-label="Log out" title="Log out" onClick=${() => logOut(chat)}>${icon("logout")}</button>
+        </header>
+        <${List} chat=${chat} />
+        <button id="new" class="primary round" onClick=${() => chat.ask(() => html`<${NewConversation} chat=${chat} />`)}>
+          New conversation</button>
+      </nav>
+      <main class="thread">
+        ${chat.current ? html`<${Thread} key=${currentId} chat=${chat} held=${chat.current} />` : html`<${Nowhere} chat=${chat} />`}
+      </main>
+      ${chat.dialog?.()}
+    </div>`;
+}
+
+function logOut(chat) {
+  if (chat.outbox.size === 0) return chat.logOut();
+  const unsent = count(chat.outbox.size, "message");
+  chat.ask(() => html`<${Confirm} chat=${chat} title="Log out?" act="Log out" onYes=${() => chat.logOut()}>
+    ${unsent} that you wrote ${chat.outbox.size === 1 ? "is" : "are"} not sent yet, and will be lost.<//>`);
+}

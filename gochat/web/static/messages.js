@@ -1,0 +1,211 @@
+// The messages of a conversation: which are drawn, where the view stands, and what of them was seen.
+
+import { Component, html, icon } from "./html.js";
+import { Row } from "./row.js";
+import { count, dayOf, timeOf } from "./words.js";
+
+const NEAR_PX = 120;
+const PAGE = 50;
+const LONG_PAGE = 100;
+const PAGES_TO_LINE = 5;
+const LINE_FROM_TOP_PX = 72;
+
+/** Times and days in words: making those of thousands of messages for each new one would take a while. */
+const formatted = new WeakMap();
+
+function when(message, at) {
+  if (!formatted.has(message)) formatted.set(message, { time: timeOf(at), day: dayOf(at) });
+  return formatted.get(message);
+}
+
+/** `compose({reply})` answers a message, `compose({editing})` changes one. */
+export class Messages extends Component {
+  state = { far: false, openSeq: null };
+  #line = null; // messages after this seq were new when the user came; null: none were
+  #newest; // what was there when the user came is not read out
+  #settled = false;
+  #loading = false;
+  #atEnd = true;
+  #box;
+  #sizes = new ResizeObserver(() => this.#atEnd && this.#toEnd());
+
+  constructor(props) {
+    super(props);
+    const { held } = props;
+    if (held.unread > 0) this.#line = held.read;
+    this.#newest = held.lastSeq;
+  }
+
+  componentDidMount() {
+    this.#sizes.observe(this.#box);
+    this.#settle();
+  }
+
+  componentWillUnmount() {
+    this.#sizes.disconnect();
+  }
+
+  getSnapshotBeforeUpdate() {
+    return { fromEnd: this.#box.scrollHeight - this.#box.scrollTop, oldest: this.#box.firstElementChild };
+  }
+
+  componentDidUpdate(_props, _state, { fromEnd, oldest }) {
+    if (this.#atEnd) this.#toEnd();
+    else if (this.#box.firstElementChild !== oldest) this.#box.scrollTop = this.#box.scrollHeight - fromEnd;
+    this.#look();
+  }
+
+  render({ chat, held, compose }, { far, openSeq }) {
+    const isHere = document.hasFocus() && !document.hidden && this.#atEnd;
+    if (this.#line === null && held.unread > 0 && this.#settled && !isHere) this.#line = held.read;
+    if (this.#line !== null && held.unread === 0 && !document.hasFocus()) this.#line = null;
+    const rows = this.#rows(chat, held, compose, openSeq);
+    return html`
+      <div id="messages" role="log" aria-live="off" aria-label="Messages" tabindex="0" ref=${(box) => (this.#box = box)}
+        onScroll=${() => this.#scrolled()}>${rows}</div>
+      ${rows.length === 0 && html`<p class="hint empty">No messages yet.</p>`}
+      ${far && html`<button class="icon newest" onClick=${() => this.#toEnd()} title="To the newest message"
+        aria-label="To the newest message">${icon("down")}${held.unread > 0 && html`<span class="badge">${held.unread}</span>`}</button>`}
+      <div class="unseen" role="status">${this.#spoken(chat, held)}</div>`;
+  }
+
+  /** The newest message of another, for screen readers: once, when it comes. */
+  #spoken({ user, people }, { last, about }) {
+    if (!last || last.seq <= this.#newest || last.sender_id === user.id || last.deleted_at) return null;
+    const text = last.body || count(last.attachments.length, "attachment");
+    return html`<p key=${last.seq}>${about.kind === "group" ? `${people.name(last.sender_id)}: ${text}` : text}</p>`;
+  }
+
+  /** Days, the line above what is new, messages, and what waits to be sent; each with a key of its own for ever. */
+  #rows(chat, held, compose, openSeq) {
+    const { people, user, outbox } = chat;
+    const [delivered, read] = ["delivered_seq", "read_seq"].map((field) => held.others(field, user.id));
+    const isGroup = held.about.kind === "group";
+    const mayDelete = isGroup && (held.members.get(user.id)?.role ?? "member") !== "member";
+    const page = held.page;
+    const stored = new Set();
+    const rows = [];
+    let day = "";
+    let sender = null;
+    let isLineDrawn = this.#line === null;
+    const add = (message, at, senderId, key, rest) => {
+      const { time, day: itsDay } = when(message, at);
+      if (itsDay !== day) {
+        rows.push(html`<p class="day" key=${`day ${itsDay}`}>${itsDay}</p>`);
+        [day, sender] = [itsDay, null];
+      }
+      const own = senderId === user.id;
+      if (!isLineDrawn && !own && message.seq > this.#line) {
+        rows.push(html`<p class="line" key="line"><span>New messages</span></p>`);
+        [isLineDrawn, sender] = [true, null];
+      }
+      const first = senderId !== sender;
+      sender = senderId;
+      rows.push(html`<${Row} key=${key + senderId} chat=${chat} own=${own} first=${first} time=${time}
+        name=${!own && first && isGroup ? people.name(senderId) : ""} ...${rest} />`);
+    };
+    for (const message of page) {
+      const { seq, sender_id, client_message_id, reply_to_seq } = message;
+      const own = sender_id === user.id;
+      if (own) stored.add(client_message_id);
+      add(message, message.created_at, sender_id, client_message_id, {
+        message,
+        ticks: own ? (seq <= read ? "read" : seq <= delivered ? "delivered" : "stored") : null,
+        isOpen: openSeq === seq,
+        onOpen: this.#open,
+        compose,
+        mayDelete: own || mayDelete,
+        ...this.#quote(people, held, reply_to_seq),
+      });
+    }
+    for (const entry of outbox.of(held.id)) {
+      if (stored.has(entry.key)) continue;
+      const quote = this.#quote(people, held, entry.content.reply_to_seq ?? null);
+      add(entry, entry.at, user.id, entry.key, { entry, ticks: "waiting", ...quote });
+    }
+    return rows;
+  }
+
+  /** What a message answers, as its properties: the texts, so that it is drawn again only if they change. */
+  #quote(people, held, seq) {
+    if (seq === null) return null;
+    const quoted = held.messages.get(seq);
+    if (!quoted) return { quote: "An earlier message", quoteName: "", quoteSeq: null };
+    const text = quoted.deleted_at ? "Message deleted" : quoted.body || count(quoted.attachments.length, "attachment");
+    return { quote: text, quoteName: people.name(quoted.sender_id), quoteSeq: seq };
+  }
+
+  #open = (openSeq) => this.setState({ openSeq });
+
+  /** Where the user left off: at the line if there is one, loading what is missing down to there; else at the end. */
+  async #settle() {
+    const { held } = this.props;
+    const isAbove = () => this.#oldest() > Math.max((this.#line ?? Infinity) + 1, held.visibleFrom);
+    for (let n = 0; n < PAGES_TO_LINE && isAbove() && (await this.#load(LONG_PAGE)); n++);
+    if (!this.#box) return;
+    this.forceUpdate();
+    this.#settled = true;
+    const line = this.#box.querySelector(".line");
+    if (line) this.#box.scrollTop = line.offsetTop - LINE_FROM_TOP_PX;
+    else this.#toEnd();
+    this.#scrolled();
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#box;
+    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.#look();
+  }
+
+  /** Tell what is seen, and load what is nearly in view. */
+  #look() {
+    const { chat, held } = this.props;
+    if (!this.#settled) return;
+    if (this.state.far === this.#atEnd) this.setState({ far: !this.#atEnd });
+    if (this.#box.scrollTop < NEAR_PX) this.#load(PAGE);
+    if (document.hidden || !document.hasFocus() || chat.dialog) return;
+    const seq = this.#lowestInView();
+    if (seq > chat.receipts.seen(held.id)) chat.receipts.see(held.id, seq);
+  }
+
+  /** The seq of the last message whose end is in view or above; rows stand in order, so halving finds it. */
+  #lowestInView() {
+    const rows = this.#box.children;
+    const end = this.#box.getBoundingClientRect().bottom + 2;
+    let [low, high] = [0, rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].getBoundingClientRect().bottom <= end) low = middle + 1;
+      else high = middle;
+    }
+    while (low > 0 && !rows[low - 1].dataset.seq) low--;
+    return low > 0 ? Number(rows[low - 1].dataset.seq) : 0;
+  }
+
+  #toEnd() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  #oldest() {
+    const { held } = this.props;
+    return Math.min(held.page[0]?.seq ?? Infinity, held.lastSeq + 1);
+  }
+
+  /** Load older messages; resolve with whether some came. */
+  async #load(limit) {
+    const { chat, held } = this.props;
+    const oldest = this.#oldest();
+    if (this.#loading || oldest <= held.visibleFrom) return false;
+    this.#loading = true;
+    try {
+      const path = `/messages?conversation_id=${held.id}&before_seq=${oldest}&limit=${limit}`;
+      const { messages } = await chat.session.ask("GET", path);
+      chat.store.keep(held.id, messages);
+      return messages.length > 0;
+    } catch {
+      return false; // the next scroll asks again
+    } finally {
+      this.#loading = false;
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// What the page says in words: times, numbers, and why something did not work.
+
+const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const plural = new Intl.PluralRules("en");
+
+export const timeOf = (when) => time.format(new Date(when));
+export const dayOf = (when) => day.format(new Date(when));
+
+/** When something was, as short as a list has room for. */
+export function whenOf(when) {
+  const date = new Date(when);
+  return date.toDateString() === new Date().toDateString() ? time.format(date) : shortDay.format(date);
+}
+
+/** `count(2, "member")`: 2 members. */
+export const count = (number, noun) => `${number} ${noun}${plural.select(number) === "one" ? "" : "s"}`;
+
+const WORDS = {
+  account_disabled: "This account was closed by whoever runs the server.",
+  content_refused: "The rules of this server do not allow this text.",
+  forbidden: "You may not do this here.",
+  idempotency_conflict: "Something else was sent in its place. Write it anew.",
+  internal: "The server has a fault. Try again later.",
+  invalid_credentials: "The username or the password is wrong.",
+  invalid_payload: "The server does not take this as it is.",
+  limit_exceeded: "That is more than is allowed.",
+  message_deleted: "The message was deleted meanwhile.",
+  not_found: "It is not there, or you are no longer in this conversation.",
+  overloaded: "The server is busy. Try again in a moment.",
+  phone_taken: "Another account has this number.",
+  rate_limited: "That was too often. Wait a moment.",
+  superseded: "The message was changed meanwhile. Look at what it says now.",
+  terms_required: "Accept the terms of this server first.",
+  unavailable: "The server does not answer. Try again.",
+  username_taken: "Somebody else has this username.",
+};
+const REASONS = {
+  blank: "There is no text in it.",
+  blocked: "One of you has blocked the other.",
+  characters: "A username has letters, digits, dots and underscores.",
+  common: "Many people use this password. Choose another one.",
+  length: "A username has 3 to 32 letters.",
+  lookalike: "This username can be taken for another one.",
+  muted: "You may read here, and not write at the moment.",
+  name: "Your password must not be your name.",
+  scripts: "A username has letters of one script.",
+  too_late: "It is too late for that.",
+  too_long: "The text is too long.",
+  too_short: "A password has 8 characters or more.",
+  who_can_add: "They do not let you bring them into a conversation.",
+};
+
+/** What people are told of a Problem. */
+export const inWords = ({ code, details }) => REASONS[details?.reason] ?? WORDS[code] ?? "That did not work.";
+
+const LINK = /https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}]/g;
+
+/** A text in parts: strings, and `{url}` for what is a link. */
+export function withLinks(text) {
+  const parts = [];
+  let end = 0;
+  for (const { 0: url, index } of text.matchAll(LINK)) {
+    parts.push(text.slice(end, index), { url });
+    end = index + url.length;
+  }
+  return [...parts, text.slice(end)];
+}
