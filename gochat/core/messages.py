@@ -76,6 +76,7 @@ class SendMessage(Command[Sent]):
             _need_mentioned(needs, self.conversation_id, self.extras.mentions)
             if self.extras.read_up_to is not None:
                 needs.me.add(self.sender_id)
+                needs.sides.add((self.conversation_id, self.sender_id))
                 needs.deleted_after.add((self.conversation_id, self.sender_id, self.extras.read_up_to))
             source = self.extras.forwarded_from
             if source is not None:

@@ -52,6 +52,23 @@ def test_a_side_is_told_to_its_member_alone(database_url: str) -> None:
     asyncio.run(scenario())
 
 
+def test_a_message_that_was_written_before_all_was_read_tells_the_side_too(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(group(anna, ben))
+            await it.writer.submit(Pin(cid, anna, True))
+            await it.send(send(cid, ben))
+            it.recorder.published.clear()
+            await it.send(SendMessage(cid, anna, new_key(), "from a tunnel", extras=Extras(read_up_to=0)))
+            ((told,),) = [committed.me for committed in it.recorder.published]
+            (own,) = told.conversations
+            assert (told.user_id, own.member.read_seq, own.unread, own.private.pinned) == (anna, 0, 1, True)
+
+    asyncio.run(scenario())
+
+
 def test_totals_follow_what_is_set(database_url: str) -> None:
     anna, ben = prepare(database_url, 2)
 
