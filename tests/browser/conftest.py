@@ -8,9 +8,9 @@ from gochat.rest.pages import LIBRARIES
 from tests.browser.person import Person
 from tests.services.gochat import GoChatServer
 from tests.services.programs import CHROMIUM, missing, require
-from tests.wire.conftest import ann, ben, direct, http, own, server
+from tests.wire.conftest import ann, ben, direct, eve, http, own, server
 
-__all__ = ["ann", "ben", "direct", "http", "own", "server"]
+__all__ = ["ann", "ben", "direct", "eve", "http", "own", "server"]
 
 QUIET = [
     "--no-sandbox",

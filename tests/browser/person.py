@@ -1,8 +1,11 @@
 """Somebody at the demo page."""
 
+import json
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, expect
+
+from tests.wire.account import Account
 
 TIMEOUT_MS = 20_000
 expect.set_options(timeout=TIMEOUT_MS)
@@ -11,16 +14,17 @@ expect.set_options(timeout=TIMEOUT_MS)
 class Person:
     """One user in a browser of their own. What a page does that it must not is kept in `faults`."""
 
-    def __init__(self, context: BrowserContext, url: str) -> None:
+    def __init__(self, context: BrowserContext, url: str, faults: list[str] | None = None) -> None:
         self.context = context
         self.url = url
-        self.faults: list[str] = []
+        self.faults: list[str] = [] if faults is None else faults
         self.refusals: tuple[str, ...] = ()
         """HTTP statuses that its console may tell of, now or later."""
-        context.set_default_timeout(TIMEOUT_MS)
-        context.on("request", lambda request: self._asked(request.url))
-        context.on("weberror", lambda error: self.faults.append(str(error.error)))
-        context.on("console", self._heard)
+        if faults is None:
+            context.set_default_timeout(TIMEOUT_MS)
+            context.on("request", lambda request: self._asked(request.url))
+            context.on("weberror", lambda error: self.faults.append(str(error.error)))
+            context.on("console", self._heard)
         self.page = context.new_page()
         self.page.on("websocket", lambda socket: self._asked(socket.url))
 
@@ -51,6 +55,22 @@ class Person:
         self.open()
         self._submit(name, "Log in")
 
+    def enter(self, account: Account, conversation_id: str = "") -> None:
+        """Be in the chat as somebody who logged in here before, perhaps at a conversation."""
+        kept = {
+            "access_token": account.token,
+            "refresh_token": account.refresh_token,
+            "user": account.get("/me")["user"],
+        }
+        self.keep_session(kept)
+        self.open(f"/#/c/{conversation_id}" if conversation_id else "/")
+        expect(self.page.get_by_role("main")).to_be_visible()
+
+    def keep_session(self, kept: dict[str, Any]) -> None:
+        """Have this login, unless there is one."""
+        script = f"if (location.host) localStorage['gochat.session'] ??= JSON.stringify({json.dumps(kept)})"
+        self.context.add_init_script(script)
+
     def _submit(self, name: str, button: str) -> None:
         self.page.get_by_label("Username").first.fill(name)
         self.page.get_by_label("Password").fill(f"secret-{name}")
@@ -71,14 +91,35 @@ class Person:
     def choose(self, title: str) -> None:
         """Open a conversation of the list."""
         self.row(title).click()
+        expect(self.page.locator("#title")).to_have_text(title)
 
     def row(self, title: str) -> Locator:
         """A conversation in the list."""
         return self.page.locator("#conversations li").filter(has_text=title)
 
+    @property
+    def field(self) -> Locator:
+        """Where one writes."""
+        return self.page.get_by_label("Message", exact=True)
+
+    def act(self, text: str, button: str) -> None:
+        """Choose what to do with the message that says so."""
+        row = self.message(text)
+        row.hover()
+        row.get_by_role("button", name="What to do with this message").click()
+        row.get_by_role("button", name=button, exact=True).click()
+
+    def message(self, text: str) -> Locator:
+        """A message on screen."""
+        return self.page.locator(".message").filter(has=self.page.get_by_text(text, exact=True))
+
+    def other_tab(self) -> "Person":
+        """The same user in one more tab of the same browser."""
+        return Person(self.context, self.url, self.faults)
+
     def write(self, text: str) -> None:
         """Send a message."""
-        self.page.get_by_label("Message", exact=True).fill(text)
+        self.field.fill(text)
         self.page.get_by_role("button", name="Send").click()
 
     def expect_messages(self, *texts: str) -> None:

@@ -1,6 +1,5 @@
 """The demo page, used as people use it."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -114,7 +113,7 @@ def test_an_expired_token_is_refreshed(someone: Someone, ann: Account, direct: s
     user = ann.get("/me")["user"]
     kept = {"access_token": minted(ann, seconds_ago=1_000), "refresh_token": ann.refresh_token, "user": user}
     reader = someone()
-    reader.context.add_init_script(f"localStorage['gochat.session'] ??= JSON.stringify({json.dumps(kept)})")
+    reader.keep_session(kept)
     reader.open()
     reader.page.locator("#conversations a").first.click()
     reader.write("still here")

@@ -17,7 +17,8 @@ const STATUS = {
 export function App({ chat }) {
   const { user, currentId } = chat;
   return html`
-    <div class="chat" data-open=${currentId}>
+    <main class="chat" data-open=${currentId}>
+      <h1 class="unseen">GoChat</h1>
       <p id="status" class="status" role="status">${STATUS[chat.connection.state]}</p>
       <div class="oops" role="alert">
         ${chat.notice && html`<p>${chat.notice}</p>
@@ -25,7 +26,7 @@ export function App({ chat }) {
       </div>
       <nav class="list" aria-label="Conversations">
         <header class="bar">
-          <h1 id="my-name" dir="auto">${user.display_name}</h1>
+          <h2 id="my-name" dir="auto">${user.display_name}</h2>
           <button class="icon" aria-label="Light or dark" title="Light or dark" onClick=${turnTheme}>${icon("theme")}</button>
           <button class="icon" aria-label="Log out" title="Log out" onClick=${() => logOut(chat)}>${icon("logout")}</button>
         </header>
@@ -33,11 +34,11 @@ export function App({ chat }) {
         <button id="new" class="primary round" onClick=${() => chat.ask(() => html`<${NewConversation} chat=${chat} />`)}>
           New conversation</button>
       </nav>
-      <main class="thread">
+      <section class="thread" aria-label="Conversation">
         ${chat.current ? html`<${Thread} key=${currentId} chat=${chat} held=${chat.current} />` : html`<${Nowhere} chat=${chat} />`}
-      </main>
+      </section>
       ${chat.dialog?.()}
-    </div>`;
+    </main>`;
 }
 
 function logOut(chat) {

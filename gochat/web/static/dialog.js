@@ -4,18 +4,20 @@ import { Component, html } from "./html.js";
 
 export class Dialog extends Component {
   #element;
+  #isOver = false; // it tells that it was closed a moment later, when another may be open
 
   componentDidMount() {
     this.#element.showModal();
   }
 
   componentWillUnmount() {
+    this.#isOver = true;
     this.#element.close();
   }
 
   render({ chat, title, children }) {
     // A click on the backdrop is one on the dialog itself, whose content fills it.
-    return html`<dialog ref=${(element) => (this.#element = element ?? this.#element)} aria-labelledby="dialog-title" onClose=${() => chat.ask(null)}
+    return html`<dialog ref=${(element) => (this.#element = element ?? this.#element)} aria-labelledby="dialog-title" onClose=${() => this.#isOver || chat.ask(null)}
         onClick=${(event) => event.target === event.currentTarget && chat.ask(null)}>
       <div class="content"><h2 id="dialog-title" dir="auto">${title}</h2>${children}</div>
     </dialog>`;

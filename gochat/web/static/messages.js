@@ -143,7 +143,7 @@ export class Messages extends Component {
     const isAbove = () => this.#oldest() > Math.max((this.#line ?? Infinity) + 1, held.visibleFrom);
     for (let n = 0; n < PAGES_TO_LINE && isAbove() && (await this.#load(LONG_PAGE)); n++);
     if (!this.#box) return;
-    this.forceUpdate();
+    await new Promise((drawn) => this.forceUpdate(drawn));
     this.#settled = true;
     const line = this.#box.querySelector(".line");
     if (line) this.#box.scrollTop = line.offsetTop - LINE_FROM_TOP_PX;

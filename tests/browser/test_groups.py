@@ -1,0 +1,57 @@
+"""Groups, blocks and one's own name at the demo page."""
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import Someone
+from tests.browser.person import Person
+from tests.wire.account import Account
+
+
+def about(person: Person) -> Locator:
+    """Open what is said of the conversation on screen."""
+    person.page.get_by_role("button", name="About this conversation").click()
+    return person.page.get_by_role("dialog")
+
+
+def test_a_group_is_renamed_grows_has_roles_and_is_left(
+    someone: Someone, ann: Account, ben: Account, eve: Account
+) -> None:
+    created = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id], "title": "Sailing"})
+    group = created["conversation"]["id"]
+    owner, member = someone(), someone(width=1_200)
+    owner.enter(ann, group)
+    member.enter(ben, group)
+    dialog = about(owner)
+    dialog.get_by_label("Name of the group").fill("Rowing")
+    dialog.get_by_role("button", name="Rename").click()
+    expect(member.page.locator("#title")).to_have_text("Rowing")
+    dialog.get_by_role("searchbox").fill(eve.name)
+    dialog.get_by_role("button", name=f"@{eve.name}").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog).to_contain_text("3 members")
+    expect(member.page.locator("#subtitle")).to_have_text("3 members")
+    dialog.get_by_label(f"Role of {ben.name}").select_option("admin")
+    theirs = about(member)
+    theirs.get_by_role("button", name=f"Remove {eve.name}").click()
+    expect(dialog).to_contain_text("2 members")
+    theirs.get_by_role("button", name="Leave the group").click()
+    member.page.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
+    expect(member.page.get_by_text("No conversations yet.")).to_be_visible()
+    expect(dialog).to_contain_text("1 member")
+
+
+def test_somebody_is_blocked_and_no_more(someone: Someone, ann: Account, ben: Account, direct: str) -> None:
+    one = someone()
+    one.enter(ann, direct)
+    about(one).get_by_role("button", name="Block").click()
+    one.page.get_by_role("button", name="Done").click()
+    expect(one.page.locator("#composer")).to_contain_text(f"You have blocked {ben.name}.")
+    one.page.get_by_role("button", name="Unblock").click()
+    one.write("well then")
+    one.expect_ticks("Sent")
+
+
+def test_who_registers_says_their_name(someone: Someone) -> None:
+    new = someone()
+    new.register("reg.zoe", "Zoë 🌿")
+    expect(new.page.locator("#my-name")).to_have_text("Zoë 🌿")
