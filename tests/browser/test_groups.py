@@ -1,10 +1,15 @@
 """Groups, blocks and one's own name at the demo page."""
 
+from pathlib import Path
+
+import httpx2
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Someone
 from tests.browser.person import Person
-from tests.wire.account import Account
+from tests.services.gochat import GoChatServer
+from tests.wire.account import Account, register
+from tests.wire.conftest import SETTINGS
 
 
 def about(person: Person) -> Locator:
@@ -55,3 +60,24 @@ def test_who_registers_says_their_name(someone: Someone) -> None:
     new = someone()
     new.register("reg.zoe", "Zoë 🌿")
     expect(new.page.locator("#my-name")).to_have_text("Zoë 🌿")
+
+
+def test_what_the_server_says_of_a_group_is_worded_and_not_unread(someone: Someone, tmp_path: Path) -> None:
+    settings = SETTINGS | {"SYSTEM_MESSAGES": "true"}
+    with GoChatServer(tmp_path, settings) as server, httpx2.Client(base_url=server.url, timeout=30) as http:
+        ann, ben = register(http, "system.ann"), register(http, "system.ben")
+        created = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id], "title": "Sailing"})
+        reader = someone(server.url)
+        reader.enter(ben)
+        expect(reader.row("Sailing")).to_be_visible()
+        path = f"/conversations/{created['conversation']['id']}"
+        owner = someone(server.url, width=1_200)
+        owner.enter(ann, created["conversation"]["id"])
+        dialog = about(owner)
+        dialog.get_by_label("Name of the group").fill("Rowing")
+        dialog.get_by_role("button", name="Rename").click()
+        expect(reader.row("Rowing")).to_contain_text("system.ann called the group “Rowing”")
+        expect(reader.row("Rowing").locator(".badge")).to_have_text("")
+        reader.choose("Rowing")
+        expect(reader.page.locator("#messages")).to_contain_text("system.ann called the group “Rowing”")
+        assert ben.get(path)["conversation"]["me"]["unread"] == 0

@@ -39,7 +39,7 @@ def test_two_tabs_that_were_offline_share_one_outbox(
     for tab in (other, third):
         tab.open(f"/#/c/{direct}")
     for tab in (one, other, third):
-        expect(tab.page.locator("#subtitle")).to_be_visible()
+        expect(tab.field).to_be_visible()
     one.context.set_offline(True)
     for tab in (one, other, third):
         expect(tab.page.locator("#status")).not_to_be_empty()
@@ -73,6 +73,35 @@ def test_what_failed_says_why_and_can_be_sent_again_or_discarded(
     writer.message("two").get_by_role("button", name="Try again").click()
     writer.expect_ticks("Sent")
     assert [it["body"] for it in ben.history(direct)] == ["two"]
+
+
+def test_logging_out_leaves_nothing_that_was_written(
+    someone: Someone, ann: Account, ben: Account, eve: Account, direct: str
+) -> None:
+    ann.post("/conversations", {"kind": "direct", "member_ids": [eve.id]})
+    writer = someone(width=1_200)
+    writer.log_in(ann.name)
+    other = writer.other_tab()
+    other.open()
+    writer.choose(eve.name)
+    writer.field.fill("a draft")
+    writer.context.set_offline(True)
+    for tab in (writer, other):
+        expect(tab.page.locator("#status")).not_to_be_empty()
+    writer.choose(ben.name)
+    writer.write("not sent")
+    writer.page.get_by_role("button", name="Log out").click()
+    dialog = writer.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 message that you wrote is not sent yet")
+    writer.context.set_offline(False)
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    writer.expect_ticks("Sent")
+    writer.page.get_by_role("button", name="Log out").click()
+    for tab in (writer, other):
+        expect(tab.page.locator("#login")).to_be_visible()
+        assert tab.page.evaluate(OWN_KEYS) == 0
+    assert writer.page.evaluate("localStorage.getItem('gochat.session')") is None
 
 
 def test_a_message_is_changed_answered_reacted_to_and_deleted(

@@ -3,16 +3,13 @@
 import htm from "/web/lib/htm/htm.mjs";
 import { Component, h, render } from "/web/lib/preact/preact.mjs";
 
-export { Component, render };
+export { Component, h, render };
 export const html = htm.bind(h);
 
-/** Drawn again only when one of its properties is another one. */
-export class Pure extends Component {
-  shouldComponentUpdate(next, state) {
-    if (state !== this.state) return true;
-    const names = Object.keys(next);
-    return names.length !== Object.keys(this.props).length || names.some((name) => next[name] !== this.props[name]);
-  }
+/** Whether two objects have the same properties. */
+export function isSame(one, other) {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }
 
 const PATHS = {

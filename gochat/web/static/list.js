@@ -1,7 +1,7 @@
 // The list of conversations.
 
-import { avatar, html, Pure } from "./html.js";
-import { count, whenOf } from "./words.js";
+import { avatar, Component, html, isSame } from "./html.js";
+import { count, systemWords, whenOf } from "./words.js";
 
 export function List({ chat }) {
   const items = chat.store.sorted.map((held) => item(held, chat));
@@ -30,13 +30,19 @@ function item(held, { people, outbox, drafts, presence, user, currentId }) {
   };
 }
 
-function preview(held, { sender_id, body, deleted_at, attachments }, people, user) {
+function preview(held, last, people, user) {
+  const { sender_id, body, deleted_at, attachments } = last;
+  if (last.kind === "system") return systemWords(last, (id) => people.name(id));
   const text = deleted_at ? "Message deleted" : body || count(attachments.length, "attachment");
   if (sender_id === user.id) return `You: ${text}`;
   return held.about.kind === "group" ? `${people.name(sender_id)}: ${text}` : text;
 }
 
-class Item extends Pure {
+class Item extends Component {
+  shouldComponentUpdate(next) {
+    return !isSame(this.props, next);
+  }
+
   render({ id, title, online, text, isDraft, at, unread, isCurrent }) {
     return html`<li class=${unread > 0 ? "unread" : ""}>
       <a href="#/c/${id}" aria-current=${isCurrent ? "page" : undefined}>

@@ -1,8 +1,8 @@
 // The messages of a conversation: which are drawn, where the view stands, and what of them was seen.
 
-import { Component, html, icon } from "./html.js";
+import { Component, h, html, icon, isSame } from "./html.js";
 import { Row } from "./row.js";
-import { count, dayOf, timeOf } from "./words.js";
+import { count, dayOf, systemWords, timeOf } from "./words.js";
 
 const NEAR_PX = 120;
 const PAGE = 50;
@@ -26,6 +26,7 @@ export class Messages extends Component {
   #settled = false;
   #loading = false;
   #atEnd = true;
+  #drawn = new Map(); // rows by key, each as {props, row}: one that says the same is not even compared
   #box;
   #sizes = new ResizeObserver(() => this.#atEnd && this.#toEnd());
 
@@ -71,7 +72,7 @@ export class Messages extends Component {
 
   /** The newest message of another, for screen readers: once, when it comes. */
   #spoken({ user, people }, { last, about }) {
-    if (!last || last.seq <= this.#newest || last.sender_id === user.id || last.deleted_at) return null;
+    if (!last || last.seq <= this.#newest || last.sender_id === user.id || last.deleted_at || last.kind === "system") return null;
     const text = last.body || count(last.attachments.length, "attachment");
     return html`<p key=${last.seq}>${about.kind === "group" ? `${people.name(last.sender_id)}: ${text}` : text}</p>`;
   }
@@ -85,6 +86,7 @@ export class Messages extends Component {
     const page = held.page;
     const stored = new Set();
     const rows = [];
+    const drawn = new Map();
     let day = "";
     let sender = null;
     let isLineDrawn = this.#line === null;
@@ -101,10 +103,20 @@ export class Messages extends Component {
       }
       const first = senderId !== sender;
       sender = senderId;
-      rows.push(html`<${Row} key=${key + senderId} chat=${chat} own=${own} first=${first} time=${time}
-        name=${!own && first && isGroup ? people.name(senderId) : ""} ...${rest} />`);
+      const name = !own && first && isGroup ? people.name(senderId) : "";
+      const props = { key: key + senderId, chat, own, first, time, name, ...rest };
+      const before = this.#drawn.get(props.key);
+      const kept = before && isSame(before.props, props) ? before : { props, row: h(Row, props) };
+      drawn.set(props.key, kept);
+      rows.push(kept.row);
     };
     for (const message of page) {
+      if (message.kind === "system") {
+        const said = systemWords(message, (id) => people.name(id));
+        rows.push(html`<p class="day" dir="auto" key=${`system ${message.seq}`} data-seq=${message.seq}>${said}</p>`);
+        sender = null;
+        continue;
+      }
       const { seq, sender_id, client_message_id, reply_to_seq } = message;
       const own = sender_id === user.id;
       if (own) stored.add(client_message_id);
@@ -115,6 +127,7 @@ export class Messages extends Component {
         onOpen: this.#open,
         compose,
         mayDelete: own || mayDelete,
+        reactors: message.reactions.map((one) => one.user_ids.map((id) => people.name(id)).join(", ")).join("\n"),
         ...this.#quote(people, held, reply_to_seq),
       });
     }
@@ -123,6 +136,7 @@ export class Messages extends Component {
       const quote = this.#quote(people, held, entry.content.reply_to_seq ?? null);
       add(entry, entry.at, user.id, entry.key, { entry, ticks: "waiting", ...quote });
     }
+    this.#drawn = drawn;
     return rows;
   }
 

@@ -52,6 +52,7 @@ export class People extends EventTarget {
     this.#wanted.clear();
     try {
       this.#keep((await this.#session.ask("GET", `/users?ids=${ids}`)).users);
+      for (const id of ids) if (!this.#users.has(id)) this.#users.set(id, { id, username: "", display_name: "Somebody", about: null });
     } catch {
       return; // asked again when it is shown again
     }

@@ -1,7 +1,7 @@
 // One message, stored or waiting.
 
 import { Confirm } from "./dialog.js";
-import { html, icon, Pure } from "./html.js";
+import { Component, html, icon } from "./html.js";
 import { withLinks } from "./words.js";
 
 const QUICK = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
@@ -12,8 +12,8 @@ const TICKS = {
   read: ["Read", "M2 13l3.5 3.5L13 8M11 15.5l1.5 1L20 8"],
 };
 
-/** Of a stored message `message`, `isOpen`, `onOpen(seq)`, `compose`, `mayDelete`; of one that waits `entry`. */
-export class Row extends Pure {
+/** Of a stored message: `message`, `isOpen`, `onOpen(seq)`, `compose`, `mayDelete`, `reactors`: a line of names for each reaction; of one that waits: `entry`. */
+export class Row extends Component {
   #element;
 
   render({ message, entry, own, first, name, ticks, isOpen }) {
@@ -28,7 +28,7 @@ export class Row extends Pure {
         ${message && !isDeleted && html`<button class="icon more" aria-label="What to do with this message"
           aria-expanded=${isOpen ? "true" : "false"} onClick=${this.#toggle}>${icon("more")}</button>`}
       </div>
-      ${message?.reactions.length > 0 && html`<div class="reactions">${message.reactions.map((one) => this.#reaction(one))}</div>`}
+      ${message?.reactions.length > 0 && html`<div class="reactions">${message.reactions.map((one, n) => this.#reaction(one, n))}</div>`}
       ${isOpen && !isDeleted && this.#actions()}
       ${entry?.failed && this.#failure(entry)}
     </div>`;
@@ -47,9 +47,8 @@ export class Row extends Pure {
     </div>`;
   }
 
-  #reaction({ emoji, count, user_ids, mine }) {
-    const { people } = this.props.chat;
-    const names = user_ids.map((id) => people.name(id)).join(", ");
+  #reaction({ emoji, count, mine }, n) {
+    const names = this.props.reactors.split("\n")[n];
     const shown = emoji.replace(/^custom:/, "");
     return html`<button key=${emoji} aria-pressed=${mine ? "true" : "false"} title=${names}
       aria-label=${`${shown} ${count}: ${names}`} onClick=${() => this.#react(emoji, !mine)}>${shown} ${count}</button>`;

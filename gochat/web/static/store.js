@@ -1,6 +1,8 @@
 // What the page holds of the chats, and the whole rule by which that changes: docs/protocol.md, "Deltas".
 
 const deleted = (message) => message.deleted_at !== null;
+/** Messages of the server about the group are never unread. */
+const isSystem = (message) => message.kind === "system";
 /** How far its sender had read: up to it, if it says nothing else. */
 const readWith = (message) => message.read_up_to ?? message.seq;
 
@@ -25,7 +27,7 @@ class Conversation {
   visibleFrom = 1;
   delivered = 0;
   read = 0;
-  skipped = 0; // messages after `read` that are deleted, or one's own
+  skipped = 0; // messages after `read` that are deleted, the server's, or one's own
   counted = true; // false: not all after `read` is held, so that only an answer to conversation:join tells
 
   constructor(id, userId) {
@@ -84,7 +86,7 @@ class Conversation {
     for (let seq = this.read + 1; seq <= this.lastSeq; seq++) {
       const message = this.messages.get(seq);
       if (!message) this.counted = false;
-      else if (deleted(message) || message.sender_id === this.userId) this.skipped++;
+      else if (deleted(message) || isSystem(message) || message.sender_id === this.userId) this.skipped++;
     }
   }
 }
@@ -204,6 +206,7 @@ export class Store extends EventTarget {
 
   #take(held, { since, revision, conversation, messages = [], members = [], members_hidden }) {
     const before = held.revision;
+    const lastBefore = held.lastSeq;
     held.revision = revision;
     if (since === 0) {
       held.messages.clear();
@@ -218,8 +221,8 @@ export class Store extends EventTarget {
       held.lastSeq = Math.max(held.lastSeq, message.seq);
     }
     for (const message of messages) {
-      if (message.sender_id === this.userId) continue;
-      if (deleted(message) && message.revision > before && message.seq > held.read) held.skipped++;
+      if (message.sender_id === this.userId || message.seq <= held.read) continue;
+      if ((deleted(message) && message.revision > before) || (isSystem(message) && message.seq > lastBefore)) held.skipped++;
     }
     if (since === 0) held.count();
     for (const message of messages) {

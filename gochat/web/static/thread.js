@@ -25,6 +25,7 @@ export class Thread extends Component {
   state = { typists: [], reply: this.props.chat.drafts.get(this.props.held.id).reply, editing: null };
   #lifetime = new AbortController();
   #typistsEnd = 0;
+  #compose = (state) => this.setState({ reply: null, editing: null, ...state });
 
   componentDidMount() {
     const { connection } = this.props.chat;
@@ -39,7 +40,6 @@ export class Thread extends Component {
   }
 
   render({ chat, held }, { typists, reply, editing }) {
-    const compose = (state) => this.setState({ reply: null, editing: null, ...state });
     return html`
       <header class="bar">
         ${back}
@@ -50,8 +50,8 @@ export class Thread extends Component {
         <button class="icon" aria-label="About this conversation" title="About this conversation"
           onClick=${() => chat.ask(() => html`<${Info} chat=${chat} id=${held.id} />`)}>${icon("info")}</button>
       </header>
-      <${Messages} chat=${chat} held=${held} compose=${compose} />
-      <${Composer} chat=${chat} held=${held} reply=${reply} editing=${editing} compose=${compose} />`;
+      <${Messages} chat=${chat} held=${held} compose=${this.#compose} />
+      <${Composer} chat=${chat} held=${held} reply=${reply} editing=${editing} compose=${this.#compose} />`;
   }
 
   #subtitle({ people, presence }, held, typists) {

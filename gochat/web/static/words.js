@@ -17,6 +17,27 @@ export function whenOf(when) {
 /** `count(2, "member")`: 2 members. */
 export const count = (number, noun) => `${number} ${noun}${plural.select(number) === "one" ? "" : "s"}`;
 
+/** What a message of the server says, by its data; `name(id)` gives the name of a user. */
+export function systemWords({ data, body }, name) {
+  const by = data?.by && name(data.by);
+  const others = (data?.user_ids ?? []).slice(0, 5).map(name).join(", ");
+  const users = data?.count > 5 ? `${others} and others` : others;
+  switch (data?.event) {
+    case "member_added":
+      return `${by} added ${users}`;
+    case "member_removed":
+      return `${by} removed ${users}`;
+    case "member_left":
+      return `${by} left`;
+    case "role_changed":
+      return `${by} made ${users} ${data.role}`;
+    case "title_changed":
+      return `${by} called the group “${data.title}”`;
+    default:
+      return body;
+  }
+}
+
 const WORDS = {
   account_disabled: "This account was closed by whoever runs the server.",
   content_refused: "The rules of this server do not allow this text.",
