@@ -18,9 +18,13 @@ class Authority:
     def __init__(self, name: str = "an authority") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        self._issued = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         constraints = x509.BasicConstraints(ca=True, path_length=None)
         builder = self._builder(self._name).public_key(self._key.public_key())
-        signed = builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
+        builder = builder.add_extension(constraints, critical=True).add_extension(usage, critical=True)
+        signed = builder.add_extension(own, critical=False).sign(self._key, hashes.SHA256())
         self.certificate = signed.public_bytes(_PEM)
         """Its own, PEM: what has to be trusted."""
 
@@ -34,6 +38,7 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
         builder = self._builder(subject).public_key(key.public_key())
         builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
+        builder = builder.add_extension(self._issued, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
         private = serialization.PrivateFormat.TraditionalOpenSSL
         return certificate + key.private_bytes(_PEM, private, serialization.NoEncryption())
