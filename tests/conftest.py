@@ -11,6 +11,7 @@ from redis import Redis as Client
 
 from tests.services import mysql as databases
 from tests.services.mariadb import MariaDB, NewestMariaDB
+from tests.services.migrated import MigratedDatabase, MigratedFile
 from tests.services.mysqld import MySQL
 from tests.services.programs import NOT_TESTED
 from tests.services.redis import Redis
@@ -123,9 +124,43 @@ def sql_server_url(sql_server: SQLServer) -> Iterator[str]:
     yield from _database(sql_server.url)
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> MigratedFile:
+    """A SQLite file with all tables."""
+    return MigratedFile(tmp_path_factory.mktemp("migrated") / "gochat.db")
+
+
+@pytest.fixture(scope="session")
+def migrated_databases() -> Iterator[dict[str, MigratedDatabase]]:
+    """Those of the servers that were asked for one, by name."""
+    databases: dict[str, MigratedDatabase] = {}
+    yield databases
+    if "external" in databases:  # the others go with their servers
+        databases["external"].drop()
+
+
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database, on SQLite and on each server."""
+def database_url(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    migrated_file: MigratedFile,
+    migrated_databases: dict[str, MigratedDatabase],
+) -> Iterator[str]:
+    """The SQLAlchemy URL of a database with all tables and no rows, on SQLite and on each server."""
+    name = request.param
+    if name == "sqlite":
+        yield migrated_file.copy(tmp_path / "gochat.db")
+        return
+    if name not in migrated_databases:
+        url = EXTERNAL if name == "external" else request.getfixturevalue(name).url
+        migrated_databases[name] = MigratedDatabase(url)
+    with migrated_databases[name].lent() as lent:
+        yield lent
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The same of a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'gochat.db'}"
     elif request.param == "external":

@@ -14,10 +14,10 @@ def faults(url: str) -> list[str]:
     return [finding.what for finding in examine(url) if not finding.well]
 
 
-def test_a_database_without_a_schema_is_not_well(database_url: str) -> None:
-    assert faults(database_url) == ["the schema is at nothing"]
-    upgrade(database_url)
-    assert faults(database_url) == []
+def test_a_database_without_a_schema_is_not_well(empty_database_url: str) -> None:
+    assert faults(empty_database_url) == ["the schema is at nothing"]
+    upgrade(empty_database_url)
+    assert faults(empty_database_url) == []
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ async def health_of(url: str) -> dict[str, str]:
         await database.close()
 
 
-def test_it_is_well_once_it_is_migrated(database_url: str) -> None:
-    before = asyncio.run(health_of(database_url))
+def test_it_is_well_once_it_is_migrated(empty_database_url: str) -> None:
+    before = asyncio.run(health_of(empty_database_url))
     assert before == {"database": "ok", "schema": f"is at nothing, must be at {migrate.head()}"}
-    migrate.upgrade(database_url)
-    assert asyncio.run(health_of(database_url)) == {"database": "ok", "schema": "ok"}
+    migrate.upgrade(empty_database_url)
+    assert asyncio.run(health_of(empty_database_url)) == {"database": "ok", "schema": "ok"}
 
 
 def test_it_is_not_well_when_it_is_gone(sql_server_url: str, sql_server: SQLServer) -> None:
@@ -43,7 +43,6 @@ def test_it_is_not_well_when_it_is_gone(sql_server_url: str, sql_server: SQLServ
 def test_it_is_not_well_when_a_statement_of_the_writer_is_none_of_the_servers(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migrate.upgrade(database_url)
     broken = {
         key: replace(sql, lock_users=sql.lock_users.replace("me_revision", "nothing"))
         for key, sql in probe._SQL.items()
@@ -68,7 +67,6 @@ def test_it_is_not_well_when_the_user_may_only_read(sql_server_url: str) -> None
 
 
 def test_what_the_writer_suffers_from_is_told(database_url: str) -> None:
-    migrate.upgrade(database_url)
 
     async def scenario() -> None:
         database = Database(database_url, pool_size=1)

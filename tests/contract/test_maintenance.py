@@ -63,7 +63,6 @@ def session(id_: int, expires_at: int, revoked_at: int | None = None) -> dict[st
 def test_old_batches_go_however_many_there_are(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(maintenance, "KEPT_ROWS", 1)
-    migrate.upgrade(database_url)
     now = time.time_ns() // 1_000_000
     old, young = now - KEEP_BATCHES_MS - MINUTE_MS, now - KEEP_BATCHES_MS + MINUTE_MS
     many = 3 * STEP_ROWS + 10
@@ -85,7 +84,6 @@ def test_the_newest_of_each_process_stay_for_days(database_url: str, monkeypatch
     """By number: the database's clock may be set by hours, and nothing is taken for lost history."""
     monkeypatch.setattr(maintenance, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(maintenance, "KEPT_ROWS", 4)
-    migrate.upgrade(database_url)
     now = time.time_ns() // 1_000_000
     hours, days = now - 5 * KEEP_BATCHES_MS, now - KEEP_PROCESSES_MS - MINUTE_MS
     put(database_url, BatchRow, [batch(n, hours) for n in range(30)])
@@ -106,7 +104,6 @@ def test_the_newest_of_each_process_stay_for_days(database_url: str, monkeypatch
 def test_logins_that_ended_long_ago_go(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(maintenance, "STEP_ROWS", 10)
-    migrate.upgrade(database_url)
     now = time.time_ns() // 1_000_000
     long_ago, lately = now - KEEP_SESSIONS_MS - MINUTE_MS, now - KEEP_SESSIONS_MS + MINUTE_MS
     kinds = [(long_ago, None), (now, long_ago), (lately, None), (now, lately), (now, None)]

@@ -55,33 +55,33 @@ def drop_an_index(connection: Connection) -> None:
     connection.exec_driver_sql(f"DROP INDEX ix_messages_revision{on}")
 
 
-def test_up_check_down_up(database_url: str) -> None:
-    before = migrate.current(database_url)
+def test_up_check_down_up(empty_database_url: str) -> None:
+    before = migrate.current(empty_database_url)
     assert (before.version, before.fits) == (None, False)
-    assert migrate.upgrade(database_url) == migrate.Standing(migrate.head(), True, "ok")
-    assert migrate.current(database_url).fits
-    assert table_names(database_url) == set(TABLES)
-    migrate.check(database_url)
-    migrate.downgrade(database_url, "base")
-    assert migrate.current(database_url) == before
-    assert table_names(database_url) == set()
-    migrate.upgrade(database_url)
-    migrate.check(database_url)
+    assert migrate.upgrade(empty_database_url) == migrate.Standing(migrate.head(), True, "ok")
+    assert migrate.current(empty_database_url).fits
+    assert table_names(empty_database_url) == set(TABLES)
+    migrate.check(empty_database_url)
+    migrate.downgrade(empty_database_url, "base")
+    assert migrate.current(empty_database_url) == before
+    assert table_names(empty_database_url) == set()
+    migrate.upgrade(empty_database_url)
+    migrate.check(empty_database_url)
 
 
-def test_a_second_upgrade_changes_nothing(database_url: str) -> None:
-    migrate.upgrade(database_url)
-    before = look(database_url, epochs)
+def test_a_second_upgrade_changes_nothing(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    before = look(empty_database_url, epochs)
     assert len(before) == 1
-    migrate.upgrade(database_url)
-    assert look(database_url, epochs) == before
+    migrate.upgrade(empty_database_url)
+    assert look(empty_database_url, epochs) == before
 
 
-def test_processes_that_migrate_at_once_agree(database_url: str) -> None:
+def test_processes_that_migrate_at_once_agree(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: migrate.upgrade(database_url), range(4)))
-    assert migrate.current(database_url).fits
-    migrate.check(database_url)
+        list(threads.map(lambda _: migrate.upgrade(empty_database_url), range(4)))
+    assert migrate.current(empty_database_url).fits
+    migrate.check(empty_database_url)
 
 
 def test_the_migrated_tables_are_the_tables_of_the_code(sql_server_url: str, sql_server: SQLServer) -> None:
@@ -91,11 +91,11 @@ def test_the_migrated_tables_are_the_tables_of_the_code(sql_server_url: str, sql
     assert look(sql_server_url, definitions) == look(other_url, definitions)
 
 
-def test_a_difference_is_found(database_url: str) -> None:
-    migrate.upgrade(database_url)
-    look(database_url, drop_an_index)
+def test_a_difference_is_found(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    look(empty_database_url, drop_an_index)
     with pytest.raises(CommandError, match="ix_messages_revision"):
-        migrate.check(database_url)
+        migrate.check(empty_database_url)
 
 
 def newer(url: str, oldest_code: str) -> None:
@@ -112,68 +112,68 @@ def newer(url: str, oldest_code: str) -> None:
     )
 
 
-def test_a_newer_schema_that_only_adds_fits_and_is_left_alone(database_url: str) -> None:
-    migrate.upgrade(database_url)
-    newer(database_url, "0001")
+def test_a_newer_schema_that_only_adds_fits_and_is_left_alone(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    newer(empty_database_url, "0001")
     expected = migrate.Standing(NEXT, True, "ok")
-    assert migrate.current(database_url) == expected
-    assert migrate.upgrade(database_url) == expected
+    assert migrate.current(empty_database_url) == expected
+    assert migrate.upgrade(empty_database_url) == expected
 
 
-def test_a_newer_schema_that_took_something_away_does_not_fit(database_url: str) -> None:
-    migrate.upgrade(database_url)
-    newer(database_url, "9998")
-    standing = migrate.current(database_url)
+def test_a_newer_schema_that_took_something_away_does_not_fit(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    newer(empty_database_url, "9998")
+    standing = migrate.current(empty_database_url)
     assert not standing.fits
     assert standing.state == f"is at 9999, which needs the code of 9998 or newer; this is {migrate.head()}"
     with pytest.raises(migrate.SchemaTooNewError, match="needs the code of 9998"):
-        migrate.upgrade(database_url)
+        migrate.upgrade(empty_database_url)
 
 
-def test_the_mark_goes_up_and_down_with_the_schema(database_url: str) -> None:
-    migrate.upgrade(database_url)
-    assert look(database_url, marks) == ["0001"]
-    newer(database_url, "9998")
+def test_the_mark_goes_up_and_down_with_the_schema(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
+    assert look(empty_database_url, marks) == ["0001"]
+    newer(empty_database_url, "9998")
     look(
-        database_url,
+        empty_database_url,
         lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'"),
     )
-    migrate.upgrade(database_url)
-    migrate.downgrade(database_url, "0003")
-    assert look(database_url, marks) == ["0001"]
+    migrate.upgrade(empty_database_url)
+    migrate.downgrade(empty_database_url, "0003")
+    assert look(empty_database_url, marks) == ["0001"]
 
 
 def marks(connection: Connection) -> list[str]:
     return list(connection.exec_driver_sql("SELECT oldest_code FROM schema_marks").scalars())
 
 
-def test_a_revision_may_be_named(database_url: str) -> None:
-    assert migrate.upgrade(database_url, "0002").version == "0002"
+def test_a_revision_may_be_named(empty_database_url: str) -> None:
+    assert migrate.upgrade(empty_database_url, "0002").version == "0002"
     with pytest.raises(migrate.MigrationError, match=r"no revision 0815; there are 0001, 0002, "):
-        migrate.upgrade(database_url, "0815")
-    migrate.upgrade(database_url)
-    migrate.check(database_url)
+        migrate.upgrade(empty_database_url, "0815")
+    migrate.upgrade(empty_database_url)
+    migrate.check(empty_database_url)
 
 
-def test_both_histories_of_the_second_revision_meet(database_url: str) -> None:
+def test_both_histories_of_the_second_revision_meet(empty_database_url: str) -> None:
     """An earlier form of 0002 dropped a column that the code of 0001 fills."""
-    migrate.upgrade(database_url, "0002")
+    migrate.upgrade(empty_database_url, "0002")
     look(
-        database_url,
+        empty_database_url,
         lambda connection: connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN rotated_at"),
     )
-    migrate.upgrade(database_url)
-    migrate.check(database_url)
+    migrate.upgrade(empty_database_url)
+    migrate.check(empty_database_url)
 
 
-def test_back_and_forth(database_url: str) -> None:
-    migrate.upgrade(database_url)
+def test_back_and_forth(empty_database_url: str) -> None:
+    migrate.upgrade(empty_database_url)
     for revision in reversed(REVISIONS[:-1]):
-        migrate.downgrade(database_url, revision)
-        assert migrate.current(database_url).version == revision
+        migrate.downgrade(empty_database_url, revision)
+        assert migrate.current(empty_database_url).version == revision
     for revision in REVISIONS[1:]:
-        assert migrate.upgrade(database_url, revision).version == revision
-    migrate.check(database_url)
+        assert migrate.upgrade(empty_database_url, revision).version == revision
+    migrate.check(empty_database_url)
 
 
 @pytest.fixture
@@ -190,15 +190,19 @@ def gochat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
     return run
 
 
-def test_the_command_looks_and_waits(database_url: str, gochat: Callable[..., Result]) -> None:
-    looked = gochat(database_url, "--check")
+def test_the_command_looks_and_waits(empty_database_url: str, gochat: Callable[..., Result]) -> None:
+    looked = gochat(empty_database_url, "--check")
     assert (looked.exit_code, "is at nothing" in looked.output) == (1, True)
-    assert gochat(database_url, "--to", "0002").output == "The schema is at 0002.\n"
-    assert gochat(database_url, "--wait", "0.1").exit_code == 1
+    assert gochat(empty_database_url, "--to", "0002").output == "The schema is at 0002.\n"
+    assert gochat(empty_database_url, "--wait", "0.1").exit_code == 1
     with ThreadPoolExecutor(1) as threads:
-        waits = threads.submit(migrate.wait, database_url, 30)
-        assert gochat(database_url).output == f"The schema is at {migrate.head()}.\n"
+        waits = threads.submit(migrate.wait, empty_database_url, 30)
+        assert gochat(empty_database_url).output == f"The schema is at {migrate.head()}.\n"
         assert waits.result(30).fits
-    assert gochat(database_url, "--check").exit_code == 0
-    newer(database_url, "0001")
-    assert gochat(database_url).output == gochat(database_url, "--check").output == "The schema is at 9999.\n"
+    assert gochat(empty_database_url, "--check").exit_code == 0
+    newer(empty_database_url, "0001")
+    assert (
+        gochat(empty_database_url).output
+        == gochat(empty_database_url, "--check").output
+        == "The schema is at 9999.\n"
+    )

@@ -78,7 +78,6 @@ def test_messages(database_url: str, count: int) -> None:
 
 
 async def test_users(database_url: str) -> None:
-    migrate.upgrade(database_url)
     user = filled(User)
     database = Database(database_url, pool_size=1)
     accounts = StoredAccounts(database)
