@@ -102,9 +102,13 @@ class ConversationReader:
         """Which retry keys are stored."""
         return await self._database.read(history.status, user_id, tuple(keys))
 
-    async def changes(self, user_id: UserId, conversation_id: ConversationId, since: int | None) -> Delta:
+    async def changes(
+        self, user_id: UserId, conversation_id: ConversationId, since: int | None, *, in_parts: bool = False
+    ) -> Delta:
         """What one member has to know."""
-        return await self._database.read(sync.changes, user_id, conversation_id, since, self._limits)
+        return await self._database.read(
+            sync.changes, user_id, conversation_id, since, self._limits, in_parts
+        )
 
     async def repair(self, conversation_id: ConversationId, since: int) -> Change:
         """What all members have to know."""

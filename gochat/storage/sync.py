@@ -103,12 +103,13 @@ def changes(
     conversation_id: ConversationId,
     since: int | None,
     limits: Limits,
+    in_parts: bool,
 ) -> Delta:
     """See `core.ports.reading.Reader.changes`."""
     with snapshot(connection):
         view = conversation(connection, user_id, conversation_id)
         item = _start(view, since)
-        return _only(connection, item, limits)
+        return _only(connection, item, limits, in_parts)
 
 
 def repair(connection: Connection, conversation_id: ConversationId, since: int, limits: Limits) -> Change:
@@ -310,11 +311,11 @@ def _start(view: ConversationView, known: int | None) -> Item:
     return start(view.conversation, view.me, view.last_message, known, view.private)
 
 
-def _only(connection: Connection, item: Item, limits: Limits) -> Delta:
-    """All that there is to tell of one conversation; if that is too much, the conversation whole."""
+def _only(connection: Connection, item: Item, limits: Limits, in_parts: bool) -> Delta:
+    """All that there is to tell of one conversation; if that is too much, a part or the whole."""
     changed = _count_changed(connection, (item,))[item.conversation.id]
     (delta,) = fit(_deltas(connection, (settle(item, changed),), limits))
-    if is_partial(delta):
+    if is_partial(delta) and not in_parts:
         (delta,) = fit(_deltas(connection, (settle(item, MAX_CHANGES + 1),), limits))
     return delta
 

@@ -19,8 +19,8 @@ def connect(url: str) -> pymysql.Connection:
         autocommit=True,
         # However the server is set up, tests see all rows and may change all of them, for good: PyMySQL
         # believes the greeting, which says autocommit also where the server begins without it.
-        init_command="SET autocommit = 1, completion_type = NO_CHAIN, sql_select_limit = 18446744073709551615,"
-        " sql_safe_updates = 0, sql_big_selects = 1",
+        init_command="SET autocommit = 1, completion_type = NO_CHAIN, sql_safe_updates = 0,"
+        " sql_select_limit = 18446744073709551615, sql_big_selects = 1",
         connect_timeout=5,
         read_timeout=30,
         write_timeout=30,

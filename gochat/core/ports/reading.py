@@ -107,11 +107,16 @@ class Reader(Protocol):
         """Which of a user's retry keys are stored, with the message; an ex-member gets only its numbers."""
         ...
 
-    async def changes(self, user_id: UserId, conversation_id: ConversationId, since: int | None) -> Delta:
+    async def changes(
+        self, user_id: UserId, conversation_id: ConversationId, since: int | None, *, in_parts: bool = False
+    ) -> Delta:
         """What one member has to know after `since` (None: all): the answer to a join.
 
         It has `conversation` and `me`, always. Too much, an unknown revision, or one from before he joined
         is answered whole, from 0, with its newest page and, if the phone had something, `gap`.
+
+        Args:
+            in_parts: what is too many bytes for one answer is told up to an earlier revision, to go on from.
 
         Raises:
             NotFound: not there, or not a member.

@@ -19,12 +19,13 @@ from gochat.core.measures import Measures
 from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
-from gochat.events.cluster.seam import Doorbell
+from gochat.core.sync import is_partial, parts
+from gochat.events.cluster.seam import MAX_PAYLOAD, Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import MeNotice, Notice
 from gochat.events.delivery.gates import LOG_PATIENCE_S, RETRY_S, Gates
 from gochat.events.delivery.rights import Rights
-from gochat.events.delivery.ringing import Ringing, me_notice, notice_of, notices
+from gochat.events.delivery.ringing import MARGIN, Ringing, me_notice, notice_of, notices
 from gochat.events.delivery.slow import Slow
 from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED
 from gochat.events.delivery.typing import Typing
@@ -339,7 +340,7 @@ class Fanout:
     def _told(
         self, connection: Connection, cid: ConversationId, event: str, delta: Delta | None, telling: Telling
     ) -> bool:
-        """Send what was read for a socket, and what came meanwhile; False: that was more than is held.
+        """Send what was read for a socket, and what came meanwhile; False: there is more to read.
 
         The whole comes with `gap`, for what the phone kept from before. Who is out by now has left.
         """
@@ -351,8 +352,9 @@ class Fanout:
             return True
         assert delta.me is not None  # an answer for one user has it
         whole = replace(delta, gap=delta.gap or telling.since is None)
-        self._sockets.broadcast(DELTA_EVENTS[event].told(delta_out(whole)), sid)
-        if telling.more:
+        for part in parts(whole, MAX_PAYLOAD - MARGIN):
+            self._sockets.broadcast(DELTA_EVENTS[event].told(delta_out(part)), sid)
+        if telling.more or is_partial(delta):
             telling.go_on(delta.revision)
             return False
         self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
@@ -363,7 +365,7 @@ class Fanout:
         while self._roster.get(connection.sid) is connection:
             try:
                 async with self._telling:
-                    return await self._reader.changes(connection.user_id, cid, since)
+                    return await self._reader.changes(connection.user_id, cid, since, in_parts=True)
             except NotFound:
                 return None
             except ChatError as error:

@@ -44,8 +44,10 @@ class Telling:
             self.held.clear()
 
     def go_on(self, revision: int) -> None:
-        """It was told up to a revision; what came after it, and was not held, is going to be read."""
-        self.since, self.more, self.size = revision, False, 0
+        """It was told up to a revision; what came after it is going to be read, as far as it is not held."""
+        self.since = revision
+        if self.more:
+            self.more, self.size = False, 0
 
 
 class Visibility:

@@ -156,7 +156,9 @@ class Database:
         seen = tuple(it for it in self.messages if it.seq >= self.ben.visible_from_seq)
         return Delta(CID, 0, self.revision, self.conversation, (self.ben,), seen, me=self.ben)
 
-    async def changes(self, user_id: int, conversation_id: ConversationId, since: int | None) -> Delta:
+    async def changes(
+        self, user_id: int, conversation_id: ConversationId, since: int | None, *, in_parts: bool
+    ) -> Delta:
         self.reads += 1
         whole = self.whole()
         await self.may_read.wait()
