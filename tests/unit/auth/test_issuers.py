@@ -113,7 +113,6 @@ NOW = int(time.time())
         {"nbf": "never"},
         {"iat": None},
     ],
-    ids=str,
 )
 async def test_claims_that_are_refused(world: World, changes: dict[str, Any]) -> None:
     await world.refuses(world.issuer.token(**changes))
