@@ -51,7 +51,7 @@ def test_somebody_is_blocked_and_no_more(someone: Someone, ann: Account, ben: Ac
     about(one).get_by_role("button", name="Block").click()
     one.page.get_by_role("button", name="Done").click()
     expect(one.page.locator("#composer")).to_contain_text(f"You have blocked {ben.name}.")
-    one.page.get_by_role("button", name="Unblock").click()
+    one.page.locator("#composer").get_by_role("button", name="Unblock").click()
     one.write("well then")
     one.expect_ticks("Sent")
 
