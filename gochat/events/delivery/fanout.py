@@ -352,8 +352,9 @@ class Fanout:
             return True
         assert delta.me is not None  # an answer for one user has it
         whole = replace(delta, gap=delta.gap or telling.since is None)
-        for part in parts(whole, MAX_PAYLOAD - MARGIN):
-            self._sockets.broadcast(DELTA_EVENTS[event].told(delta_out(part)), sid)
+        if telling.since is None or whole.gap or whole.revision > telling.since:
+            for part in parts(whole, MAX_PAYLOAD - MARGIN):
+                self._sockets.broadcast(DELTA_EVENTS[event].told(delta_out(part)), sid)
         if telling.more or is_partial(delta):
             telling.go_on(delta.revision)
             return False

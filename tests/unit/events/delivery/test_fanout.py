@@ -166,7 +166,8 @@ class Database:
             raise NotFound
         if since is None or since < whole.members[0].joined_revision:
             return whole
-        return replace(whole, since=since)
+        news = tuple(it for it in whole.messages if it.revision > since)
+        return replace(whole, since=since, messages=news)
 
     async def repair(self, conversation_id: ConversationId, since: int) -> Change:
         await self.may_repair.wait()
@@ -585,6 +586,30 @@ async def test_what_is_too_much_to_hold_for_one_who_is_told_is_read(
     fanout.publish(Committed((database.send(),)))
     assert [(it["since"], it["revision"]) for it in sockets.heard] == [(0, 1), (1, 11), (11, 12)]
     assert bodies(sockets)[-11:] == [f"message {n}" for n in range(2, 13)]
+    fanout.close()
+
+
+async def test_what_was_read_with_the_rest_is_not_told_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor as a delta of nothing; and much comes in parts, as large as what is told at once."""
+    monkeypatch.setattr(slow, "EVERY_S", 0)
+    monkeypatch.setattr(visibility, "MAX_HELD", 3)
+    database = Database()
+    database.may_read.set()
+    fanout, _, sockets = await ben_and_ann(database)
+    fanout.publish(Committed((database.send(),)))
+    sockets.slow.add(SID)
+    for _ in range(10):
+        fanout.publish(Committed((database.send("\x01" * 2_000),)))
+    sockets.slow.clear()
+    async with asyncio.timeout(10):
+        while database.reads < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    fanout.publish(Committed((database.send(),)))
+    spans = [(it["since"], it["revision"]) for it in sockets.heard]
+    assert spans == [(0, 1), (1, 3), (3, 5), (5, 7), (7, 9), (9, 11), (11, 12)]
+    assert [it["seq"] for told in sockets.heard for it in told["messages"]] == list(range(1, 13))
     fanout.close()
 
 
