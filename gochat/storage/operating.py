@@ -63,8 +63,8 @@ class Act:
 
 
 class Operator:
-    """Over the database, whether or not a server runs on it. Every change is in one transaction with its
-    act."""
+    """Over the database, whether or not a server runs on it. What it changes itself is in one transaction
+    with its act."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
