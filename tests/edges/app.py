@@ -209,7 +209,9 @@ class App:
             return
         if delta["since"] == 0:
             self.heard = []
-        self.heard += [message["seq"] for message in delta.get("messages", ())]
+        # A delta that begins before what is held tells some of it again, as the protocol has it.
+        last = self.heard[-1] if self.heard else 0
+        self.heard += [it["seq"] for it in delta.get("messages", ()) if it["seq"] > last]
         self._revision = delta["revision"]
 
 
