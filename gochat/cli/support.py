@@ -53,8 +53,9 @@ async def bell() -> AsyncIterator[Publisher]:
     from gochat.peers import ringing
 
     settings = read()
-    url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
-    async with ringing(url, settings.redis_prefix, settings.keys) as publisher:
+    url = settings.redis_url_with_ca
+    secret = None if url is None else url.get_secret_value()
+    async with ringing(secret, settings.redis_prefix, settings.keys) as publisher:
         yield publisher
 
 

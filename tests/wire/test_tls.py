@@ -1,5 +1,6 @@
 """TLS to the database and to Redis: what is trusted serves, what is not is refused in one line."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,7 +12,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from gochat.cli.support import bell
 from gochat.config import ConfigError, Settings
+from gochat.core.measures import Measures
+from gochat.events.cluster.doorbell import RedisDoorbell
+from gochat.events.delivery.topics import REVOKED, Ended
+from gochat.events.sockets import user_room
+from gochat.peers import RedisPeers
 from gochat.preflight import look
 from gochat.storage.engines import read_engine
 from gochat.storage.fetch import fetch
@@ -24,6 +31,7 @@ from tests.services.sql_server import SQLServer, data_directory
 
 HERE = "127.0.0.1"
 STRANGER = Authority("a stranger")
+SECRET = "k3" * 20
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +134,26 @@ def test_redis(redis_with_tls: Redis, folder: Path) -> None:
     assert refused(redis_url=bare).startswith(not_trusted)
     assert refused(redis_url=bare, redis_ssl_ca=folder / "stranger.pem").startswith(not_trusted)
     assert refused(redis_url=named, redis_ssl_ca=folder / "ca.pem").startswith(not_trusted)
+
+
+async def test_an_operator_rings_by_tls(
+    redis_with_tls: Redis, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = redis_with_tls.url.partition("?")[0]
+    for name, value in {"REDIS_URL": bare, "REDIS_SSL_CA": folder / "ca.pem", "JWT_SECRET": SECRET}.items():
+        monkeypatch.setenv(name, str(value))
+    peers = RedisPeers(redis_with_tls.url, "gochat", [SECRET.encode()], (), Measures())
+    doorbell, heard = peers.doorbell, asyncio.Queue[object]()
+    assert isinstance(doorbell, RedisDoorbell)
+    doorbell.hear(REVOKED, heard.put_nowait)
+    doorbell.listen(user_room(1))
+    doorbell.start()
+    await doorbell.confirmed()
+    async with bell() as publisher:
+        publisher.revoked(1, 2, "x")
+    async with asyncio.timeout(30):
+        assert await heard.get() == Ended(1, 2, "x")
+    await peers.close()
 
 
 def test_a_server_serves_over_both(
