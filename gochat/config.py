@@ -33,6 +33,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gochat import urls
 from gochat.address import Proxies
+from gochat.core.limits import Limits
 from gochat.core.ports.backend import SERVER
 from gochat.core.rates import LOGIN, LOGIN_HERE, LOGIN_KNOWN, REGISTER, SLOW_MODE, Key, Rate, table
 from gochat.core.registration import Mode
@@ -559,6 +560,16 @@ class Settings(BaseSettings):
             changes += [f"{name}@{key}={row}" for name, key in rows]
         slow = self.speech.slow_mode_s
         return (*table(changes), *([Rate(SLOW_MODE, 1, slow, Key.CONVERSATION)] if slow else []))
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the rules that are for the operator to set."""
+        return Limits(
+            body=self.body_max_chars,
+            system_messages=self.system_messages,
+            edit_within_s=self.edit_within_s,
+            delete_within_s=self.delete_within_s,
+        )
 
     @property
     def keys(self) -> list[bytes]:

@@ -31,7 +31,6 @@ from gochat.config import JwtIssuer, Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.speech import Speech
-from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.rates import Buckets
@@ -98,12 +97,7 @@ class Chat:
         self.operating = Operating(settings)
         measures = self.operating.measures
         keys = settings.keys
-        limits = Limits(
-            body=settings.body_max_chars,
-            system_messages=settings.system_messages,
-            edit_within_s=settings.edit_within_s,
-            delete_within_s=settings.delete_within_s,
-        )
+        limits = settings.limits
         self._url = settings.database_url.get_secret_value()
         self._alone = None if settings.mysql_url is not None else Alone(settings.sqlite_path)
         self._database = Database(self._url, pool_size=settings.db_pool_size, measures=measures)

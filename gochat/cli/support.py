@@ -62,13 +62,12 @@ async def bell() -> AsyncIterator[Publisher]:
 @asynccontextmanager
 async def writer(url: str) -> AsyncIterator[ConversationWriter]:
     """A writer of this command's own: servers that run hear what it did, or learn it from the log."""
-    from gochat.core.limits import Limits
     from gochat.storage.engines import write_engine
     from gochat.storage.epoch import EpochGuard
     from gochat.storage.writer import ConversationWriter
 
     async with bell() as publisher:
-        started = ConversationWriter(write_engine(url), publisher, Limits(), EpochGuard())
+        started = ConversationWriter(write_engine(url), publisher, read().limits, EpochGuard())
         started.start()
         try:
             yield started

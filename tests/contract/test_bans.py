@@ -60,3 +60,20 @@ async def test_an_operator_bans(database_url: str) -> None:
         operator(database_url, "conversation", "ban", cid, ben.id, "--why=x", "--lift")
         assert await ann.rest.ok("GET", banned) == {"users": []}
         assert id_in(cid)
+
+
+async def test_a_group_is_told_by_a_message_where_the_server_is_set_so(database_url: str) -> None:
+    """By an operator's command as by the server: the settings are the same."""
+    async with running(database_url, system_messages=True) as rest:
+        ann, ben, eve = [await register(rest, name) for name in ("ann", "ben", "eve")]
+        members = [ben.id, eve.id]
+        made = await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": members})
+        cid = made["conversation"]["id"]
+        await eve.rest.ok("POST", "/conversations/quit", {"conversation_ids": [cid]})
+        operator(database_url, "conversation", "ban", cid, ben.id, "--why=x", SYSTEM_MESSAGES="true")
+        told = (await ann.rest.ok("GET", f"/messages?conversation_id={cid}"))["messages"]
+        data = [it["data"] for it in sorted(told, key=lambda it: it["seq"])]
+        assert [(it["event"], it["by"], it["user_ids"]) for it in data] == [
+            ("member_left", eve.id, [eve.id]),
+            ("member_removed", "0" * 16, [ben.id]),
+        ]
