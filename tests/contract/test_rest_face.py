@@ -23,7 +23,7 @@ from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
 from gochat.events.engine import OriginPolicy
-from gochat.rest import body, guides
+from gochat.rest import body, guides, pages
 from gochat.rest.app import OPEN_HANDLERS, USER_HANDLERS, create_rest_app
 from gochat.rest.deps import Deps
 from tests.contract.rest import API, Rest
@@ -503,6 +503,14 @@ async def test_what_is_no_guide_is_not_found(rest: Rest) -> None:
     for name in ("nothing", "../README", "decisions/0012-pages", "..%2fREADME"):
         response = await rest.send("GET", f"/docs/guides/{name}")
         assert response.status_code == 404, name
+
+
+async def test_nothing_is_kept_of_names_that_strangers_make_up(rest: Rest) -> None:
+    kept = (pages.guide_page, guides.guide)
+    before = [it.cache_info().currsize for it in kept]
+    for number in range(50):
+        assert (await rest.send("GET", f"/docs/guides/{number}")).status_code == 404
+    assert [it.cache_info().currsize for it in kept] == before
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/docs/rest", "/docs/events"])
