@@ -37,8 +37,14 @@ class StoredKeys:
         self._database = database
 
     async def find(self, key_hash: bytes, now: Millis) -> ServerKey | None:
-        """The key."""
-        return await self._database.write(_find, key_hash, now)
+        """The key. It is only read but once an hour: what strangers make up waits for no writer."""
+        found = await self._database.read(fetch, _FIND_KEY, key_hash)
+        if not found:
+            return None
+        key_id, scopes, used_at = found[0]
+        if used_at is None or used_at < now - USED_EVERY_MS:
+            await self._database.write(_run, _USED, now, key_id)
+        return ServerKey(key_id, frozenset(scopes.split()))
 
     async def add(self, name: str, key_hash: bytes, scopes: Iterable[str], now: Millis) -> None:
         """Keep a key."""
@@ -71,16 +77,6 @@ class StoredForeign:
 
 def _run(connection: Connection, sql: str, *values: object) -> int:
     return run(connection, sql, *values).rowcount
-
-
-def _find(connection: Connection, key_hash: bytes, now: Millis) -> ServerKey | None:
-    found = fetch(connection, _FIND_KEY, key_hash)
-    if not found:
-        return None
-    key_id, scopes, used_at = found[0]
-    if used_at is None or used_at < now - USED_EVERY_MS:
-        run(connection, _USED, now, key_id)
-    return ServerKey(key_id, frozenset(scopes.split()))
 
 
 def _foreign(connection: Connection, issuer: str, subject: str) -> User | None:

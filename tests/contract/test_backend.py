@@ -3,11 +3,13 @@
 import asyncio
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
 
-from tests.contract.rest import Rest, operator, register
+from tests.contract.rest import Rest, operator, register, running
 from tests.contract.test_rest_chat import message
 
 DOCS = Path(__file__).parents[2] / "docs" / "own-login.md"
@@ -62,6 +64,15 @@ async def test_what_a_key_may_not(rest: Rest, database_url: str) -> None:
     assert made not in str(listed)
     operator(database_url, "key", "revoke", listed["key"], "--why", "x")
     assert (await rest.as_(made).post("/server/tokens", body)).code == "token_invalid"
+
+
+async def test_keys_that_are_made_up_wait_for_no_writer(tmp_path: Path) -> None:
+    file = tmp_path / "gochat.db"
+    async with running(f"sqlite:///{file}") as rest:
+        with closing(sqlite3.connect(file, isolation_level=None)) as busy:
+            busy.execute("BEGIN IMMEDIATE")
+            answer = await rest.as_("gk_x").post("/server/users", {"external_id": "42"})
+            assert answer.code == "token_invalid"
 
 
 async def test_the_lines_of_the_docs(rest: Rest, database_url: str) -> None:
