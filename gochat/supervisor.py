@@ -57,7 +57,10 @@ class Supervisor:
             for process in self._running:
                 process.kill()
             await asyncio.wait(late)
-        await looking
+        await asyncio.wait([looking], timeout=self._patience)
+        if not looking.done():
+            looking.cancel()
+            await asyncio.wait([looking])
         return self._status
 
     def _stop(self) -> None:
@@ -68,7 +71,12 @@ class Supervisor:
     async def _look_first(self) -> None:
         """While the workers import."""
         process = await asyncio.create_subprocess_exec(*self._look)
-        status = await process.wait()
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
         if status in CANNOT_START:
             self._status = status
             self._stop()
