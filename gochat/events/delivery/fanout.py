@@ -177,8 +177,7 @@ class Fanout:
     def detach(self, connection: Connection, conversations: Iterable[ConversationId]) -> None:
         """A socket went: forget what nobody here hears any more."""
         for cid in conversations:
-            self._visibility.show_from(cid, connection.sid, 1)
-            self._forget_if_empty(cid)
+            self._forget(cid, connection)
         if not self._roster.of((connection.user_id,)):
             self._rights.went(connection.user_id)
             self._me.close(connection.user_id)
@@ -285,16 +284,16 @@ class Fanout:
         return told
 
     def _welcome_late(self, notice: Notice) -> None:
-        """Another member came, so the conversation is heard here, from after this: who joined enters now.
+        """Another member came, so the conversation is heard here, from after this: who joined is told it now.
 
-        He may be gone again; that is read.
+        They may be gone again, told or not: they enter when it has been read that they are members.
         """
-        members = self._sockets.members(conversation_room(notice.conversation_id))
-        late = [it for it in self._admitted(notice.joined) if it.sid not in members]
-        for connection in late:
-            self._let_in(connection, notice)
-        if late:
-            self._rights.joined(notice.conversation_id, {connection.user_id for connection in late})
+        cid = notice.conversation_id
+        members = self._sockets.members(conversation_room(cid))
+        for connection in self._admitted(notice.joined):
+            sid = connection.sid
+            if sid not in members and not self._visibility.knows(cid, sid, notice.members_as_of):
+                self._tell_apart(connection, notice, None)
 
     def _let_in(self, connection: Connection, notice: Notice) -> None:
         """A newcomer enters, and is told the conversation whole."""
@@ -303,8 +302,9 @@ class Fanout:
 
     def _tell_theirs(self, notice: Notice, told: Collection[str]) -> list[str]:
         """Those whose own row is shown to no other, but to those who are told by themselves already."""
-        room = self._sockets.members(conversation_room(notice.conversation_id))
-        here = [it for it in self._admitted(notice.theirs) if it.sid in room and it.sid not in told]
+        cid = notice.conversation_id
+        heard = {*self._sockets.members(conversation_room(cid)), *self._visibility.telling(cid)} - {*told}
+        here = [it for it in self._admitted(notice.theirs) if it.sid in heard]
         for connection in here:
             self._tell_apart(connection, notice, notice.since)
         return [connection.sid for connection in here]
@@ -329,13 +329,17 @@ class Fanout:
             while not told:
                 await self._slow.caught_up(connection.sid)
                 delta = await self._read_for(connection, cid, telling.since)
-                is_here = self._roster.get(connection.sid) is connection
-                if not is_here or not self._visibility.holds(cid, connection.sid, telling):
+                if not self._visibility.holds(cid, connection.sid, telling):
                     return
+                if self._roster.get(connection.sid) is not connection:
+                    break
                 told = self._told(connection, cid, event, delta, telling)
+            else:
+                return
         except Exception:
             log.exception("telling_failed", conversation=cid)
             self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
+        self._forget(cid, connection)
 
     def _told(
         self, connection: Connection, cid: ConversationId, event: str, delta: Delta | None, telling: Telling
@@ -347,10 +351,12 @@ class Fanout:
         sid = connection.sid
         if delta is None:
             for gone in self._rights.left(cid, (connection.user_id,)):
-                self._visibility.show_from(cid, gone.sid, 1)
-            self._forget_if_empty(cid)
+                self._forget(cid, gone)
             return True
         assert delta.me is not None  # an answer for one user has it
+        if sid not in self._sockets.members(conversation_room(cid)):
+            self._sockets.enter(sid, conversation_room(cid))
+            self._rights.joined(cid, (connection.user_id,))
         whole = replace(delta, gap=delta.gap or telling.since is None)
         if telling.since is None or whole.gap or whole.revision > telling.since:
             for part in parts(whole, MAX_PAYLOAD - MARGIN):
@@ -393,8 +399,15 @@ class Fanout:
         """What was missed of a conversation, as one notice; who joined meanwhile is told apart."""
         return replace(notice_of(await self._reader.repair(cid, since)), apart=True)
 
+    def _forget(self, cid: ConversationId, connection: Connection) -> None:
+        """A socket hears it no more."""
+        self._visibility.show_from(cid, connection.sid, 1)
+        self._forget_if_empty(cid)
+
     def _forget_if_empty(self, cid: ConversationId) -> None:
-        if not self._sockets.members(conversation_room(cid)) and self._conversations.close(cid):
+        if self._sockets.members(conversation_room(cid)) or self._visibility.telling(cid):
+            return
+        if self._conversations.close(cid):
             self._visibility.forget(cid)
             self._doorbell.unlisten(conversation_room(cid))
 

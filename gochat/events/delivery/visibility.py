@@ -84,6 +84,10 @@ class Visibility:
         """Whether that still goes on: it was neither told nor removed, nor begun again."""
         return self._telling.get(cid, {}).get(sid) is telling
 
+    def telling(self, cid: ConversationId) -> Collection[str]:
+        """The sockets that are being told it by themselves; who is told late is in its room only after."""
+        return self._telling.get(cid, {}).keys()
+
     def knows(self, cid: ConversationId, sid: str, revision: int) -> bool:
         """Whether a socket was told by itself all up to a revision, or is going to be."""
         telling = self._telling.get(cid, {}).get(sid)

@@ -261,12 +261,76 @@ async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -
     ann = await ann_comes(fanout, roster)
     database.members = {ANN}
     fanout.learn([Batch(1, 1, {CID: (joined.delta.since, joined.delta.revision)}, {}, {CID: (BEN,)})])
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert set(sockets.members(conversation_room(CID))) == {ann.sid}, "nobody is in before that is known"
     database.may_read.set()
     for _ in range(10):
         await asyncio.sleep(0)
     assert set(sockets.members(conversation_room(CID))) == {ann.sid}
     fanout.publish(Committed((database.send(),)))
     assert sockets.heard == []
+    fanout.close()
+
+
+async def ben_is_told_late(sockets: Sockets, database: Database) -> tuple[Fanout, Roster, Connection]:
+    """It is being read whether he, who joined before Ann's socket came, is a member."""
+    roster = Roster()
+    fanout = fanout_of(sockets, roster, database)
+    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    joined = database.add_ben()
+    database.send()
+    ann = await ann_comes(fanout, roster)
+    fanout.learn([Batch(1, 1, {CID: (joined.delta.since, joined.delta.revision)}, {}, {CID: (BEN,)})])
+    await asyncio.sleep(0)
+    return fanout, roster, ann
+
+
+def goes(fanout: Fanout, roster: Roster, sockets: Sockets, connection: Connection) -> None:
+    """The socket of a connection is closed."""
+    roster.remove(connection.sid)
+    in_room = connection.sid in sockets.members(conversation_room(CID))
+    sockets.leave(connection.sid, conversation_room(CID))
+    fanout.detach(connection, [CID] if in_room else [])
+
+
+async def test_who_is_told_late_hears_what_follows_though_the_other_has_gone() -> None:
+    sockets, database = Sockets(), Database()
+    fanout, roster, ann = await ben_is_told_late(sockets, database)
+    goes(fanout, roster, sockets, ann)
+    fanout.publish(Committed((database.send(),)))
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    fanout.publish(Committed((database.send(),)))
+    assert [(delta["since"], delta["revision"]) for delta in sockets.heard] == [(0, 2), (2, 3), (3, 4)]
+    fanout.close()
+
+
+async def test_what_is_about_oneself_alone_is_told_who_is_told_late() -> None:
+    sockets, database = Sockets(), Database()
+    fanout, _, _ = await ben_is_told_late(sockets, database)
+    fanout.publish(Committed((database.promote_ben(),)))
+    database.may_read.set()
+    await asyncio.wait_for(sockets.whole.wait(), 10)
+    assert [delta["members"][0]["role"] for delta in sockets.heard] == ["admin"]
+    fanout.close()
+
+
+@pytest.mark.parametrize("read", ["well", "not"])
+async def test_of_who_is_gone_before_they_are_told_late_nothing_is_kept(read: str) -> None:
+    sockets, database = Sockets(), Database()
+    fanout, roster, ann = await ben_is_told_late(sockets, database)
+    ben = roster.get(SID)
+    assert ben is not None
+    goes(fanout, roster, sockets, ben)
+    goes(fanout, roster, sockets, ann)
+    if read == "not":
+        database.members = {ANN}
+    database.may_read.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert CID not in fanout._conversations
+    assert not fanout._visibility.telling(CID)
     fanout.close()
 
 
