@@ -248,7 +248,7 @@ class Chat:
                 speech=speech,
                 reports=StoredReports(self._database),
                 contacts=PhoneContacts(accounts),
-                backend=KeyBackend(StoredKeys(self._database), foreign, sessions, _now),
+                backend=KeyBackend(StoredKeys(self._database), foreign, sessions, tries, _now),
                 exchange=ToldExchange(self._exchange, measures),
                 limits=limits,
                 terms={

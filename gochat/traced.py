@@ -37,10 +37,9 @@ from gochat.core.model import ConversationId, SessionId, UserId
 from gochat.core.ports.writing import Publisher, Writer
 from gochat.core.rates import OTHER
 from gochat.events.cluster.seam import Doorbell, Topic
-from gochat.events.sockets import Ack, Sockets, conversation_of
+from gochat.events.sockets import Ack, Handling, Sockets, conversation_of
 
 T = TypeVar("T")
-_Handling = Callable[[str, str, list[Any], Ack | None], None]
 
 PATH = "/v1/traces"
 EXPORT_S = 5
@@ -69,7 +68,7 @@ class OpenTelemetry:
         self._tracer = self._provider.get_tracer("gochat", __version__)
         self._open = _Open()
 
-    def dispatcher(self, inner: _Handling) -> _Handling:
+    def dispatcher(self, inner: Handling) -> Handling:
         """See `Traces`."""
         return _Dispatcher(inner, self._tracer)
 
@@ -104,7 +103,7 @@ def _spans(tracer: Tracer) -> Callable[..., AbstractContextManager[Span]]:
 
 
 class _Dispatcher:
-    def __init__(self, inner: _Handling, tracer: Tracer) -> None:
+    def __init__(self, inner: Handling, tracer: Tracer) -> None:
         self._inner = inner
         self._tracer = tracer
 

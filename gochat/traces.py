@@ -4,18 +4,14 @@ Without traces the parts are handed back as they are, so that nothing is asked o
 imported only with them.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from gochat.config import ConfigError, Settings
 from gochat.core.ports.writing import Publisher, Writer
 from gochat.events.cluster.seam import Doorbell
-from gochat.events.sockets import Ack, Sockets
-
-Handling = Callable[[str, str, list[Any], Ack | None], None]
-"""Of an event: by the sid, its name and arguments, and what answers it. See `events.dispatch`."""
+from gochat.events.sockets import Handling, Sockets
 
 
 class Traces(Protocol):

@@ -1,7 +1,9 @@
 """Write gochat/core/emoji_sequences.py anew, for a new version of Unicode.
 
-It takes what the package `emoji` of the Python in use knows, which is no dependency: that holds the names of
-all emoji in a dozen languages, some megabytes in every process, of which nothing is needed here.
+    uv run --no-project --with emoji scripts/emoji_sequences.py
+
+It takes what the package `emoji` knows, which is no dependency: that holds the names of all emoji in a dozen
+languages, some megabytes in every process, of which nothing is needed here.
 """
 
 from __future__ import annotations

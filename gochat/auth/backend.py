@@ -29,18 +29,25 @@ class KeyBackend:
         keys: ServerKeys,
         foreign: ForeignUsers,
         sessions: TokenSessions,
+        tries: Tries,
         clock: Callable[[], Millis],
     ) -> None:
         self._keys = keys
         self._foreign = foreign
         self._sessions = sessions
+        self._tries = tries
         self._clock = clock
 
     async def user(
-        self, key: str | None, external_id: str, username: str | None, display_name: str | None
+        self,
+        key: str | None,
+        address: str | None,
+        external_id: str,
+        username: str | None,
+        display_name: str | None,
     ) -> User:
         """Make or find a user."""
-        await self._require(key, "users")
+        await self._require(key, address, "users")
         known = await self._foreign.find(SERVER, external_id)
         if known is not None:
             return known
@@ -48,19 +55,22 @@ class KeyBackend:
         account = vouched_account(None if username is None else username_in(username), shown)
         return await self._foreign.create(SERVER, external_id, account, self._clock())
 
-    async def log_in(self, key: str | None, external_id: str, device: Device) -> LoggedIn:
+    async def log_in(
+        self, key: str | None, address: str | None, external_id: str, device: Device
+    ) -> LoggedIn:
         """Log a user in."""
-        await self._require(key, "tokens")
+        await self._require(key, address, "tokens")
         user = await self._foreign.find(SERVER, external_id)
         if user is None:
             raise NotFound("No user was made for this id.", field="external_id")
         return await self._sessions.begin(user, device)
 
-    async def _require(self, key: str | None, scope: str) -> None:
+    async def _require(self, key: str | None, address: str | None, scope: str) -> None:
         if not key:
             raise TokenMissing
         found = await self._keys.find(key_hash(key), self._clock()) if key.startswith(PREFIX) else None
         if found is None:
+            await self._tries.wrong_key(address)
             raise TokenInvalid
         if scope not in found.scopes:
             raise Forbidden(f"This key may not do that: it lacks {scope}.", details={"reason": "scope"})

@@ -74,6 +74,14 @@ class Tries:
         """
         await self._rates.take(REFRESH, {Key.ACCOUNT: str(session_id)})
 
+    async def wrong_key(self, address: str | None) -> None:
+        """Count a server key that is none; a right one counts for nothing, whoever else is at its address.
+
+        Raises:
+            RateLimited
+        """
+        await self._rates.take(LOGIN, _at(address))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._rates.close()

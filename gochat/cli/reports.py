@@ -57,7 +57,6 @@ def show(report: Id, why: support.Why, who: support.As = None) -> None:
             it = await StoredReports(opened).filed(support.number(report, "report"))
             if it is None:
                 support.fail(f"There is no report {report}.")
-                return
             await Operator(opened).note(support.act("report show", report, why, who))
         shown = {
             "report": report,

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -110,7 +110,7 @@ def number(text: str, what: str) -> int:
     return found
 
 
-def fail(text: str) -> None:
+def fail(text: str) -> NoReturn:
     """End the command: what was asked for is not there."""
     typer.echo(text, err=True)
     raise typer.Exit(1)
@@ -186,7 +186,6 @@ def end_session(session: str, why: Why, who: As = None) -> None:
         user_id = await operator.end_session(session_id, ended)
         if user_id is None:
             fail(f"There is no session {session}.")
-            return
         await dismiss(user_id, (session_id,))
 
     operate(end)
@@ -205,7 +204,6 @@ def show_conversation(conversation: str, as_json: Json = False) -> None:
     found = operate(lambda operator: operator.conversation(cid))
     if found is None:
         fail(f"There is no conversation {conversation}.")
-        return
     kind, revision, last_seq, last_at, members, created, creator = found
     told = {
         "conversation": conversation,

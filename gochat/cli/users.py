@@ -44,8 +44,7 @@ async def named(accounts: "StoredAccounts", name: str) -> "Account":
         username = username_tried(name)
         found = None if username is None else await accounts.by_username(username)
     if found is None:
-        typer.echo(f"There is no user {name}.", err=True)
-        raise typer.Exit(1)
+        support.fail(f"There is no user {name}.")
     return found
 
 
@@ -91,7 +90,6 @@ def show(name: Who, as_json: support.Json = False) -> None:
     found = support.operate(lambda operator: operator.user(user_id))
     if found is None:
         support.fail(f"There is no user {name}.")
-        return
     username, has_phone, created, revision, conversations, blocks = found
     told = {
         "user": id_out(user_id),

@@ -148,7 +148,13 @@ ROUTES: tuple[Route, ...] = (
         "Make a user, or find the one made before; with a server key in place of a token.",
         shapes.UserAnswer,
         body=requests.ServerUser,
-        raises=(errors.TokenMissing, errors.TokenInvalid, errors.Forbidden, errors.UsernameTaken),
+        raises=(
+            errors.TokenMissing,
+            errors.TokenInvalid,
+            errors.Forbidden,
+            errors.UsernameTaken,
+            errors.RateLimited,
+        ),
         auth=False,
     ),
     Route(
@@ -165,6 +171,7 @@ ROUTES: tuple[Route, ...] = (
             errors.NotFound,
             errors.InvalidCredentials,
             errors.AccountDisabled,
+            errors.RateLimited,
         ),
         auth=False,
     ),

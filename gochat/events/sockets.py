@@ -8,6 +8,8 @@ from gochat.core.model import ConversationId, UserId
 
 Ack = Callable[[Mapping[str, Any]], None]
 """Answers one event, once."""
+Handling = Callable[[str, str, list[Any], Ack | None], None]
+"""Of an event: by the sid, its name and arguments, and what answers it. See `events.dispatch`."""
 
 
 class Sockets(Protocol):

@@ -11,11 +11,14 @@ from gochat.rest.deps import Deps
 async def server_user(deps: Deps, call: OpenCall[requests.ServerUser]) -> shapes.UserAnswer:
     """`POST server/users`."""
     request = call.request
-    user = await deps.backend.user(call.bearer, request.external_id, request.username, request.display_name)
+    user = await deps.backend.user(
+        call.bearer, call.address, request.external_id, request.username, request.display_name
+    )
     return {"user": user_out(user)}
 
 
 async def server_tokens(deps: Deps, call: OpenCall[requests.ServerTokens]) -> shapes.Tokens:
     """`POST server/tokens`."""
     device = device_in(call.request.device)
-    return tokens_out(await deps.backend.log_in(call.bearer, call.request.external_id, device))
+    external_id = call.request.external_id
+    return tokens_out(await deps.backend.log_in(call.bearer, call.address, external_id, device))

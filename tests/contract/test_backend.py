@@ -66,6 +66,17 @@ async def test_what_a_key_may_not(rest: Rest, database_url: str) -> None:
     assert (await rest.as_(made).post("/server/tokens", body)).code == "token_invalid"
 
 
+async def test_keys_that_are_made_up_are_few(database_url: str) -> None:
+    """From an address; who has a right one asks as much as they like, whoever else is there."""
+    async with running(database_url, login_rate=None, rates=("login@address=5/3600",)) as rest:
+        right = operator(database_url, "key", "create", "shop", "--why", "x")
+        body = {"external_id": "42"}
+        wrong = [await rest.as_(f"gk_{n}").post("/server/users", body) for n in range(6)]
+        assert [it.code for it in wrong] == ["token_invalid"] * 5 + ["rate_limited"]
+        asked = (rest.as_(right).post("/server/users", body) for _ in range(20))
+        assert {it.status for it in await asyncio.gather(*asked)} == {200}
+
+
 async def test_keys_that_are_made_up_wait_for_no_writer(tmp_path: Path) -> None:
     file = tmp_path / "gochat.db"
     async with running(f"sqlite:///{file}") as rest:

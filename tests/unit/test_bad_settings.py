@@ -4,7 +4,6 @@ Rows of types and bounds are made from the fields themselves, the others stand i
 a row fails `test_every_setting_has_a_row`.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from enum import Enum
@@ -17,10 +16,11 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from gochat.config import ConfigError, Settings, load_settings, variables
+from gochat.config import ConfigError, Settings, variables
 from gochat.listening import PortTakenError, listen, listen_for_metrics
 from gochat.preflight import look
 from tests.services.certificates import Authority
+from tests.unit.conftest import Load
 
 SECRET = "hunter2"
 WRONG: dict[str, list[str]] = {
@@ -112,21 +112,16 @@ Refuse = Callable[[dict[str, str]], str]
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Refuse:
+def refused(load: Load) -> Refuse:
     """Load the settings from exactly this environment; return the one line of the refusal."""
-    monkeypatch.chdir(tmp_path)
 
-    def load(environment: dict[str, str]) -> str:
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+    def refuse(environment: dict[str, str]) -> str:
         with pytest.raises(ConfigError) as caught:
-            load_settings()
+            load(environment)
         (line,) = str(caught.value).splitlines()
         return line
 
-    return load
+    return refuse
 
 
 def rows(name: str) -> list[str]:

@@ -1,15 +1,14 @@
 """The settings: what the environment may say, what stops the start, and what is never shown."""
 
-import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from gochat.config import ConfigError, Settings, load_settings
+from gochat.config import ConfigError, load_settings
 from scripts import settings_table
+from tests.unit.conftest import Load
 
 SECRET = "kZ3vQ8tY1pR6wX0bN5mC9dF2gH7jL4sA-uEiOqT"
 PRODUCTION = {
@@ -18,23 +17,6 @@ PRODUCTION = {
     "MYSQL_URL": "mysql://gochat:hunter2@db.internal:3306/gochat",
     "REDIS_URL": "redis://:hunter2@redis.internal:6379",
 }
-
-Load = Callable[[dict[str, str]], Settings]
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
-    """Load the settings from exactly the environment given, in an empty directory."""
-    monkeypatch.chdir(tmp_path)
-
-    def load_from(environment: dict[str, str]) -> Settings:
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        return load_settings()
-
-    return load_from
 
 
 def test_nothing_configured_is_one_process_on_sqlite(load: Load) -> None:

@@ -44,25 +44,33 @@ class ForeignUsers(Protocol):
 
 
 class Backend(Protocol):
-    """What the team's own backend may do with a key of `gochat key create`."""
+    """What the team's own backend may do with a key of `gochat key create`; `address`: where it asks from."""
 
     async def user(
-        self, key: str | None, external_id: str, username: str | None, display_name: str | None
+        self,
+        key: str | None,
+        address: str | None,
+        external_id: str,
+        username: str | None,
+        display_name: str | None,
     ) -> User:
         """Make a user, or find the one who was made for that id before.
 
         Raises:
             TokenMissing, TokenInvalid: no key, or none of ours.
+            RateLimited: too many keys from this address were none of ours.
             Forbidden: the key may not; `details.reason` is `scope`.
             InvalidPayload, UsernameTaken: of the username.
         """
         ...
 
-    async def log_in(self, key: str | None, external_id: str, device: Device) -> LoggedIn:
+    async def log_in(
+        self, key: str | None, address: str | None, external_id: str, device: Device
+    ) -> LoggedIn:
         """Log a user in, on whose behalf the backend speaks.
 
         Raises:
-            TokenMissing, TokenInvalid, Forbidden: of the key.
+            TokenMissing, TokenInvalid, RateLimited, Forbidden: of the key.
             NotFound: no user was made for that id.
             AccountDisabled
         """
