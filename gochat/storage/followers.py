@@ -34,8 +34,9 @@ LEASE_MS = 6_000
 """How long a follower is without a process after a kill, at most; it is renewed at half of that."""
 BATCHES = 100
 """Of each process, read at once."""
-ABSENT_MS = 600_000
-"""After so long without a process all is compared: the log may have been pruned meanwhile."""
+ABSENT_MS = 6 * 86_400_000
+"""After so long without a process all is compared: of processes that ended, too, the log forgets all in a
+week (`maintenance.KEEP_PROCESSES_MS`), and till then it keeps what no follower has read yet."""
 STOP_S = 15.0
 """How long is waited for the step under way; statements have their own timeouts."""
 _AWAY_S = 60.0

@@ -29,12 +29,14 @@ KEEP_BATCHES_MS = 3_600_000
 """Longer than the poll counts on them."""
 KEEP_PROCESSES_MS = 7 * 86_400_000
 """How long the newest batches of a process are kept: by them it is known that no history was lost, however
-far the database's clock was set."""
+far the database's clock was set. No follower is waited for longer, either."""
 KEEP_SESSIONS_MS = 30 * 86_400_000
 """How long a login that ended is kept, so that its phone is told so."""
 
 _OLDEST = "SELECT n, created_at FROM batches WHERE process_id = ? AND n <= ? ORDER BY n LIMIT ?"
 _DELETE_UP_TO = "DELETE FROM batches WHERE process_id = ? AND n <= ?"
+_FOLLOWERS = "SELECT COUNT(*) FROM followers"
+_PASSED = "SELECT process_id, MIN(n), COUNT(*) FROM follower_cursors GROUP BY process_id"
 _SOME_SESSIONS = """
 SELECT id, CASE WHEN expires_at < ? OR revoked_at < ? THEN 1 ELSE 0 END FROM sessions
 WHERE id > ? ORDER BY id LIMIT ?
@@ -98,14 +100,24 @@ def _delete_batches(connection: Connection) -> int:
     now = _now(connection)
     words = dialect(connection)
     deleted = run(connection, words.delete_batches, now - KEEP_PROCESSES_MS, STEP_ROWS).rowcount
+    passed = _passed(connection)
     for process_id, first, last in fetch(connection, words.spans):
-        if deleted < STEP_ROWS and last - first >= KEPT_ROWS:
+        read = last - KEPT_ROWS if passed is None else min(last - KEPT_ROWS, passed.get(process_id, 0))
+        if deleted < STEP_ROWS and first <= read:
             # By the primary key, in which batches stand in the order of their time.
-            oldest = fetch(connection, _OLDEST, process_id, last - KEPT_ROWS, STEP_ROWS - deleted)
+            oldest = fetch(connection, _OLDEST, process_id, read, STEP_ROWS - deleted)
             due = [n for n, _ in takewhile(lambda row: row[1] < now - KEEP_BATCHES_MS, oldest)]
             if due:
                 deleted += run(connection, _DELETE_UP_TO, process_id, due[-1]).rowcount
     return deleted
+
+
+def _passed(connection: Connection) -> dict[int, int] | None:
+    """How far all followers have read of each process that all of them know; None: there are none."""
+    ((followers,),) = fetch(connection, _FOLLOWERS)
+    if not followers:
+        return None
+    return {process_id: n for process_id, n, by in fetch(connection, _PASSED) if by == followers}
 
 
 def _delete_reports(connection: Connection) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from gochat.core.model import ConversationId
 from gochat.storage.engines import write_engine
 from gochat.storage.fetch import fetch
-from gochat.storage.followers import Follower, Writes
+from gochat.storage.followers import ABSENT_MS, Follower, Writes
 from tests.writing.world import direct, prepare, send, writing
 
 
@@ -158,7 +158,7 @@ def test_after_a_long_absence_all_is_compared(database_url: str) -> None:
             await asyncio.to_thread(catch_up, follower)
             await asyncio.to_thread(follower.stop)
             cid = await it.create(direct(anna, ben))
-            long_ago = time.time_ns() // 1_000_000 - 3_600_000
+            long_ago = time.time_ns() // 1_000_000 - ABSENT_MS - 60_000
             await asyncio.to_thread(statement, database_url, f"UPDATE followers SET held_until = {long_ago}")
             heard = Heard()
             next_ = Follower(database_url, heard)

@@ -22,7 +22,7 @@ from gochat.storage.maintenance import (
     STEP_ROWS,
     Maintenance,
 )
-from gochat.storage.tables import BatchRow, SessionRow
+from gochat.storage.tables import BatchRow, FollowerCursorRow, FollowerRow, SessionRow
 
 MINUTE_MS = 60_000
 
@@ -99,6 +99,35 @@ def test_the_newest_of_each_process_stay_for_days(database_url: str, monkeypatch
 
     asyncio.run(scenario())
     assert ids(database_url, BatchRow.n) == [*range(24, 30)]
+
+
+def test_what_a_follower_has_not_read_is_kept_for_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a week at most; the slowest follower decides, also one that does not know a process yet."""
+    monkeypatch.setattr(maintenance, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(maintenance, "KEPT_ROWS", 1)
+    now = time.time_ns() // 1_000_000
+    hours, week = now - 5 * KEEP_BATCHES_MS, now - KEEP_PROCESSES_MS - MINUTE_MS
+    put(database_url, BatchRow, [batch(n, week if n < 6 else hours) for n in range(30)])
+    follower = {"holder": 0, "held_until": 0, "compared": -1}
+    put(database_url, FollowerRow, [{"name": name, **follower} for name in ("fast", "slow")])
+    read = [("fast", 1, 27), ("fast", 2, 28), ("fast", 3, 29), ("slow", 1, 12), ("slow", 2, 28)]
+    put(
+        database_url,
+        FollowerCursorRow,
+        [dict(zip(("name", "process_id", "n"), it, strict=True)) for it in read],
+    )
+
+    async def scenario() -> None:
+        async with caring(database_url) as care:
+            await care.catch_up()
+
+    asyncio.run(scenario())
+    kept = ids(database_url, BatchRow.n)
+    assert [n for n in kept if n % 3 == 0] == [15, 18, 21, 24, 27]
+    assert [n for n in kept if n % 3 == 1] == [28]
+    assert [n for n in kept if n % 3 == 2] == [8, 11, 14, 17, 20, 23, 26, 29]
 
 
 def test_logins_that_ended_long_ago_go(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
