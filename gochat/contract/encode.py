@@ -222,7 +222,7 @@ def side_answer(view: ConversationView | None) -> shapes.SideAnswer:
 
 
 def member_out(member: Member) -> shapes.Member:
-    """A member as all members see him."""
+    """A member as all members see them."""
     return {
         "user_id": id_out(member.user_id),
         "role": member.role.value,
@@ -260,7 +260,7 @@ def delta_out(delta: Delta) -> shapes.Delta:
 
 
 def me_conversation_out(own: MeConversation) -> shapes.MeConversation:
-    """A user's own side of one conversation, as his own log tells it."""
+    """A user's own side of one conversation, as their own log tells it."""
     return {
         "conversation_id": id_out(own.member.conversation_id),
         "delivered_seq": own.member.delivered_seq,
@@ -337,7 +337,7 @@ def sync_out(page: SyncPage, user_id: UserId, cursors: Cursors) -> shapes.SyncAn
 
 
 def user_out(user: User) -> shapes.User:
-    """A user as others see him."""
+    """A user as others see them."""
     return {
         "id": id_out(user.id),
         "username": user.username,

@@ -229,8 +229,8 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Watch,
             shapes.WatchAnswer,
             "Hear whether these users are online, instead of those named before. Of someone with whom one"
-            " shares no conversation, who hides it, or where one has blocked the other, nothing is told: he"
-            " looks offline, for as long as it is so.",
+            " shares no conversation, who hides it, or where one has blocked the other, nothing is told: they"
+            " look offline, for as long as it is so.",
         ),
         "sync": ClientEvent(
             requests.Sync,
@@ -264,7 +264,7 @@ DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
     ServerEvent(
         "member:removed",
         shapes.Delta,
-        "A member left a group or was taken out. To himself it says `removed`.",
+        "A member left a group or was taken out. To the one who went it says `removed`.",
     ),
     ServerEvent("member:updated", shapes.Delta, "A member's role changed."),
     ServerEvent("conversation:created", shapes.Delta, "A conversation that is new to this user."),
@@ -277,7 +277,7 @@ DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
 )
 """By name: those of `core.delta.Why`."""
 ME_CHANGED: Final = ServerEvent(
-    "me:changed", shapes.MeDelta, "Something changed that only this user sees; it goes to all his devices."
+    "me:changed", shapes.MeDelta, "Something changed that only this user sees; it goes to all their devices."
 )
 TYPING_CHANGED: Final = ServerEvent(
     "typing:changed", shapes.TypingChanged, "Who types in a conversation on screen."

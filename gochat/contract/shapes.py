@@ -165,7 +165,7 @@ class Conversation(TypedDict):
 
 
 class Member(TypedDict):
-    """A member as all members see him."""
+    """A member as all members see them."""
 
     user_id: Id
     role: Literal["owner", "admin", "member"]
@@ -196,7 +196,7 @@ class Delta(TypedDict):
 
 
 class MeConversation(Private):
-    """A user's own side of one conversation, in his own log."""
+    """A user's own side of one conversation, in their own log."""
 
     conversation_id: Id
     delivered_seq: Seq
@@ -205,9 +205,9 @@ class MeConversation(Private):
 
 
 class MeDelta(TypedDict):
-    """A user's own log: the state of what changed for him alone, with its own `since` and `revision`.
+    """A user's own log: the state of what changed for them alone, with its own `since` and `revision`.
 
-    `user` and `settings` are there if these, or whom he has blocked, changed.
+    `user` and `settings` are there if these, or whom they have blocked, changed.
     """
 
     since: Revision
@@ -477,7 +477,7 @@ class TypingChanged(TypedDict):
 
 
 class Presence(TypedDict):
-    """Whether a user is online, on any device. `last_seen_at`: when he went; null: online, or not known."""
+    """Whether a user is online, on any device. `last_seen_at`: when they went; null: online, or not known."""
 
     user_id: Id
     online: bool
