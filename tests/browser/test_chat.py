@@ -1,9 +1,11 @@
 """The demo page, used as people use it."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.conftest import Someone
 from tests.services.gochat import GoChatServer
@@ -118,6 +120,32 @@ def test_an_expired_token_is_refreshed(someone: Someone, ann: Account, direct: s
     reader.page.locator("#conversations a").first.click()
     reader.write("still here")
     reader.expect_ticks("Sent")
+
+
+def test_who_logged_out_does_not_connect_again(someone: Someone, ann: Account) -> None:
+    reader = someone()
+    reader.page.clock.install()
+    opened: list[WebSocketRoute] = []
+    session = {"sid": "x", "upgrades": [], "pingInterval": 25_000, "pingTimeout": 20_000, "maxPayload": 1_000}
+    later = {"code": "overloaded", "message": "Busy.", "retryable": True, "retry_after_ms": 60_000}
+
+    def refuse(socket: WebSocketRoute) -> None:
+        opened.append(socket)
+        socket.on_message(lambda _: socket.send("44" + json.dumps({"message": "Busy.", "data": later})))
+        socket.send("0" + json.dumps(session))
+
+    reader.page.route_web_socket(re.compile("/socket.io/"), refuse)
+    reader.log_in(ann.name)
+    reader.expect_status("Connecting… What you write waits until then.")
+    while len(opened) < 2:
+        reader.page.clock.fast_forward(61_000)
+    reader.page.get_by_role("button", name="Log out").click()
+    expect(reader.page.locator("#login")).to_be_visible()
+    before = len(opened)
+    reader.page.clock.fast_forward(121_000)
+    reader.page.reload()
+    expect(reader.page.locator("#login")).to_be_visible()
+    assert len(opened) == before
 
 
 def test_logout_and_what_is_refused(someone: Someone) -> None:

@@ -1,5 +1,7 @@
 """The pages about the API."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -51,3 +53,23 @@ def test_a_guide_has_contents_and_all_can_be_searched(someone: Someone, width: i
     expect(page.get_by_role("heading", name="The unread formula")).to_be_in_viewport()
     page.get_by_label("Search all guides").fill("no such words")
     expect(page.locator("#found")).to_have_text("Nothing says that.")
+
+
+def test_a_failed_request_is_said_and_made_again(someone: Someone) -> None:
+    reader = someone()
+    reader.refusals = ("503",)
+    failing = True
+    busy = {"status": 503, "content_type": "application/json", "body": "{}"}
+    reader.context.route(
+        re.compile(r"/docs/guides\.json|/asyncapi\.json"),
+        lambda route: route.fulfill(**busy) if failing else route.continue_(),
+    )
+    reader.open("/docs/events")
+    expect(reader.page.get_by_role("status")).to_contain_text("The server does not answer.")
+    reader.open("/docs/guides/protocol")
+    field = reader.page.get_by_label("Search all guides")
+    field.fill("unread")
+    expect(reader.page.locator("#found")).to_contain_text("can't be searched at the moment")
+    failing = False
+    field.fill("unread formula")
+    expect(reader.page.locator("#found").get_by_role("link").first).to_be_visible()

@@ -45,6 +45,30 @@ def test_a_group_is_renamed_grows_has_roles_and_is_left(
     expect(dialog).to_contain_text("1 member")
 
 
+def test_who_is_removed_while_they_look_at_the_members_reads_on_elsewhere(
+    someone: Someone, ann: Account, ben: Account, direct: str
+) -> None:
+    created = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id], "title": "Sailing"})
+    group = created["conversation"]["id"]
+    member, owner = someone(width=1_200), someone()
+    member.enter(ben, group)
+    dialog = about(member)
+    expect(dialog).to_contain_text("2 members")
+    owner.enter(ann, group)
+    about(owner).get_by_role("button", name=f"Remove {ben.name}").click()
+    expect(dialog).to_have_count(0)
+    expect(member.page.get_by_text("This conversation is not here")).to_be_visible()
+    member.choose(ann.name)
+    about(member)
+    member.page.go_back()
+    expect(dialog).to_have_count(0)
+    member.choose(ann.name)
+    owner.page.get_by_role("button", name="Done").click()
+    owner.open(f"/#/c/{direct}")
+    owner.write("hello")
+    owner.expect_ticks("Read")
+
+
 def test_somebody_is_blocked_and_no_more(someone: Someone, ann: Account, ben: Account, direct: str) -> None:
     one = someone()
     one.enter(ann, direct)

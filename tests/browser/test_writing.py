@@ -134,3 +134,40 @@ def test_a_message_is_changed_answered_reacted_to_and_deleted(
     writer.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     for one in (writer, reader):
         one.expect_messages("tea or coffee?", "Message deleted")
+
+
+def test_an_answer_that_was_begun_outlives_an_edit_a_block_and_a_tab(
+    someone: Someone, ann: Account, ben: Account, direct: str
+) -> None:
+    ben.post("/messages", message(direct, "tea or coffee?"))
+    ann.post("/messages", message(direct, "tee"))
+    writer = someone()
+    writer.enter(ann, direct)
+    answering = writer.page.locator("#composer .about")
+    writer.act("tea or coffee?", "Reply")
+    writer.field.fill("coffee")
+    writer.act("tee", "Edit")
+    expect(answering).to_contain_text("Changing your message")
+    writer.page.get_by_role("button", name="Do not change it").click()
+    expect(writer.field).to_have_value("coffee")
+    writer.act("tee", "Edit")
+    writer.field.fill("tea")
+    writer.page.get_by_role("button", name="Save").click()
+    writer.expect_messages("tea or coffee?", "tea")
+    writer.page.get_by_role("button", name="About this conversation").click()
+    writer.page.get_by_role("button", name="Block").click()
+    writer.page.get_by_role("button", name="Done").click()
+    writer.page.locator(".blocked").get_by_role("button", name="Unblock").click()
+    expect(writer.field).to_have_value("coffee")
+    expect(answering).to_contain_text("tea or coffee?")
+    other = writer.other_tab()
+    other.open(f"/#/c/{direct}")
+    expect(other.field).to_have_value("coffee")
+    writer.act("tea", "Reply")
+    writer.field.fill("both")
+    expect(other.field).to_have_value("both")
+    expect(other.page.locator("#composer .about b")).to_have_text(ann.name)
+    other.page.get_by_role("button", name="Send").click()
+    expect(writer.field).to_have_value("")
+    expect(answering).to_have_count(0)
+    assert ann.history(direct)[-1]["reply_to_seq"] == 2

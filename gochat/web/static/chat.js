@@ -135,6 +135,7 @@ class Chat {
     const before = this.currentId;
     if (id === before) return;
     this.currentId = id;
+    this.dialog = null; // it was about what was on screen
     if (before) this.connection.emit("conversation:leave", { conversation_id: before }).catch(() => null);
     if (id) this.connection.join(id);
     this.show();

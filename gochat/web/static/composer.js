@@ -8,7 +8,7 @@ const TYPING_ENDS_MS = 5_000;
 const FULL = "This browser has no room to keep the message until it is sent.";
 const isDesk = () => matchMedia("(pointer: fine)").matches;
 
-/** `reply`: the seq that is answered; `editing`: the message that is changed; `compose(state)` sets them. */
+/** `reply`: the seq that is answered; `editing`: the message that is changed; `compose(state)` sets `reply` and ends or begins `editing`. */
 export class Composer extends Component {
   #lifetime = new AbortController();
   #area;
@@ -18,19 +18,17 @@ export class Composer extends Component {
   componentDidMount() {
     const { chat, held } = this.props;
     const { signal } = this.#lifetime;
-    chat.drafts.addEventListener("change", ({ detail }) => detail === held.id && this.#takeDraft(), { signal });
+    chat.drafts.addEventListener("change", ({ detail }) => detail === held.id && !this.props.editing && this.#fill(), { signal });
     chat.connection.addEventListener("state", () => this.#typeOn(), { signal });
-    if (!this.#area) return;
-    this.#area.value = chat.drafts.get(held.id).text;
-    if (isDesk()) this.#area.focus({ preventScroll: true });
+    if (isDesk()) this.#area?.focus({ preventScroll: true });
   }
 
   componentDidUpdate({ reply, editing }) {
     if (!this.#area) return;
     const now = this.props;
-    if (now.editing !== editing) this.#area.value = now.editing ? now.editing.body : this.#draft.text;
-    else if (now.reply !== reply) this.#keep();
-    else return;
+    if (now.editing === editing && now.reply === reply) return;
+    if (now.editing !== editing) this.#fill();
+    this.#keep();
     this.#area.focus();
   }
 
@@ -39,7 +37,7 @@ export class Composer extends Component {
     if (this.#idle) this.#stopTyping();
   }
 
-  render({ chat, held, reply, editing, compose }) {
+  render({ chat, held, reply, editing }) {
     const other = chat.people.other(held);
     if (chat.blocked.has(other)) return blocked(chat, other);
     const answered = held.messages.get(reply);
@@ -48,9 +46,9 @@ export class Composer extends Component {
         <span dir="auto">${editing ? "Changing your message" : html`Answer to <b>${answered ? chat.people.name(answered.sender_id) : "a message"}</b>:
           ${" "}${answered?.body}`}</span>
         <button type="button" class="icon" aria-label=${editing ? "Do not change it" : "Do not answer it"}
-          onClick=${() => compose({})}>${icon("close")}</button></p>`}
+          onClick=${() => this.#giveUp()}>${icon("close")}</button></p>`}
       <textarea name="body" rows="1" maxlength="8000" placeholder="Message" aria-label="Message" dir="auto"
-        ref=${(area) => (this.#area = area)} onInput=${() => this.#typed()} onKeyDown=${(event) => this.#key(event)}></textarea>
+        ref=${this.#take} onInput=${() => this.#typed()} onKeyDown=${(event) => this.#key(event)}></textarea>
       <button class="primary send" aria-label=${editing ? "Save" : "Send"}>${icon("send")}</button>
     </form>`;
   }
@@ -59,9 +57,15 @@ export class Composer extends Component {
     return this.props.chat.drafts.get(this.props.held.id);
   }
 
-  /** Another tab wrote. */
-  #takeDraft() {
-    if (this.#area && !this.props.editing) this.#area.value = this.#draft.text;
+  /** The field is there: at first, and when somebody is blocked no more. */
+  #take = (area) => {
+    this.#area = area;
+    this.#fill();
+  };
+
+  #fill() {
+    const { editing } = this.props;
+    if (this.#area) this.#area.value = editing ? editing.body : this.#draft.text;
   }
 
   #keep() {
@@ -69,11 +73,16 @@ export class Composer extends Component {
     if (!editing) chat.drafts.set(held.id, { text: this.#area.value, reply });
   }
 
+  /** Change or answer the message no more. */
+  #giveUp() {
+    this.props.compose(this.props.editing ? {} : { reply: null });
+  }
+
   #key(event) {
-    const { editing, reply, compose } = this.props;
+    const { editing, reply } = this.props;
     if (event.isComposing) return;
     if (event.key === "Enter" && !event.shiftKey && isDesk()) this.#submit(event);
-    if (event.key === "Escape" && (editing || reply !== null)) compose({});
+    if (event.key === "Escape" && (editing || reply !== null)) this.#giveUp();
   }
 
   async #submit(event) {
@@ -85,7 +94,7 @@ export class Composer extends Component {
     if (editing) {
       const { conversation_id, seq, revision } = editing;
       const isDone = await chat.attempt(() => chat.change("message:edit", { conversation_id, seq, revision, body }));
-      if (isDone) compose({});
+      if (isDone && this.props.editing === editing) compose({});
       return;
     }
     try {
@@ -95,9 +104,8 @@ export class Composer extends Component {
       return chat.tell(FULL);
     }
     this.#area.value = "";
-    this.#keep();
-    compose({});
     chat.drafts.set(held.id, { text: "", reply: null });
+    compose({ reply: null });
     document.getElementById("messages").scrollTop = Number.MAX_SAFE_INTEGER;
     this.#area.focus();
   }

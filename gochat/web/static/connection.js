@@ -6,9 +6,9 @@ const ACK_TIMEOUT_MS = 10_000;
 const RETRY_MS = 2_000;
 const ENDED = new Set(["token_invalid", "token_missing", "session_revoked"]);
 
-/** The state of the connection: one of these. */
+/** The state of the connection: one of these, or SYNCING. */
 export const CONNECTING = "connecting";
-export const SYNCING = "syncing";
+const SYNCING = "syncing";
 export const ONLINE = "online";
 export const FORBIDDEN = "forbidden";
 
@@ -23,6 +23,7 @@ export class Connection extends EventTarget {
   #store;
   #socket;
   #syncing = null;
+  #lifetime = new AbortController();
 
   /** `io`: the official client library. */
   constructor(io, session, store) {
@@ -45,12 +46,11 @@ export class Connection extends EventTarget {
     socket.on("auth:expiring", () => this.#refreshToken());
     socket.on("session:revoked", ({ code }) => session.end(code));
     socket.onAny((event, payload) => payload.conversation_id && payload.revision !== undefined && this.#hear(payload));
-    this.onOnline = () => socket.connected || socket.disconnect().connect();
-    addEventListener("online", this.onOnline);
+    addEventListener("online", () => socket.connected || socket.disconnect().connect(), { signal: this.#lifetime.signal });
   }
 
   close() {
-    removeEventListener("online", this.onOnline);
+    this.#lifetime.abort();
     this.#socket.disconnect();
   }
 
@@ -107,7 +107,7 @@ export class Connection extends EventTarget {
       }
     } catch (problem) {
       // An expired token is refreshed on auth:expiring, which syncs; a lost connection syncs when it is back.
-      if (!problem.offline && problem.code !== "token_expired") setTimeout(() => this.#sync(), RETRY_MS);
+      if (!problem.offline && problem.code !== "token_expired") this.#later(() => this.#sync());
       return;
     }
     for (const id of missing) this.join(id);
@@ -130,7 +130,7 @@ export class Connection extends EventTarget {
       await this.emit("auth:refresh", { token: this.#session.accessToken });
       if (this.state !== ONLINE) this.#sync();
     } catch (problem) {
-      if (!problem.offline && problem.retryable) setTimeout(() => this.#refreshToken(), RETRY_MS);
+      if (!problem.offline && problem.retryable) this.#later(() => this.#refreshToken());
     }
   }
 
@@ -139,7 +139,12 @@ export class Connection extends EventTarget {
     this.#become(description === 403 ? FORBIDDEN : CONNECTING);
     if (!data) return;
     if (ENDED.has(data.code)) this.#session.end(data.code);
-    else setTimeout(() => this.#socket.connect(), data.retry_after_ms ?? RETRY_MS);
+    else this.#later(() => this.#socket.connect(), data.retry_after_ms);
+  }
+
+  /** Do it in a while, unless this is closed by then. */
+  #later(act, ms = RETRY_MS) {
+    setTimeout(() => this.#lifetime.signal.aborted || act(), ms);
   }
 
   #become(state) {

@@ -2,11 +2,17 @@
 
 import { byId, make } from "./dom.js";
 
-const document_ = await (await fetch("/api/v1/asyncapi.json")).json();
+const document_ = await load();
 const at = (reference) => reference.slice(2).split("/").reduce((part, key) => part[key], document_);
 const plain = (schema) => (schema.$ref ? at(schema.$ref) : schema);
 const name = (schema) => schema.$ref?.split("/").at(-1);
 const messageOf = ({ messages: [{ $ref }] }) => at(at($ref).$ref);
+
+/** The document; null if the server does not give it. */
+async function load() {
+  const answer = await fetch("/api/v1/asyncapi.json").catch(() => null);
+  return answer?.ok ? answer.json() : null;
+}
 
 /** A type in a word or two, such as `string or null` or `Message[]`. */
 function typeOf(schema) {
@@ -64,10 +70,6 @@ function part(id, title, action) {
   byId(id).append(heading, ...operations.map(row));
 }
 
-part("emitted", "What you emit", "send");
-part("heard", "What you hear", "receive");
-if (location.hash) byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
-
 function look() {
   const wanted = byId("search").value.trim().toLowerCase();
   const rows = [...document.querySelectorAll("tbody tr:not(.part)")];
@@ -75,5 +77,13 @@ function look() {
   byId("none").hidden = rows.some((one) => !one.hidden);
 }
 
-byId("search").addEventListener("input", look);
-look(); // typed while this was on its way, or kept by the browser
+if (document_) {
+  part("emitted", "What you emit", "send");
+  part("heard", "What you hear", "receive");
+  if (location.hash) byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+  byId("search").addEventListener("input", look);
+  look(); // typed while this was on its way, or kept by the browser
+} else {
+  byId("none").textContent = "The server does not answer. Load the page again in a moment.";
+  byId("none").hidden = false;
+}

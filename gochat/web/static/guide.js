@@ -4,6 +4,7 @@ import { byId, make } from "./dom.js";
 
 const MOST = 20;
 const AROUND = 60;
+const UNABLE = "The guides can't be searched at the moment. Type on to try again.";
 let parts;
 
 /** What stands around the first place where it is said. */
@@ -15,9 +16,23 @@ function excerpt(text, wanted) {
 const says = ({ title, text }, wanted) => `${title} ${text}`.toLowerCase().includes(wanted);
 const isTitled = ({ title }, wanted) => Number(title.toLowerCase().includes(wanted));
 
+/** All parts of all guides; fetched once, unless that fails. */
+async function load() {
+  const answer = await fetch("/docs/guides.json");
+  if (!answer.ok) throw new Error(`guides.json: ${answer.status}`);
+  return answer.json();
+}
+
 async function look() {
-  parts ??= fetch("/docs/guides.json").then((answer) => answer.json());
-  const all = await parts;
+  const asked = (parts ??= load());
+  let all;
+  try {
+    all = await asked;
+  } catch {
+    if (parts === asked) parts = undefined;
+    show([make("li", {}, UNABLE)]);
+    return;
+  }
   const wanted = byId("search").value.trim().toLowerCase();
   const found = wanted ? all.filter((part) => says(part, wanted)) : [];
   found.sort((one, other) => isTitled(other, wanted) - isTitled(one, wanted));
@@ -25,8 +40,12 @@ async function look() {
     make("li", {}, make("a", { href }, title === page ? page : `${page}: ${title}`), make("small", {}, excerpt(text, wanted))),
   );
   if (wanted && !shown.length) shown.push(make("li", {}, "Nothing says that."));
-  byId("found").replaceChildren(...shown);
-  byId("found").hidden = !wanted;
+  show(shown);
+}
+
+function show(items) {
+  byId("found").replaceChildren(...items);
+  byId("found").hidden = items.length === 0;
 }
 
 byId("search").addEventListener("input", look);

@@ -14,6 +14,11 @@ export class Info extends Component {
     if (this.props.chat.store.conversations.get(this.props.id)?.isHidden) this.#list();
   }
 
+  componentDidUpdate() {
+    const { chat, id } = this.props;
+    if (!chat.store.conversations.has(id)) chat.ask(null); // the user is in it no more
+  }
+
   render({ chat, id }, { error }) {
     const held = chat.store.conversations.get(id);
     if (!held) return null;

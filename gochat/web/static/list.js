@@ -1,7 +1,7 @@
 // The list of conversations.
 
 import { avatar, Component, html, isSame } from "./html.js";
-import { count, systemWords, whenOf } from "./words.js";
+import { inShort, systemWords, whenOf } from "./words.js";
 
 export function List({ chat }) {
   const items = chat.store.sorted.map((held) => item(held, chat));
@@ -31,11 +31,10 @@ function item(held, { people, outbox, drafts, presence, user, currentId }) {
 }
 
 function preview(held, last, people, user) {
-  const { sender_id, body, deleted_at, attachments } = last;
   if (last.kind === "system") return systemWords(last, (id) => people.name(id));
-  const text = deleted_at ? "Message deleted" : body || count(attachments.length, "attachment");
-  if (sender_id === user.id) return `You: ${text}`;
-  return held.about.kind === "group" ? `${people.name(sender_id)}: ${text}` : text;
+  const text = inShort(last);
+  if (last.sender_id === user.id) return `You: ${text}`;
+  return held.about.kind === "group" ? `${people.name(last.sender_id)}: ${text}` : text;
 }
 
 class Item extends Component {

@@ -2,7 +2,7 @@
 
 import { Component, h, html, icon, isSame } from "./html.js";
 import { Row } from "./row.js";
-import { count, dayOf, systemWords, timeOf } from "./words.js";
+import { dayOf, inShort, systemWords, timeOf } from "./words.js";
 
 const NEAR_PX = 120;
 const PAGE = 50;
@@ -73,7 +73,7 @@ export class Messages extends Component {
   /** The newest message of another, for screen readers: once, when it comes. */
   #spoken({ user, people }, { last, about }) {
     if (!last || last.seq <= this.#newest || last.sender_id === user.id || last.deleted_at || last.kind === "system") return null;
-    const text = last.body || count(last.attachments.length, "attachment");
+    const text = inShort(last);
     return html`<p key=${last.seq}>${about.kind === "group" ? `${people.name(last.sender_id)}: ${text}` : text}</p>`;
   }
 
@@ -145,8 +145,7 @@ export class Messages extends Component {
     if (seq === null) return null;
     const quoted = held.messages.get(seq);
     if (!quoted) return { quote: "An earlier message", quoteName: "", quoteSeq: null };
-    const text = quoted.deleted_at ? "Message deleted" : quoted.body || count(quoted.attachments.length, "attachment");
-    return { quote: text, quoteName: people.name(quoted.sender_id), quoteSeq: seq };
+    return { quote: inShort(quoted), quoteName: people.name(quoted.sender_id), quoteSeq: seq };
   }
 
   #open = (openSeq) => this.setState({ openSeq });

@@ -25,11 +25,14 @@ export class Thread extends Component {
   state = { typists: [], reply: this.props.chat.drafts.get(this.props.held.id).reply, editing: null };
   #lifetime = new AbortController();
   #typistsEnd = 0;
-  #compose = (state) => this.setState({ reply: null, editing: null, ...state });
+  /** An answer that was begun waits while a message is changed. */
+  #compose = (state) => this.setState({ editing: null, ...state });
 
   componentDidMount() {
-    const { connection } = this.props.chat;
+    const { connection, drafts } = this.props.chat;
+    const { id } = this.props.held;
     const { signal } = this.#lifetime;
+    drafts.addEventListener("change", ({ detail }) => detail === id && this.setState({ reply: drafts.get(id).reply }), { signal });
     connection.addEventListener("typing", ({ detail }) => this.#hearTyping(detail), { signal });
     connection.addEventListener("lost", () => this.setState({ typists: [] }), { signal });
   }

@@ -17,6 +17,12 @@ export function whenOf(when) {
 /** `count(2, "member")`: 2 members. */
 export const count = (number, noun) => `${number} ${noun}${plural.select(number) === "one" ? "" : "s"}`;
 
+/** A message in short, where there is room for a line. */
+export function inShort({ body, deleted_at, attachments }) {
+  if (deleted_at) return "Message deleted";
+  return body || (attachments.length > 0 ? count(attachments.length, "attachment") : "Message");
+}
+
 /** What a message of the server says, by its data; `name(id)` gives the name of a user. */
 export function systemWords({ data, body }, name) {
   const by = data?.by && name(data.by);
