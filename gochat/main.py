@@ -37,6 +37,7 @@ from gochat.core.rates import Buckets
 from gochat.events.connection import Roster
 from gochat.events.connections import Connections
 from gochat.events.delivery.fanout import Fanout
+from gochat.events.delivery.people import People
 from gochat.events.delivery.poll import Poll
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.rights import Rights
@@ -153,6 +154,7 @@ class Chat:
             doorbell,
             self._rights,
             self._typing,
+            People(sockets, reader),
             measures,
         )
         self._connections = Connections(

@@ -25,6 +25,7 @@ from gochat.core.model import (
     History,
     Kind,
     Mentions,
+    Millis,
     MuteLevel,
     Role,
     Settings,
@@ -178,10 +179,7 @@ def mute_in(request: requests.Mute, user_id: UserId) -> Mute:
     elif request.until == "forever":
         until = FOREVER
     else:
-        try:
-            until = time_in(request.until)
-        except ValueError:
-            raise InvalidPayload("There is no such time.", field="until") from None
+        until = _time(request.until, "until")
     return Mute(request.conversation_id, user_id, until, MuteLevel(request.level))
 
 
@@ -281,6 +279,7 @@ def sync_in(request: requests.Sync, user_id: UserId, cursors: Cursors) -> SyncRe
         position=None if request.cursor is None else cursors.read_sync(user_id, request.cursor),
         limit=request.limit,
         standing=None if request.position is None else cursors.read_standing(user_id, request.position),
+        users_since=None if request.users_since is None else _time(request.users_since, "users_since"),
     )
 
 
@@ -302,3 +301,10 @@ def search_in(query: parameters.Search, user_id: UserId, cursors: Cursors) -> Se
     if query.cursor is None:
         return asked
     return replace(asked, position=cursors.read_search(user_id, asked, query.cursor))
+
+
+def _time(text: str, field: str) -> Millis:
+    try:
+        return time_in(text)
+    except ValueError:
+        raise InvalidPayload("There is no such time.", field=field) from None

@@ -31,7 +31,7 @@ from gochat.core.model import (
     UserId,
 )
 from gochat.core.presence import Presence
-from gochat.core.queries import ConversationView, MeDelta, ReactionPage, SyncPage
+from gochat.core.queries import ChangedUsers, ConversationView, MeDelta, ReactionPage, SyncPage
 from gochat.core.receipts import Receipt
 from gochat.core.search import Found, SearchPage, SearchRequest
 from gochat.core.sides import FOREVER
@@ -331,9 +331,18 @@ def sync_out(page: SyncPage, user_id: UserId, cursors: Cursors) -> shapes.SyncAn
     }
     if page.me is not None:
         answer["me"] = me_delta_out(page.me)
+    if page.users is not None:
+        answer["users"] = users_changed_out(page.users)
     if page.standing is not None:
         answer["position"] = cursors.write_standing(user_id, page.standing)
     return answer
+
+
+def users_changed_out(users: ChangedUsers) -> list[shapes.UserRevision] | None:
+    """Who changed, by id; None: anybody may have."""
+    if users.revisions is None:
+        return None
+    return [{"user_id": id_out(it), "revision": revision} for it, revision in sorted(users.revisions.items())]
 
 
 def user_out(user: User) -> shapes.User:
@@ -346,6 +355,7 @@ def user_out(user: User) -> shapes.User:
         "about": user.about,
         "data": None if user.data is None else orjson.loads(user.data),
         "deleted": user.deleted,
+        "revision": user.revision,
     }
 
 

@@ -279,6 +279,11 @@ DELTA_EVENTS: Final[Mapping[str, ServerEvent[shapes.Delta]]] = _by_name(
 ME_CHANGED: Final = ServerEvent(
     "me:changed", shapes.MeDelta, "Something changed that only this user sees; it goes to all their devices."
 )
+USER_UPDATED: Final = ServerEvent(
+    "user:updated",
+    shapes.UserRevision,
+    "What others see of a user changed, with whom one shares a conversation: a name, an avatar.",
+)
 TYPING_CHANGED: Final = ServerEvent(
     "typing:changed", shapes.TypingChanged, "Who types in a conversation on screen."
 )
@@ -300,6 +305,7 @@ SERVER_DRAINING: Final = ServerEvent(
 SERVER_EVENTS: Final[Mapping[str, ServerEvent[Any]]] = _by_name(
     *DELTA_EVENTS.values(),
     ME_CHANGED,
+    USER_UPDATED,
     TYPING_CHANGED,
     PRESENCE_CHANGED,
     AUTH_EXPIRING,

@@ -352,13 +352,15 @@ class Receipts(Request):
 class Sync(Request):
     """`sync`: what the phone holds, all of it (`known`), or as a sync before said (`position`).
 
-    `limit` counts messages.
+    `limit` counts messages. `users_since`: the `server_time` that the first page of the last sync had; the
+    answer names the users who changed since.
     """
 
     known: Annotated[dict[str, Revision], Field(max_length=10_000)] = {}
     me: Revision | None = None
     epoch: Annotated[str, Field(max_length=64)] | None = None
     position: Annotated[str, Field(max_length=400)] | None = None
+    users_since: Annotated[str, Field(pattern=rf"^{TIME_IN_PATTERN}$")] | None = None
     cursor: Annotated[str, Field(max_length=2_000)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 

@@ -220,7 +220,7 @@ class MeDelta(TypedDict):
 
 
 class User(TypedDict):
-    """What others see of a user."""
+    """What others see of a user. `revision` counts how often it changed."""
 
     id: Id
     username: str
@@ -229,6 +229,14 @@ class User(TypedDict):
     about: str | None
     data: dict[str, object] | None
     deleted: bool
+    revision: Count
+
+
+class UserRevision(TypedDict):
+    """How far what others see of a user is: whoever holds less fetches it by `GET users?ids=`."""
+
+    user_id: Id
+    revision: Count
 
 
 class UserSettings(TypedDict):
@@ -436,9 +444,12 @@ class SyncAnswer(TypedDict):
     """Merge it; while `more`, ask again with `cursor`. `max_payload`: bytes of the largest packet.
 
     `position` comes with the last page: a phone that holds all of it may send that, instead of `known`.
+    `users`, with the first page where `users_since` is given: who changed since, of those whom one sees in
+    conversations; null: any of them may have.
     """
 
     conversations: list[Delta]
+    users: NotRequired[list[UserRevision] | None]
     me: NotRequired[MeDelta]
     more: bool
     cursor: str | None

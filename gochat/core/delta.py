@@ -92,6 +92,8 @@ class MeChange:
     total_unread: int
     profile: bool = False
     """What he decided about himself changed too: read that."""
+    said: int = 0
+    """The revision of what others see of them, if that changed: those are told."""
 
 
 @dataclass(frozen=True, slots=True)

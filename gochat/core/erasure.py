@@ -115,5 +115,7 @@ class EraseUser(Command[None]):
         if profile is None:
             raise NotFound("There is no such user.")
         nobody = User(self.user_id, neutral_username(self.user_id), NEUTRAL_NAME, deleted=True)
-        erased = Profile(nobody, Settings(), Standing(profile.standing.created_at))
+        erased = Profile(
+            profile.user.restated(nobody, now), Settings(), Standing(profile.standing.created_at)
+        )
         return Decision(None) if erased == profile else Decision(None, me=(self.user_id,), profile=erased)

@@ -417,6 +417,16 @@ class User:
     """A JSON object of the app's own, as text."""
     deleted: bool = False
     """The account is gone; what it wrote may be left."""
+    revision: int = 0
+    """How often any of this changed."""
+    updated_at: Millis = 0
+    """When it last did; 0: never."""
+
+    def restated(self, said: "User", now: Millis) -> "User":
+        """As others see them from now on; the same if that is what they see already."""
+        if replace(said, revision=self.revision, updated_at=self.updated_at) == self:
+            return self
+        return replace(said, revision=self.revision + 1, updated_at=max(now, self.updated_at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class UpdateProfile(Command[None]):
             raise InvalidPayload("display_name: is blank.", field="display_name")
         check_data(said.get("data"), limits)
         changed = Profile(
-            replace(profile.user, **said),
+            profile.user.restated(replace(profile.user, **said), now),
             replace(profile.settings, **self.settings),
             replace(profile.standing, **self.standing),
         )

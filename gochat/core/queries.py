@@ -1,7 +1,7 @@
 """What the reading side answers with: views made for one user."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gochat.core.delta import Delta, MeConversation
@@ -137,6 +137,7 @@ class SyncRequest:
     """What a phone has. `me` None: it has nothing of its own log. `limit` counts messages.
 
     `standing`: what it held after a sync, packed; it stands for `known`, and for `me` if that is None.
+    `users_since`: when it last was told which users changed; None: it does not ask.
     """
 
     known: Mapping[ConversationId, int]
@@ -145,6 +146,17 @@ class SyncRequest:
     position: SyncPosition | None
     limit: int
     standing: bytes | None = None
+    users_since: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedUsers:
+    """Of whom others see something else than they did, with the revision of that.
+
+    `revisions` None: there are too many to name, or it is not known.
+    """
+
+    revisions: Mapping[UserId, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +164,7 @@ class SyncPage:
     """Deltas for one user; `position` None: there is no more.
 
     `standing`: what a phone holds, packed, that has taken in this and the pages before it; with the last.
+    `users`: whom they see in conversations, for a phone that asked; with the first.
     """
 
     conversations: tuple[Delta, ...]
@@ -160,6 +173,7 @@ class SyncPage:
     epoch: str
     server_time: Millis
     standing: bytes | None = None
+    users: ChangedUsers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +190,8 @@ class Batch:
     """Who became a member."""
     profiles: tuple[UserId, ...] = ()
     """Who changed what is said of him, or whom he blocks."""
+    said: Mapping[UserId, int] = field(default_factory=dict)
+    """Of whom others see something else from then on, with the revision of that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,8 @@ class State:
     me_since: dict[UserId, int] = field(default_factory=dict)
     """Users whose own log moved, with the revision it had before the batch."""
     changed_profiles: dict[UserId, Profile] = field(default_factory=dict)
+    said: dict[UserId, int] = field(default_factory=dict)
+    """Users of whom others see something else than before, with the revision of that."""
     changed_bans: dict[tuple[ConversationId, UserId], Ban] = field(default_factory=dict)
     changed_blocks: dict[tuple[UserId, UserId], bool] = field(default_factory=dict)
     told_totals: set[UserId] = field(default_factory=set)
@@ -279,7 +281,9 @@ class State:
 
     def _decided(self, decision: Decision[Any]) -> None:
         if decision.profile is not None:
-            user_id = decision.profile.user.id
+            user_id, revision = decision.profile.user.id, decision.profile.user.revision
+            if revision != self.profiles[user_id].user.revision:
+                self.said[user_id] = revision
             self.profiles[user_id] = self.changed_profiles[user_id] = decision.profile
         if decision.block is not None:
             self._block(*decision.block)

@@ -184,7 +184,8 @@ def _me_changes(
     for user_id, since in state.me_since.items():
         told = tuple(_own(transaction, state, user_id, own[user_id], now))
         total, profile = totals.get(user_id, 0), user_id in decided
-        yield MeChange(user_id, since, state.me[user_id], told, total, profile)
+        said = state.said.get(user_id, 0)
+        yield MeChange(user_id, since, state.me[user_id], told, total, profile, said)
 
 
 def _own(

@@ -12,11 +12,15 @@ from gochat.storage.epoch import EpochGuard
 from gochat.storage.fetch import fetch, marks
 from gochat.storage.rows import changes_in
 
+MAX_SAID = 500
+"""So many users are named of whom others see something else."""
+
 _BATCHES = "SELECT process_id, n, changes FROM batches WHERE {} ORDER BY process_id, n LIMIT ?"
 _AFTER = "(process_id = ? AND n > ?)"
 _PROCESSES = 100
 """Of how many processes batches are asked for at once."""
 _REVOKED = "SELECT id, user_id FROM sessions WHERE revoked_at > ?"
+_SAID = "SELECT id, revision FROM users WHERE updated_at > ? ORDER BY updated_at DESC LIMIT ?"
 _ME_REVISIONS = "SELECT id, me_revision FROM users WHERE id IN ({})"
 _REVISIONS = "SELECT id, revision FROM conversations WHERE id IN ({})"
 _CHUNK = 1_000
@@ -41,6 +45,11 @@ class BatchLog:
         """Sessions ended of late."""
         return await self._database.read(_revoked, time.time_ns() // 1_000_000 - within_ms)
 
+    async def said(self, within_ms: int) -> Mapping[UserId, int]:
+        """Whose name changed, or avatar."""
+        found = await self._database.read(said_since, time.time_ns() // 1_000_000 - within_ms)
+        return dict(found[:MAX_SAID])
+
     async def renew_epoch(self) -> None:
         """History was lost."""
         await self._database.read(self._guard.renew)
@@ -64,9 +73,14 @@ def read_batches(connection: Connection, after: Mapping[int, int], limit: int) -
         values = (value for pair in some for value in pair)
         for process_id, n, text in fetch(connection, _BATCHES.format(where), *values, limit):
             changes = changes_in(text)
-            told = (changes.conversations, changes.users, changes.joined, changes.profiles)
+            told = (changes.conversations, changes.users, changes.joined, changes.profiles, changes.said)
             batches.append(Batch(process_id, n, *told))
     return tuple(batches)
+
+
+def said_since(connection: Connection, since: Millis) -> list[tuple[UserId, int]]:
+    """Of whom others see something else since then, the newest first: `MAX_SAID`, and one more of more."""
+    return [(row[0], row[1]) for row in fetch(connection, _SAID, since, MAX_SAID + 1)]
 
 
 def _revoked(connection: Connection, after: Millis) -> tuple[tuple[SessionId, UserId], ...]:

@@ -126,6 +126,10 @@ class ConversationReader:
         """Who may see his."""
         return await self._database.read(visibility.seers, user_id, tuple(others))
 
+    async def places(self, user_id: UserId) -> tuple[ConversationId, ...]:
+        """Where a user is or was."""
+        return await self._database.read(visibility.places, user_id)
+
     async def standing(self, user_id: UserId) -> Standing:
         """What decides whether a user may speak."""
         return await self._database.read(visibility.standing, user_id)

@@ -7,7 +7,7 @@ attachments as a JSON text within.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import EnumType
 from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -275,6 +275,8 @@ class Changes:
     """Who became a member."""
     profiles: tuple[UserId, ...] = ()
     """Who decided something about himself."""
+    said: Mapping[UserId, int] = field(default_factory=dict)
+    """Of whom others see something else from then on, with the revision of that."""
 
 
 FENCE = '{"conversations":{},"users":{},"joined":{}}'
@@ -294,6 +296,8 @@ def changes_out(state: State) -> str:
     changes: dict[str, object] = {"conversations": spans, "users": users, "joined": joined}
     if decided:
         changes["profiles"] = decided
+    if state.said:
+        changes["said"] = {str(user_id): revision for user_id, revision in state.said.items()}
     return orjson.dumps(changes).decode()
 
 
@@ -305,4 +309,5 @@ def changes_in(text: str) -> Changes:
         {int(user_id): (since, revision) for user_id, (since, revision) in stored["users"].items()},
         {int(cid): tuple(user_ids) for cid, user_ids in stored["joined"].items()},
         tuple(stored.get("profiles", ())),
+        {int(user_id): revision for user_id, revision in stored.get("said", {}).items()},
     )

@@ -15,11 +15,12 @@ from gochat.core.delta import Change, Delta, repaired
 from gochat.core.errors import NotFound, PositionLost
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, Millis, UserId
-from gochat.core.queries import ConversationView, MeDelta, SyncPage, SyncPosition, SyncRequest
+from gochat.core.queries import ChangedUsers, ConversationView, MeDelta, SyncPage, SyncPosition, SyncRequest
 from gochat.core.standing import MAX_BATCHES, Standing, reckon, standing
 from gochat.core.standing import changes as changes_since
 from gochat.core.sync import (
     FIRST,
+    MARGIN,
     MAX_CHANGES,
     Agenda,
     Candidate,
@@ -37,8 +38,9 @@ from gochat.storage.accounts import profile
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
-from gochat.storage.log import read_batches
+from gochat.storage.log import MAX_SAID, read_batches, said_since
 from gochat.storage.reactions import seen
+from gochat.storage.visibility import meeting
 
 T = TypeVar("T", Message, Member)
 
@@ -139,6 +141,27 @@ def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
 
 def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
     """See `core.ports.reading.Reader.sync`."""
+    page = _sync(connection, user_id, request, limits)
+    if request.users_since is None or request.position is not None:
+        return page
+    return replace(page, users=_changed_users(connection, user_id, request, request.users_since, page))
+
+
+def _changed_users(
+    connection: Connection, user_id: UserId, request: SyncRequest, since: Millis, page: SyncPage
+) -> ChangedUsers:
+    """Of whom a phone may hold something old; what committed late is named twice rather than never."""
+    lost = request.epoch not in (None, page.epoch)
+    if lost or since > page.server_time + MARGIN:
+        return ChangedUsers(None)
+    said = said_since(connection, max(0, since - MARGIN))
+    if len(said) > MAX_SAID:
+        return ChangedUsers(None)
+    seen = meeting(connection, user_id, [it for it, _ in said])
+    return ChangedUsers({it: revision for it, revision in said if it in seen})
+
+
+def _sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
     if request.standing is not None:
         return _sync_from(connection, user_id, request, Standing.unpack(request.standing), limits)
     outlines, now = _outlines(connection, user_id)

@@ -92,6 +92,7 @@ class UserRow(SQLModel, table=True):
         UniqueConstraint("username", name="uq_users_username"),
         UniqueConstraint("phone", name="uq_users_phone"),
         Index("ix_users_deletes", "deletes_at"),
+        Index("ix_users_updated", "updated_at"),
         _UTF8,
     )
 
@@ -116,6 +117,10 @@ class UserRow(SQLModel, table=True):
     deletes_at: int | None = _big(nullable=True)
     """When the user's wish to be deleted is carried out; while it is, and until it is done, in the past."""
     deleted: int = _small(server_default="0")
+    revision: int = _big(server_default="0")
+    """How often changed what others see."""
+    updated_at: int = _big(server_default="0")
+    """When it last did; 0: never."""
     created_at: int = _big()
 
 

@@ -24,6 +24,14 @@ LEFT JOIN blocks theirs ON theirs.user_id = acquainted.other AND theirs.blocked_
 WHERE mine.user_id IS NULL AND theirs.user_id IS NULL
 """
 
+_MEET = """
+{select} other.user_id
+FROM members other
+{join} members me ON me.conversation_id = other.conversation_id AND me.user_id = ? AND me.active = 1
+WHERE other.user_id IN ({others})
+GROUP BY other.user_id
+"""
+_PLACES = "SELECT conversation_id FROM members WHERE user_id = ?"
 _BLOCKED = "SELECT blocked_id FROM blocks WHERE user_id = ?"
 _BY_KEY = "SELECT id FROM conversations WHERE unique_key IN ({})"
 
@@ -49,6 +57,20 @@ def _may_see(
     sql = _MAY_SEE.format(select=words.select, join=words.join, others=marks(others), seen=seen)
     found = fetch(connection, sql, user_id, *others)
     return frozenset(row[0] for row in found) | (frozenset(others) & {user_id})
+
+
+def meeting(connection: Connection, user_id: UserId, others: Sequence[UserId]) -> frozenset[UserId]:
+    """Those of the others who are or were in a conversation that the user is in now."""
+    if not others:
+        return frozenset()
+    words = dialect(connection)
+    sql = _MEET.format(select=words.select, join=words.join, others=marks(others))
+    return frozenset(row[0] for row in fetch(connection, sql, user_id, *others))
+
+
+def places(connection: Connection, user_id: UserId) -> tuple[ConversationId, ...]:
+    """See `core.ports.reading.Reader.places`."""
+    return tuple(row[0] for row in fetch(connection, _PLACES, user_id))
 
 
 def closed(connection: Connection, user_id: UserId) -> frozenset[ConversationId]:

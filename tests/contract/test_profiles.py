@@ -4,21 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gochat.core.blocks import Block
 from gochat.core.command import AnyCommand
+from gochat.core.erasure import EraseUser
 from gochat.core.errors import ChatError, Forbidden, InvalidPayload, LimitExceeded, NotFound
-from gochat.core.members import AddMembers
+from gochat.core.members import AddMembers, RemoveMember
 from gochat.core.messages import DeleteMessage, EditMessage, Sent
 from gochat.core.model import Conversation, Message, Settings, UserId
 from gochat.core.profiles import UpdateProfile
-from gochat.core.queries import SyncRequest
+from gochat.core.queries import ChangedUsers, SyncRequest
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.epoch import EpochGuard
-from gochat.storage.log import BatchLog
+from gochat.storage.log import MAX_SAID, BatchLog
 from gochat.storage.reader import ConversationReader
 from tests.writing.stored import check, read
 from tests.writing.world import (
@@ -220,6 +222,73 @@ def test_a_profile_is_changed_in_part(database_url: str) -> None:
             )
             await it.writer.submit(UpdateProfile(anna, settings={"presence_hidden": False}))
             assert await accounts.profile(anna) == replace(profile, settings=Settings(presence_hidden=False))
+
+    asyncio.run(scenario())
+
+
+def test_a_phone_is_told_who_changed_of_those_it_sees(database_url: str) -> None:
+    anna, ben, carl, dora, eve = prepare(database_url, 5)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as (reader, accounts, log):
+            gid = await it.create(group(anna, ben, carl))
+            await it.create(direct(anna, dora))
+
+            async def told(since: int | None = 1_000, **asked: Any) -> Any:
+                request = SyncRequest({}, 0, None, None, 50, users_since=since)
+                return (await reader.sync(anna, replace(request, **asked))).users
+
+            assert await told(None) is None, "a phone that does not ask"
+            assert await told() == ChangedUsers({})
+            await it.submit_all(
+                [
+                    UpdateProfile(ben, {"display_name": "Ben B."}),
+                    UpdateProfile(ben, {"avatar_url": "https://example.com/ben.png"}),
+                    UpdateProfile(carl, settings={"receipts_hidden": True}),
+                    UpdateProfile(eve, {"display_name": "Eve E."}),
+                    UpdateProfile(dora, {"display_name": "Dora D."}),
+                ]
+            )
+            await it.writer.submit(UpdateProfile(dora, {"display_name": "Dora D."}))
+            assert [(me.user_id, me.said) for me in it.recorder.published[-1].me] == [
+                (ben, 2), (carl, 0), (eve, 1), (dora, 1),
+            ]  # fmt: skip
+            heads = await log.heads()
+            *_, last = await log.batches(dict.fromkeys(heads.numbers, 0))
+            assert last.said == {ben: 2, eve: 1, dora: 1}
+            assert await log.said(60_000) == last.said
+            assert await told() == ChangedUsers({ben: 2, dora: 1})
+            page = await reader.sync(anna, SyncRequest({}, None, None, None, 50))
+            assert await told(standing=page.standing, me=None) == ChangedUsers({ben: 2, dora: 1})
+            assert await told(page.server_time) == ChangedUsers({ben: 2, dora: 1}), "within the margin"
+            assert await told(page.server_time + 60_000) == ChangedUsers({}), "as if it were later"
+            assert await told(page.server_time + 600_000) == ChangedUsers(None), "of no server's clock"
+            assert await told(epoch="another") == ChangedUsers(None)
+            assert await told(epoch=page.epoch) == ChangedUsers({ben: 2, dora: 1})
+            await it.writer.submit(RemoveMember(gid, ben, ben))
+            await it.writer.submit(EraseUser(ben))
+            assert await told() == ChangedUsers({ben: 3, dora: 1}), "what they wrote is there still"
+            await it.writer.submit(EraseUser(ben))
+            (left,) = await accounts.users([ben])
+            assert (left.revision, left.deleted) == (3, True)
+            assert set(await reader.places(ben)) == {gid}
+
+    asyncio.run(scenario())
+
+
+def test_where_too_many_changed_to_name_them_any_may_have(database_url: str) -> None:
+    anna, *others = prepare(database_url, MAX_SAID + 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as (reader, _, log):
+            await it.create(group(anna, *others[:20]))
+            request = SyncRequest({}, 0, None, None, 50, users_since=1_000)
+            await it.submit_all([UpdateProfile(other, {"about": "New"}) for other in others[1:]])
+            page = await reader.sync(anna, request)
+            assert page.users == ChangedUsers(dict.fromkeys(others[1:20], 1))
+            await it.submit_all([UpdateProfile(others[0], {"about": "New"})])
+            assert (await reader.sync(anna, request)).users == ChangedUsers(None)
+            assert len(await log.said(60_000)) == MAX_SAID
 
     asyncio.run(scenario())
 

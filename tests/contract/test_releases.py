@@ -122,6 +122,6 @@ def test_the_first_release_can_still_log_in(sql_server_url: str) -> None:
 
 def test_a_schema_that_took_something_away_is_found(mariadb_url: str) -> None:
     migrate.upgrade(mariadb_url)
-    replay(mariadb_url, ["ALTER TABLE users RENAME COLUMN me_revision TO revision"])
+    replay(mariadb_url, ["ALTER TABLE users RENAME COLUMN me_revision TO own_revision"])
     with pytest.raises(pymysql.err.OperationalError, match="me_revision"):
         replay(mariadb_url, released("0002"))

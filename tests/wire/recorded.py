@@ -219,6 +219,8 @@ class Scene:
         await emit(ann, "conversation:draft", {"conversation_id": cid, "text": "I was about to"})
         await emit(ann, "conversation:draft", {"conversation_id": cid, "text": "too soon"})
         await told(ann, "me:changed")
+        self.ask("update_me", "ben", {"display_name": "Ben B."}, again=True)
+        await told(ann, "user:updated")
         await emit(ann, "conversation:leave", {"conversation_id": cid})
 
     async def groups(self, ann: Phone, ben: Phone) -> None:

@@ -148,6 +148,10 @@ class Reader(Protocol):
         """The other way: those of the others who may see his."""
         ...
 
+    async def places(self, user_id: UserId) -> tuple[ConversationId, ...]:
+        """The conversations that a user is or was in: what they wrote there is seen by its members."""
+        ...
+
     async def standing(self, user_id: UserId) -> Standing:
         """What decides whether a user may speak."""
         ...
@@ -189,6 +193,10 @@ class ChangeLog(Protocol):
 
     async def revoked(self, within_ms: int) -> tuple[tuple[SessionId, UserId], ...]:
         """Sessions ended in the last so many milliseconds, by the clocks of the processes that ended them."""
+        ...
+
+    async def said(self, within_ms: int) -> Mapping[UserId, int]:
+        """Of whom others see something else since so many milliseconds, with the revision; the newest 500."""
         ...
 
     async def renew_epoch(self) -> None:

@@ -24,10 +24,11 @@ from gochat.events.cluster.seam import MAX_PAYLOAD, Doorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery.gate import MeNotice, Notice
 from gochat.events.delivery.gates import LOG_PATIENCE_S, RETRY_S, Gates
+from gochat.events.delivery.people import People
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.ringing import MARGIN, Ringing, me_notice, notice_of, notices
 from gochat.events.delivery.slow import Slow
-from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED
+from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, SAID
 from gochat.events.delivery.typing import Typing
 from gochat.events.delivery.visibility import Telling, Visibility
 from gochat.events.sockets import Sockets, conversation_room, user_room
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 TELLING = 8
 """Sockets for which it is read at the same time what each is told by itself."""
+LOOK_BACK_MS = 3_600_000
+"""So long before it found out that the log did not tell all, what is said of users is looked through."""
 _SAYING = (Why.MESSAGE_CREATED, Why.CHANGES)
 """What may bring new messages."""
 
@@ -48,6 +51,7 @@ class Fanout:
     Args:
         rights: told who may what no more, or again, by whatever is committed at whichever process.
         typing: told what was said, which ends the typing of who said it.
+        people: told of whom others see something else than before.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Fanout:
         doorbell: Doorbell,
         rights: Rights,
         typing: Typing,
+        people: People,
         measures: Measures | None = None,
     ) -> None:
         self._sockets = sockets
@@ -69,6 +74,7 @@ class Fanout:
         self._ringing = Ringing(doorbell)
         self._rights = rights
         self._typing = typing
+        self._people = people
         self._conversations = Gates("conversation", self._hand_on, self._read_conversation, measures)
         self._me = Gates("user", self._hand_on_me, self._read_me, measures)
         self._visibility = Visibility(sockets)
@@ -79,6 +85,7 @@ class Fanout:
         doorbell.hear(DELTA, self._receive)
         doorbell.hear(ME, self._receive_me)
         doorbell.hear(PROFILE, rights.decided)
+        doorbell.hear(SAID, lambda said: people.changed(*said))
         doorbell.hear(REVOKED, lambda ended: self._dismiss(*ended))
 
     # ---- from the writer of this process, from the doorbell of the others, from the log of all
@@ -96,6 +103,9 @@ class Fanout:
             if me.profile:
                 self._rights.decided(me.user_id)
                 self._ringing.tell_decided(me.user_id)
+            if me.said:
+                self._people.changed(me.user_id, me.said)
+                self._ringing.tell_said(me.user_id, me.said)
 
     def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         """A session was ended here: its sockets are told and dismissed, everywhere."""
@@ -111,6 +121,8 @@ class Fanout:
                 self._receive(notice, LOG_PATIENCE_S)
             for user_id in batch.profiles:
                 self._rights.decided(user_id)
+            for user_id, revision in batch.said.items():
+                self._people.changed(user_id, revision)
             for user_id, (since, revision) in batch.users.items():
                 first, last = own.get(user_id, (since, revision))
                 own[user_id] = min(first, since), max(last, revision)
@@ -143,6 +155,9 @@ class Fanout:
             self._conversations.learn(cid, revision)
         for user_id, revision in me_revisions.items():
             self._me.learn(user_id, revision)
+        if memberships:
+            for user_id, revision in (await self._changes.said(LOOK_BACK_MS)).items():
+                self._people.changed(user_id, revision)
         for user_id in own if memberships else ():
             self._rights.decided(user_id)
             for membership in (await self._reader.memberships(user_id)).conversations:
@@ -189,11 +204,13 @@ class Fanout:
             self._doorbell.unlisten(conversation_room(cid))
         self._conversations.close_all()
         self._me.close_all()
+        self._people.forget()
         self._visibility.clear()
 
     def close(self) -> None:
         """Stop what is under way."""
         self.start_anew()
+        self._people.close()
         self._tasks.cancel()
 
     # ---- conversations

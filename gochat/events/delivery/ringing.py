@@ -11,7 +11,7 @@ from gochat.core.model import SessionId, UserId
 from gochat.core.sync import parts
 from gochat.events.cluster.seam import EVERYBODY, MAX_PAYLOAD, Doorbell
 from gochat.events.delivery.gate import MeNotice, Notice
-from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, Ended
+from gochat.events.delivery.topics import DELTA, ME, PROFILE, REVOKED, SAID, Ended, Said
 from gochat.events.sockets import conversation_room, presence_room, user_room
 
 MARGIN = 512
@@ -35,6 +35,8 @@ class Ringing:
             self.tell_own(me_notice(me))
             if me.profile:
                 self.tell_decided(me.user_id)
+            if me.said:
+                self.tell_said(me.user_id, me.said)
 
     def revoked(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         """Ring for a session that was ended."""
@@ -55,6 +57,10 @@ class Ringing:
         """Something was decided about a user."""
         for room in (user_room(user_id), presence_room(user_id)):
             self._doorbell.ring(room, PROFILE, user_id)
+
+    def tell_said(self, user_id: UserId, revision: int) -> None:
+        """Others see something else of a user."""
+        self._doorbell.ring(EVERYBODY, SAID, Said(user_id, revision))
 
 
 def notices(change: Change) -> Iterable[Notice]:

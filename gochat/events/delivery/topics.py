@@ -28,6 +28,13 @@ class Ended(NamedTuple):
     code: str
 
 
+class Said(NamedTuple):
+    """Others see something else of a user than before, and the revision of that."""
+
+    user_id: UserId
+    revision: int
+
+
 def _delta_out(notice: Notice) -> tuple[Mapping[str, Any], bytes]:
     """Of a large one only the numbers."""
     header = {
@@ -73,6 +80,12 @@ ME: Final = Topic(
 """Rung in the user's room."""
 PROFILE: Final = _user_topic("profile")
 """A user decided something about themselves. Rung in the user's room, and where they are watched."""
+SAID: Final = Topic(
+    "said",
+    lambda it: ({"user": it.user_id, "revision": it.revision}, b""),
+    lambda header, payload: Said(header["user"], header["revision"]),
+)
+"""Rung for all processes: where those are who see the user, only the database knows."""
 REVOKED: Final = Topic(
     "revoked",
     lambda it: ({"user": it.user_id, "session": it.session_id, "code": it.code}, b""),

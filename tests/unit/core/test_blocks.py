@@ -84,7 +84,7 @@ def test_blocks_of_one_batch_see_each_other() -> None:
 def test_a_profile() -> None:
     memory = world()
     before = memory.profiles[OWNER]
-    user = replace(before.user, display_name="New")
+    user = replace(before.user, display_name="New", revision=1, updated_at=NOW)
     assert memory.decide(UpdateProfile(OWNER, {"display_name": " New "}), NOW) == Decision(
         None, me=(OWNER,), profile=Profile(user, before.settings)
     )
@@ -101,6 +101,6 @@ def test_settings_of_one_batch_add_up() -> None:
     memory = world()
     named = UpdateProfile(OWNER, {"display_name": "New"})
     memory.run([named, UpdateProfile(OWNER, settings={"presence_hidden": True}), named], NOW)
-    user = replace(world().profiles[OWNER].user, display_name="New")
+    user = replace(world().profiles[OWNER].user, display_name="New", revision=1, updated_at=NOW)
     assert memory.profiles[OWNER] == Profile(user, Settings(presence_hidden=True))
     assert memory.me[OWNER] == 9

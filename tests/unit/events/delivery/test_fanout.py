@@ -24,6 +24,7 @@ from gochat.events.cluster.seam import MAX_PAYLOAD, NoDoorbell
 from gochat.events.connection import Connection, Roster
 from gochat.events.delivery import gates, slow, visibility
 from gochat.events.delivery.fanout import Fanout
+from gochat.events.delivery.people import People
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.typing import Typing
@@ -193,7 +194,7 @@ def fanout_of(sockets: Sockets, roster: Roster, database: Database) -> Fanout:
     typing = Typing(sockets, doorbell)
     presence = PresenceWatch(sockets, roster, reader, MemoryPresences("here"), doorbell)
     rights = Rights(sockets, roster, reader, typing, presence)
-    return Fanout(sockets, roster, reader, changes, doorbell, rights, typing)
+    return Fanout(sockets, roster, reader, changes, doorbell, rights, typing, People(sockets, reader))
 
 
 async def ann_comes(fanout: Fanout, roster: Roster) -> Connection:
