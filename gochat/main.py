@@ -31,6 +31,7 @@ from gochat.config import JwtIssuer, Settings, load_settings
 from gochat.contract.cursor import Cursors
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.speech import Speech
+from gochat.contract.unique import twice
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.rates import Buckets
@@ -123,6 +124,7 @@ class Chat:
             client_address=self._proxies.client,
             counted_as=network_of,
             max_message=MAX_BYTES,
+            twice=twice,
             max_backlog=settings.socket_backlog_max_bytes,
             io_uring=settings.io_uring,
             max_sessions_per_address=settings.sockets_per_address or None,

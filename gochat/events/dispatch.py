@@ -15,6 +15,7 @@ from gochat.contract.encode import error_out
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.contract.ids import id_in
 from gochat.contract.requests import Request, parse
+from gochat.contract.unique import stands_twice
 from gochat.core.errors import (
     ChatError,
     Internal,
@@ -195,6 +196,8 @@ _LEVELS = {
 
 
 def _unfit(found: Unfit) -> InvalidPayload:
+    if found.reason == "twice":
+        return stands_twice(found.path)
     return InvalidPayload(
         f"The event is not what JSON can hold: {found.reason}.",
         field=found.path or None,

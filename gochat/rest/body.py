@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from gochat.contract.requests import MAX_BYTES
+from gochat.contract.unique import stands_twice, twice
 from gochat.core.errors import InvalidPayload
 
 SILENCE_S = 8.0
@@ -23,7 +24,7 @@ async def read_json(request: Request) -> object:
 
     Raises:
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout
-        InvalidPayload: it is not JSON.
+        InvalidPayload: it is not JSON, or a key stands twice in an object.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
@@ -33,9 +34,13 @@ async def read_json(request: Request) -> object:
     except TimeoutError:
         raise RequestTimeout from None
     try:
-        return orjson.loads(body)
+        value: object = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise InvalidPayload("The body of the request is not JSON.") from None
+    if (found := twice(body, value)) is not None:
+        path, key = found
+        raise stands_twice(".".join(part[:64] for part in path or (key,)))
+    return value
 
 
 async def _read(request: Request) -> bytes:

@@ -1,14 +1,16 @@
 """Whatever is wrong with an event: a stable code, nothing stored, and the connection lives."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from tests.services.gochat import GoChatServer
-from tests.wire.account import Account
+from tests.wire.account import API, Account
 from tests.wire.phone import Phone, message
 
 NOBODY = "0" * 15 + "7"
@@ -298,6 +300,69 @@ def test_half_an_emoji_costs_nothing_else_its_place(
 
     asyncio.run(scene())
     assert sorted(m["body"] for m in ann.history(direct)) == ["after \U0001f600", "before"]
+
+
+class Again:
+    """JSON in which the mark behind a key is left out, so that the key stands there again."""
+
+    @staticmethod
+    def dumps(value: Any, **options: Any) -> str:
+        return json.dumps(value, **options).replace(AGAIN, "")
+
+    loads = staticmethod(json.loads)
+
+
+AGAIN = "<again>"
+TWICE = {"a": {"b": [1, {"c": 1, "c" + AGAIN: 2}]}}
+LINK = {"url": "https://a.example/b", "mime_type": "a/b", "url" + AGAIN: "https://a.example/c"}
+# (event, route, payload, field)
+STANDING_TWICE: list[tuple[str, str, Any, str]] = [
+    ("message:send", "POST messages", send(data={"a": 1, "b": 1, "a" + AGAIN: 2}), "data"),
+    ("message:send", "POST messages", send(data={"a": 1, "a" + AGAIN: 1}), "data"),
+    ("message:send", "POST messages", send(body=': "a": ', data=TWICE), "data.a.b.1"),
+    ("message:send", "POST messages", send(data={}, **{"data" + AGAIN: {}}), "data"),
+    ("message:send", "POST messages", send(attachments=[LINK]), "attachments.0"),
+    ("message:edit", "", {"conversation_id": CID, "seq": 1, "data": {"a": 1, "a" + AGAIN: 2}}, "data"),
+    ("conversation:update", "", {"conversation_id": CID, "data": {"": 1, AGAIN: 2}}, "data"),
+    ("sync", "POST sync", {"known": {CID: 1, CID + AGAIN: 2}}, "known"),
+    ("", "PATCH me", {"data": {"a": 1, "a" + AGAIN: 2}}, "data"),
+    ("", "PATCH me", {"about": "one", "about" + AGAIN: "another"}, "about"),
+]  # fmt: skip
+
+
+def test_a_key_that_stands_twice_is_refused_and_stores_nothing(
+    server: GoChatServer, ann: Account, ben: Account, direct: str, fill: Callable[[Any], Any]
+) -> None:
+    ben.post("/messages", message(direct, "Ben's"))
+    before = [ann.post("/sync", {}), ann.get("/me")]
+
+    async def scene() -> None:
+        async with AsyncExitStack() as stack:
+            phone = Phone("ann", json=Again)
+            stack.push_async_callback(phone.close)
+            await phone.connect(server.url, ann.token)
+            for event, _, payload, field in STANDING_TWICE:
+                if event:
+                    error = await phone.expect_error(event, fill(payload), "invalid_payload")
+                    assert (error["field"], error["details"]["errors"][0]["reason"]) == (field, "twice")
+            whole = fill(send(data={"a": [{"b": 1}, {"b": 2}], "b": '"b":'}))
+            assert (await phone.expect_ok("message:send", whole))["message"]["data"] == whole["data"]
+            assert phone.connects == 1
+
+    for _, route, payload, field in STANDING_TWICE:
+        if route:
+            method, path = route.split()
+            headers = {**ann.headers, "Content-Type": "application/json"}
+            body = Again.dumps(fill(payload))
+            answer = ann.http.request(method, f"{API}/{path}", content=body, headers=headers)
+            error = answer.json()
+            assert (answer.status_code, error["code"], error["field"]) == (400, "invalid_payload", field)
+    after = [ann.post("/sync", {}), ann.get("/me")]
+    for answer in (before[0], after[0]):
+        del answer["server_time"], answer["position"]
+    assert after == before
+    asyncio.run(scene())
+    assert [it["body"] for it in ann.history(direct)] == ["Ben's", "hi"]
 
 
 def test_a_stranger_gets_the_same_answer_as_for_what_is_not_there(

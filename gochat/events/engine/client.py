@@ -113,7 +113,9 @@ class Client:
     def _process(self, data: str | bytes) -> Step | None:
         """Handle one message; return what has to be awaited before the next. Raises ProtocolError."""
         if self._held is None and type(data) is str:
-            packet = packets.decode(data, self._options.max_attachments, self._options.max_depth)
+            packet = packets.decode(
+                data, self._options.max_attachments, self._options.max_depth, self._options.twice
+            )
         else:
             packet = self._attach(data, self._held)
         kind, namespace, identifier, content, attachments = packet

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from .packets import Twice, never
+
 
 def _peer(peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
     return peer
@@ -46,6 +48,8 @@ class EngineOptions:
     """Binary attachments of one packet; together they are bounded by `max_message`."""
     max_depth: int = 32
     """How deep arrays and objects may nest in a client's packet."""
+    twice: Twice = never
+    """Looks whether a key stands twice in an object; not asked of an event with no object in its argument."""
     max_request_head: int = 65_536
     """The largest request line with headers, on the fast path."""
     io_uring: bool = False

@@ -7,6 +7,7 @@ Source: the Socket.IO protocol, section "Packet encoding":
 import json
 import math
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -41,6 +42,7 @@ _STRING = re.compile(r'"[^"]*"')
 _HALF = re.compile(
     r"(?<!\\)((?:\\\\)*)\\u(?:[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)[dD][c-fC-F]..)"
 )
+_FLAT: Final = 2  # the array and the object of an event that holds no other: it is not looked at
 _MAX_CONTAINERS: Final = 10_000  # arrays and objects of one packet: more would take milliseconds to look at
 # Characters of a text that is no JSON in which it is looked for where the fault is, and whether it is half an
 # emoji; beyond, looking would take longer than others should have to wait.
@@ -48,12 +50,21 @@ _MAX_SEARCHED: Final = 32_768
 _MAX_MENDED: Final = 131_072
 
 
+Twice = Callable[[str, object], tuple[tuple[str, ...], str] | None]
+"""Finds a key that stands twice in one object of a text, and of what was read from it: the object's path, and
+the key."""
+
+
+def never(text: str, value: object) -> None:
+    """Find nothing: the last one counts."""
+
+
 class Unfit(NamedTuple):
     """Stands in the place of an event's arguments that can't be handed on; the event is answered.
 
     `reason`: `not_unicode` (half of a surrogate pair, as comes of cutting a text in UTF-16), `not_a_number`
-    (NaN, Infinity), `too_deep`, `too_complex`, or `not_json`: of a long text nobody looks further. `path`:
-    where, dotted, from the arguments on, if known.
+    (NaN, Infinity), `twice` (a key in one object), `too_deep`, `too_complex`, or `not_json`: of a long text
+    nobody looks further. `path`: where, dotted, from the arguments on, if known.
     """
 
     reason: str
@@ -82,13 +93,13 @@ class Packet(NamedTuple):
 _packet = tuple.__new__  # as `Packet` does, without a call of Python's
 
 
-def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
+def decode(text: str, max_attachments: int, max_depth: int, twice: Twice = never) -> Packet:
     """Decode a client's packet (without the Engine.IO type). Raises ProtocolError."""
     head = _EVENT_HEAD.match(text)
     if head is not None:  # what nearly every packet is
         digits = head[1]
         try:
-            data = _load(text[head.end() :], max_depth)
+            data = _load(text[head.end() :], max_depth, twice)
         except _Misfit as misfit:
             data = _unfit_event(text, misfit)
         _check_event(data)
@@ -103,7 +114,8 @@ def decode(text: str, max_attachments: int, max_depth: int) -> Packet:
         raise ProtocolError("ack id too large")
     rest = text[head.end() :]
     try:
-        data = _load(rest, max_depth) if rest else _NOTHING
+        asked = twice if kind in (EVENT, BINARY_EVENT) else never
+        data = _load(rest, max_depth, asked) if rest else _NOTHING
     except _Misfit as misfit:
         data = _unfit_event(text, misfit) if kind in (EVENT, BINARY_EVENT) else _mended(misfit)
     if kind >= BINARY_EVENT:
@@ -143,7 +155,7 @@ def _check_event(data: Any) -> None:
         raise ProtocolError("reserved event name")
 
 
-def _load(text: str, max_depth: int) -> Any:
+def _load(text: str, max_depth: int, twice: Twice) -> Any:
     """Read JSON. Raises ProtocolError for what is none, and _Misfit for what nobody should be handed."""
     # Brackets in strings count too, so a high count only asks for the exact look.
     brackets = text.count("[") + text.count("{")
@@ -157,6 +169,9 @@ def _load(text: str, max_depth: int) -> Any:
         raise _fault(text, max_depth) from None
     if brackets > max_depth and _is_too_deep(value, max_depth):
         raise _Misfit(Unfit("too_deep"), value)
+    if brackets > _FLAT and (found := twice(text, value)) is not None:
+        path, key = found
+        raise _Misfit(Unfit("twice", ".".join(part[:64] for part in path[1:] or (key,))), value)
     return value
 
 
