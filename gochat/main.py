@@ -307,7 +307,7 @@ class Chat:
             for follower in self._followers:
                 follower.start()
             running.push_async_callback(_briefly, self._traces.close)
-            self._peers.start(self.engine, self._asgi)
+            self._peers.start(self.engine)
             running.push_async_callback(_briefly, self._peers.close)
             running.callback(self._fanout.close)
             self._presence.start()

@@ -15,7 +15,7 @@ from gochat.events.cluster.manager import DoorbellManager
 from gochat.events.cluster.relay import RedisRelay
 from gochat.events.cluster.seam import Doorbell, NoDoorbell
 from gochat.events.delivery.ringing import Ringing
-from gochat.events.engine import EngineApp, EngineManager, EngineServer
+from gochat.events.engine import EngineManager, EngineServer
 from gochat.storage.presence import MemoryPresences, RedisPresences
 from gochat.storage.rates import AloneRates, RedisRates
 
@@ -28,7 +28,7 @@ class Peers(Protocol):
     presences: Presences
     rates: SharedRates
 
-    def start(self, server: EngineServer, app: EngineApp) -> None:
+    def start(self, server: EngineServer) -> None:
         """Begin to hear the others, and to be there for them."""
         ...
 
@@ -54,7 +54,7 @@ class NoPeers:
         self.presences: Presences = MemoryPresences("here")
         self.rates: SharedRates = AloneRates(rates)
 
-    def start(self, server: EngineServer, app: EngineApp) -> None:
+    def start(self, server: EngineServer) -> None:
         """Nothing."""
 
     async def check(self) -> Mapping[str, str]:
@@ -98,9 +98,9 @@ class RedisPeers:
         self.presences: Presences = RedisPresences(url, prefix, self._doorbell.process)
         self.rates: SharedRates = RedisRates(url, prefix, rates)
 
-    def start(self, server: EngineServer, app: EngineApp) -> None:
+    def start(self, server: EngineServer) -> None:
         """Connect; take what comes here for sessions of others to them."""
-        self._relay = server.eio.relay = RedisRelay(self._doorbell, server.eio, app)
+        self._relay = server.eio.relay = RedisRelay(self._doorbell, server.eio)
         self._relay.start()
         self._doorbell.start()
 

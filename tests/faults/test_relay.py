@@ -1,8 +1,11 @@
-"""A process that is killed while it passes on what another process has to say to a phone."""
+"""A process that ends while it passes on what another process has to say to a phone."""
 
 import copy
+import signal
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -12,7 +15,7 @@ from gochat.storage.migrate import upgrade as migrate
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
 from tests.wire.conftest import SETTINGS
-from tests.wire.engine.wire import Poller
+from tests.wire.engine.wire import UNKNOWN, Poller, answer
 
 
 @pytest.fixture
@@ -44,26 +47,54 @@ def connected(server: GoChatServer, ann: Account) -> Poller:
     return poller
 
 
-def asks_again(owner: GoChatServer, other: GoChatServer, ann: Account) -> tuple[int, str]:
-    """A poll waits at another process, which is killed; then its answer is due. What the next poll hears."""
-    poller = connected(owner, ann)
+@contextmanager
+def poll_elsewhere(poller: Poller, other: GoChatServer) -> Iterator[socket.socket]:
+    """A poll that came to another process and waits where its session is."""
     elsewhere = copy.copy(poller)
     elsewhere.port = other.port
     with elsewhere.pending_poll() as pending:
-        pending.settimeout(0.5)
-        with pytest.raises(TimeoutError):
-            pending.recv(1)
-        other.kill()
-        assert poller.post('422["nonsense",{}]')[0] == 200
-        return poller.poll()
+        assert elsewhere.post("6") == (200, "ok")  # which comes there after it
+        yield pending
 
 
 def test_what_was_lost_with_it_ends_the_session(
     servers: tuple[GoChatServer, GoChatServer], ann: Account
 ) -> None:
     owner, other = servers
-    status, body = asks_again(owner, other, ann)
-    while "432[" in body:  # the poll had not come to its owner yet
-        other.start()
-        status, body = asks_again(owner, other, ann)
-    assert status == 400 or body == "1", body
+    poller = connected(owner, ann)
+    with poll_elsewhere(poller, other):
+        other.kill()
+        assert poller.post('422["nonsense",{}]')[0] == 200
+        assert poller.poll() == UNKNOWN
+
+
+def test_what_it_had_not_written_ends_the_session(
+    servers: tuple[GoChatServer, GoChatServer], ann: Account
+) -> None:
+    """It has heard the answer: nobody else can know what became of that."""
+    owner, other = servers
+    poller = connected(owner, ann)
+    with poll_elsewhere(poller, other):
+        other.process.signal(signal.SIGSTOP)
+        assert poller.post('422["nonsense",{}]')[0] == 200
+        with poller.pending_poll() as following:
+            following.settimeout(60)
+            other.kill()
+            assert answer(following) == UNKNOWN
+
+
+def test_one_that_stops_gives_its_polls_back(
+    servers: tuple[GoChatServer, GoChatServer], ann: Account
+) -> None:
+    owner, other = servers
+    poller = connected(owner, ann)
+    with poll_elsewhere(poller, other) as pending:
+        pending.settimeout(60)
+        stopping = threading.Thread(target=other.stop)
+        stopping.start()
+        try:
+            assert answer(pending) == (200, "6")
+        finally:
+            stopping.join()
+    assert poller.post('422["nonsense",{}]')[0] == 200
+    assert "432[" in poller.poll()[1]

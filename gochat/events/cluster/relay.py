@@ -1,13 +1,13 @@
 """Sessions without sticky balancers: what comes here for another process's session is taken there, by Redis.
 
 The id of a session begins with the process that has it. A poll or post is asked of that process, and its
-answer given to the client. A websocket that is to take a session over stays here and hands its packets on;
-over there it looks like any other. Whatever is lost on the way ends the session or the websocket: the client
-library connects again, and the phone asks for what it lacks.
+answer given to the client; then that process is told that the answer was taken. A websocket that is to take a
+session over stays here and hands its packets on; over there it looks like any other. Whatever is lost on the
+way ends the session or the websocket: the client library connects again, and the phone asks for what it
+lacks.
 """
 
 import asyncio
-import contextlib
 import itertools
 import re
 from collections.abc import Collection, Mapping
@@ -18,12 +18,12 @@ import structlog
 
 from gochat.events.cluster.doorbell import RedisDoorbell
 from gochat.events.cluster.relayed import FarSocket, NearSocket
+from gochat.events.cluster.relaying import Answered, Asked
 from gochat.events.cluster.seam import Topic
-from gochat.events.engine.asgi import EngineApp
 from gochat.events.engine.engine import Engine
-from gochat.events.engine.errors import Refused
-from gochat.events.engine.frames import COME_BACK
-from gochat.events.engine.handshake import Request, parse_query
+from gochat.events.engine.errors import Refused, SessionUnknown
+from gochat.events.engine.exchange import Exchange
+from gochat.events.engine.handshake import Request
 from gochat.events.engine.transports import SocketTransport
 from gochat.events.tasks import Tasks
 
@@ -62,14 +62,13 @@ ENGINE = Topic("engine", _packed, _unpacked)
 class RedisRelay:
     """Implements `engine.relay.Relay`. One per process."""
 
-    def __init__(self, doorbell: RedisDoorbell, engine: Engine, app: EngineApp) -> None:
+    def __init__(self, doorbell: RedisDoorbell, engine: Engine) -> None:
         self._doorbell = doorbell
         self._process: str = doorbell.process
         self._engine = engine
-        self._app = app
         self._ids = itertools.count(1)
         self._asked: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
-        self._answering: dict[tuple[str, int], asyncio.Event] = {}
+        self._answering: dict[tuple[str, int], Answered] = {}
         self._near: dict[int, NearSocket] = {}
         self._far: dict[tuple[str, int], FarSocket] = {}
         self._tasks = Tasks()
@@ -88,6 +87,8 @@ class RedisRelay:
     def reset(self) -> None:
         """Redis was away: nobody knows what was lost."""
         self._fail_all(self._owners())
+        for answered in list(self._answering.values()):
+            answered.doubt()
         for far in list(self._far.values()):
             far.lost()
 
@@ -103,25 +104,49 @@ class RedisRelay:
         process = sid[:16]
         return process if process != self.prefix and _PROCESS.fullmatch(process) else None
 
-    async def request(self, owner: str, request: Request, body: bytes) -> bytes:
-        """Have a polling request answered by the owner."""
-        if len(self._asked) >= MAX_ASKED:
-            raise _unknown()
+    def ask(self, owner: str, request: Request, body: bytes, exchange: Exchange) -> Asked:
+        """Have an exchange given the owner's answer."""
         number = next(self._ids)
+        asking = self._tasks.spawn(self._ask(owner, number, request, body, exchange))
+        return Asked(asking.cancel, lambda: self._tell(owner, "release", number))
+
+    async def _ask(self, owner: str, number: int, request: Request, body: bytes, exchange: Exchange) -> None:
+        try:
+            answer = await self._request(owner, number, request, body)
+        except Refused as refused:
+            exchange.refuse(refused)
+        else:
+            exchange.answer(answer, lambda taken: self._tell(owner, "taken" if taken else "gone", number))
+
+    async def request(self, owner: str, request: Request, body: bytes) -> None:
+        """Have the owner take a part of a body."""
+        number = next(self._ids)
+        await self._request(owner, number, request, body)
+        self._tell(owner, "taken", number)
+
+    async def _request(self, owner: str, number: int, request: Request, body: bytes) -> bytes:
+        """Return the owner's answer, which it waits to hear of that it was `taken`. Raises Refused."""
+        if len(self._asked) >= MAX_ASKED:
+            raise SessionUnknown
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[number] = owner, answer
-        options = self._engine.options
         try:
-            async with asyncio.timeout(options.ping_interval + options.ping_timeout):
-                await self._send(owner, "request", number, body, **_request_out(request))
+            async with asyncio.timeout(self._patience):
+                await self._send(owner, "request", number, body, confirms=True, **_request_out(request))
                 return await answer
         except (ConnectionError, TimeoutError):
-            raise _unknown() from None
-        except asyncio.CancelledError:
+            self._tell(owner, "gone", number)
+            raise SessionUnknown from None
+        except (SessionUnknown, asyncio.CancelledError):
             self._tell(owner, "gone", number)
             raise
         finally:
             del self._asked[number]
+
+    @property
+    def _patience(self) -> float:
+        options = self._engine.options
+        return options.ping_interval + options.ping_timeout
 
     def attach(self, owner: str, request: Request, websocket: SocketTransport) -> None:
         """Give the owner a websocket."""
@@ -140,13 +165,13 @@ class RedisRelay:
         header, kind, sender, number = it.header, it.kind, it.sender, it.number
         match kind:
             case "request":
-                self._tasks.spawn(self._answer(sender, number, _request_in(header), it.payload))
+                self._answer(sender, number, header, it.payload)
             case "answer":
-                self._answered(number, header, it.payload)
-            case "gone":
-                gone = self._answering.get((sender, number))
-                if gone is not None:
-                    gone.set()
+                self._answered(sender, number, header, it.payload)
+            case "taken" | "gone" | "release":
+                answered = self._answering.get((sender, number))
+                if answered is not None:
+                    answered.heard(kind)
             case "attach":
                 self._attach(sender, number, _request_in(header))
             case "packet" | "lost":
@@ -158,45 +183,29 @@ class RedisRelay:
                 if near is not None and near.owner == sender:
                     near.heard(kind, header, it.payload)
 
-    def _answered(self, number: int, header: Mapping[str, Any], body: bytes) -> None:
+    def _answered(self, sender: str, number: int, header: Mapping[str, Any], body: bytes) -> None:
         _, answer = self._asked.get(number, (None, None))
         if answer is None or answer.done():
-            return
-        if header["status"] == 200:
+            self._tell(sender, "gone", number)
+        elif header["status"] == 200:
             answer.set_result(body)
         else:
             answer.set_exception(Refused(header["status"], header["code"], header["message"]))
 
-    async def _answer(self, sender: str, number: int, request: Request, body: bytes) -> None:
-        gone = self._answering[sender, number] = asyncio.Event()
-        try:
-            answer = await self._app.answer(request, body, gone)
-        except Refused as refused:
-            refusal = {"status": refused.status, "code": refused.code, "message": refused.message}
-            self._tell(sender, "answer", number, b"", **refusal)
-        except Exception:
-            log.exception("relay_failed")
-            self._tell(sender, "answer", number, b"", status=500, code=3, message="Internal server error")
-        else:
-            await self._give(sender, number, request, answer)
-        finally:
-            del self._answering[sender, number]
+    def _answer(self, sender: str, number: int, asked: Mapping[str, Any], body: bytes) -> None:
+        async def give(header: Mapping[str, Any], answer: bytes) -> None:
+            await self._send(sender, "answer", number, answer, **header)
 
-    async def _give(self, sender: str, number: int, request: Request, answer: bytes) -> None:
-        """Give an answer to the process that asked.
-
-        With a process that was killed goes what was in the answer. Browsers, libraries and proxies ask once
-        more, by themselves, when a kept connection ends under a poll: without a word, the phone would lack
-        that. So the session ends, and the phone asks for what it lacks.
-        """
-        try:
-            async with asyncio.timeout(CHECK_S):
-                await self._send(sender, "answer", number, answer, status=200)
-        except (ConnectionError, TimeoutError):
-            log.info("relay_answer_lost", process=sender)
-            with contextlib.suppress(Refused):
-                session = self._engine.find(parse_query(request.query))
-                session.close("transport close", code=COME_BACK)
+        answered = self._answering[sender, number] = Answered(
+            self._engine,
+            _request_in(asked),
+            confirms=asked.get("confirms", False),
+            patience=self._patience,
+            give=give,
+            end=lambda: self._answering.pop((sender, number), None),
+            tasks=self._tasks,
+        )
+        answered.begin(body)
 
     def _attach(self, sender: str, number: int, request: Request) -> None:
         def tell(kind: str, payload: bytes, **header: Any) -> None:
@@ -215,13 +224,16 @@ class RedisRelay:
         """Give up what waits for a process that has gone."""
         while True:
             await asyncio.sleep(CHECK_S)
-            for owner in self._owners():
+            for process in self._owners() | {sender for sender, _ in self._answering}:
                 try:
                     async with asyncio.timeout(CHECK_S):
-                        await self._send(owner, "alive", 0)
+                        await self._send(process, "alive", 0)
                 except (ConnectionError, TimeoutError):
-                    log.info("relay_owner_gone", owner=owner)
-                    self._fail_all({owner})
+                    log.info("relay_process_gone", process=process)
+                    self._fail_all({process})
+                    for (sender, _), answered in list(self._answering.items()):
+                        if sender == process:
+                            answered.heard("gone")
 
     def _owners(self) -> set[str]:
         """The processes that anything here waits for."""
@@ -230,7 +242,7 @@ class RedisRelay:
     def _fail_all(self, owners: Collection[str]) -> None:
         for owner, answer in self._asked.values():
             if owner in owners and not answer.done():
-                answer.set_exception(_unknown())
+                answer.set_exception(SessionUnknown())
         for near in list(self._near.values()):
             if near.owner in owners:
                 near.drain()
@@ -253,11 +265,6 @@ class RedisRelay:
 
 def _room(process: str) -> str:
     return f"p:{process}"
-
-
-def _unknown() -> Refused:
-    """As the protocol says it of a session that is not there: the client connects again."""
-    return Refused(400, 1, "Session ID unknown")
 
 
 def _request_out(request: Request) -> dict[str, str]:

@@ -5,7 +5,7 @@ The ASGI server's own websocket settings hold here: turn its pings and compressi
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from .asgi_websocket import AsgiWebSocket
 from .engine import Engine
@@ -15,13 +15,11 @@ from .frames import POLICY_VIOLATION
 from .handshake import Request
 from .pace import Pace
 from .payloads import SEPARATOR
-from .relay import Relay
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
-T = TypeVar("T")
 
 PATHS = ("/socket.io/", "/api/v1/ws/")
 """Where the engine is served unless told otherwise: the client libraries' default, and the API's own."""
@@ -79,11 +77,11 @@ class EngineApp:
     # Long-polling
 
     async def _http(self, request: Request, receive: Receive, send: Send) -> None:
-        answering = Answering(self._engine, request)
+        answering = _Answering(self._engine, request)
         try:
             owner = answering.exchange.begin()
-            if self._engine.relay is not None and owner is not None:
-                await self._relayed(self._engine.relay, owner, request, answering, receive)
+            if owner is not None:
+                await self._relayed(owner, request, answering.exchange, receive)
             elif request.method == "POST":
                 await self._upload(answering, receive)
             await answering.unless_gone(receive)
@@ -93,9 +91,14 @@ class EngineApp:
                 raise
         else:
             status, headers, body = answering.answer.result()
-            await _respond(send, status, body, headers)
+            sent = False
+            try:
+                await _respond(send, status, body, headers)
+                sent = True
+            finally:
+                answering.exchange.written(sent)
 
-    async def _upload(self, answering: "Answering", receive: Receive) -> None:
+    async def _upload(self, answering: "_Answering", receive: Receive) -> None:
         """Hand a body over while it arrives. Raises ClientGone."""
         exchange = answering.exchange
         try:
@@ -109,47 +112,18 @@ class EngineApp:
         except TimeoutError:
             exchange.stall()
 
-    async def answer(self, request: Request, body: bytes, gone: asyncio.Event) -> bytes:
-        """Answer a polling request that came to another process; `gone` is set when its client leaves.
-
-        Raises Refused.
-        """
-
-        async def receive() -> dict[str, Any]:
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        answering = Answering(self._engine, request)
+    async def _relayed(self, owner: str, request: Request, exchange: Exchange, receive: Receive) -> None:
+        """Have the process that has its session take a body. Raises ClientGone."""
+        relay = self._engine.relay
+        assert relay is not None  # it told of the owner
         try:
-            if answering.exchange.begin() is not None:
-                raise Refused(400, 1, "Session ID unknown")
-            answering.exchange.feed(body, last=True)
-            await answering.unless_gone(receive)
-        except ClientGone:
-            answering.exchange.leave()
-            raise Refused(400, 3, "Bad request") from None
-        if answering.exchange.refused is not None:
-            raise answering.exchange.refused
-        return answering.answer.result()[2]
-
-    async def _relayed(
-        self, relay: Relay, owner: str, request: Request, answering: "Answering", receive: Receive
-    ) -> None:
-        """Have a request answered by the process that has its session. Raises ClientGone."""
-        try:
-            answer = b""
-            if request.method == "POST":
-                async for part, last in self._parts(receive):
-                    asking = asyncio.ensure_future(relay.request(owner, request, part))
-                    answer = await (_unless_gone(asking, receive) if last else asking)
-            else:
-                answer = await _unless_gone(
-                    asyncio.ensure_future(relay.request(owner, request, b"")), receive
-                )
+            async for part, last in self._parts(receive):
+                if last:
+                    exchange.ask(owner, part)
+                else:
+                    await relay.request(owner, request, part)
         except Refused as refused:
-            answering.exchange.refuse(refused)
-        else:
-            answering.exchange.answer(answer)
+            exchange.refuse(refused)
 
     async def _body(self, receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
         """Yield a body in pieces, and whether each is the last. Raises TimeoutError, ClientGone."""
@@ -187,7 +161,7 @@ class EngineApp:
             raise Refused(408, 3, "Request timeout") from None
 
 
-class Answering:
+class _Answering:
     """An exchange whose answer is awaited."""
 
     def __init__(self, engine: Engine, request: Request) -> None:
@@ -201,25 +175,19 @@ class Answering:
 
     async def unless_gone(self, receive: Receive) -> None:
         """Wait for the answer. Raises ClientGone if the client leaves before."""
-        if not self.answer.done():
-            await _unless_gone(self.answer, receive)
+        if self.answer.done():
+            return
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait((self.answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                raise ClientGone
+        finally:
+            leaving.cancel()
 
 
 class ClientGone(Exception):
     """The client has gone; there is nobody to answer."""
-
-
-async def _unless_gone(answer: asyncio.Future[T], receive: Receive) -> T:
-    """Wait for an answer. Raises ClientGone if the client leaves before: then it is cancelled."""
-    leaving = asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientGone
-        return answer.result()
-    finally:
-        leaving.cancel()
-        answer.cancel()
 
 
 async def _gone(receive: Receive) -> None:

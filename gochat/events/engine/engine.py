@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .errors import Refused
+from .errors import Refused, SessionUnknown
 from .frames import COME_BACK
 from .handshake import Query, Request, parse_query
 from .heartbeat import Wheel
@@ -117,7 +117,7 @@ class Engine:
         self.wheel.turn(self.now())  # a session that has timed out is not found, however late its timer
         session = self.sessions.get(query.sid or "")
         if session is None:
-            raise Refused(400, 1, "Session ID unknown")
+            raise SessionUnknown()
         return session
 
     def find_polling(self, query: Query) -> tuple[Session, Polling]:

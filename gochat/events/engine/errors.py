@@ -4,6 +4,7 @@ EngineError
   ProtocolError   the client broke Engine.IO or Socket.IO: its session is closed
   FrameError      the client broke RFC 6455: the websocket is closed with `code`
   Refused         an HTTP request or websocket handshake is answered with an error
+    SessionUnknown  it names a session that is not there: the client opens another one
 """
 
 from typing import Final
@@ -44,3 +45,10 @@ class Refused(EngineError):
     def body(self) -> bytes:
         """The JSON body that the reference server answers with."""
         return b'{"code":%d,"message":"%b"}' % (self.code, self.message.encode())
+
+
+class SessionUnknown(Refused):
+    """A request that names no session: the client libraries open another one."""
+
+    def __init__(self) -> None:
+        super().__init__(400, 1, "Session ID unknown")

@@ -14,24 +14,33 @@ from .polling import Polling, Post
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .relay import Elsewhere
     from .session import Session
 
 Headers = list[tuple[bytes, bytes]]
+Told = Callable[[bool], object]
+"""Is told whether an answer was written to its client's connection."""
 
 PREFLIGHT_S: Final = 7200
 """How long a browser may keep the answer to a preflight, in seconds: the longest that Chromium does."""
 _NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 
 
+def _nothing(*_: object) -> None:
+    pass
+
+
 class Exchange:
     """Answers one request, once.
 
     Args:
-        respond: takes the status, the headers but Content-Length, and the body.
+        respond: takes the status, the headers but Content-Length, and the body; returns whether they were
+            written to the client's connection, None if `written` will be told.
         more: is called when a body whose exchange was `full` may go on.
     """
 
     __slots__ = (
+        "_elsewhere",
         "_engine",
         "_headers",
         "_more",
@@ -39,6 +48,7 @@ class Exchange:
         "_post",
         "_request",
         "_respond",
+        "_told",
         "over",
         "refused",
     )
@@ -47,7 +57,7 @@ class Exchange:
         self,
         engine: "Engine",
         request: Request,
-        respond: Callable[[int, Headers, bytes], object],
+        respond: Callable[[int, Headers, bytes], bool | None],
         more: Callable[[], object],
     ) -> None:
         self._engine = engine
@@ -57,12 +67,14 @@ class Exchange:
         self._headers: Headers = [(b"cache-control", b"no-store")]
         self._polling: Polling | None = None
         self._post: Post | None = None
+        self._elsewhere: Elsewhere | None = None  # another process answers
+        self._told: Told = _nothing
         self.over = False
         self.refused: Refused | None = None
 
     def begin(self) -> str | None:
-        """Answer as soon as may be. Returns the other process that has the session: then that has to
-        `answer`."""
+        """Answer as soon as may be. Returns the other process that has the session, if that has to be sent
+        a body: see `ask`."""
         request = self._request
         try:
             origin = self._engine.origins.check(request)
@@ -82,15 +94,26 @@ class Exchange:
             owner = self._engine.owner(query)
             if owner is None:
                 self._reach(*self._engine.find_polling(query))
+            elif request.method == "GET":
+                self.ask(owner, b"")
+                return None
             return owner
         except Refused as refused:
             self.refuse(refused)
             return None
 
-    def answer(self, body: bytes) -> None:
-        """Answer with a payload."""
+    def ask(self, owner: str, body: bytes) -> None:
+        """Have it answered by the process that has the session."""
+        relay = self._engine.relay
+        assert relay is not None  # it told of the owner
+        self._elsewhere = relay.ask(owner, self._request, body, self)
+
+    def answer(self, body: bytes, told: Told | None = None) -> None:
+        """Answer with a payload; tell whether that was written to the client's connection."""
         self._headers.append((b"content-type", b"text/plain; charset=UTF-8"))
-        self._end(200, body)
+        if told is None:
+            told = _nothing if self._polling is None else self._polling.settle
+        self._end(200, body, told)
 
     def refuse(self, refused: Refused) -> None:
         """Answer with an error."""
@@ -112,6 +135,21 @@ class Exchange:
 
     # The client
 
+    def written(self, taken: bool) -> None:
+        """Note whether the answer was written to the client's connection, as far as that can be known."""
+        told, self._told = self._told, _nothing
+        told(taken)
+
+    def release(self) -> None:
+        """Answer a poll of a session of this process with NOOP, if it waits."""
+        if self._polling is not None:
+            self._polling.let_go(self)
+
+    def give_way(self) -> None:
+        """Have a request that another process answers answered soon: this one stops."""
+        if self._elsewhere is not None:
+            self._elsewhere.release()
+
     def stall(self) -> None:
         """Give up a body that does not come."""
         if self._post is not None:
@@ -120,12 +158,15 @@ class Exchange:
     def leave(self) -> None:
         """Note that the client is gone."""
         self.over = True
-        polling, post = self._polling, self._post
+        polling, post, elsewhere = self._polling, self._post, self._elsewhere
         self._let_go()
+        self.written(False)
         if polling is not None:
             polling.leave(self)
         elif post is not None:
             post.leave()
+        elif elsewhere is not None:
+            elsewhere.leave()
 
     # Inside
 
@@ -147,21 +188,22 @@ class Exchange:
         else:
             self.refuse(refused)
 
-    def _end(self, status: int, body: bytes) -> None:
-        if not self.over:
-            self.over = True
-            respond = self._respond
-            self._let_go()
-            respond(status, self._headers, body)
+    def _end(self, status: int, body: bytes, told: Told = _nothing) -> None:
+        if self.over:
+            told(False)
+            return
+        self.over = True
+        respond = self._respond
+        self._let_go()
+        self._told = told
+        written = respond(status, self._headers, body)
+        if written is not None:
+            self.written(written)
 
     def _let_go(self) -> None:
         """Hold nobody who may hold this."""
         self._respond = self._more = _nothing
-        self._polling = self._post = None
-
-
-def _nothing(*_: object) -> None:
-    pass
+        self._polling = self._post = self._elsewhere = None
 
 
 def _cors(origin: str, request: Request) -> Headers:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from .errors import ProtocolError, Refused
+from .errors import ProtocolError, Refused, SessionUnknown
 from .frames import COME_BACK, MESSAGE_TOO_BIG
 from .payloads import CLOSE_FRAME, NOOP_FRAME, SEPARATOR, decode_packet, take_payload
 from .session import Session
@@ -19,6 +19,7 @@ PATIENCE_S: Final = 0.1
 
 YIELD: Final = 8
 """Bytes that may come of one that was posted, as acks and deltas of short messages."""
+NOOP: Final = b"6"
 SLICE: Final = 128
 """Packets of one POST that are handled before others get their turn."""
 
@@ -27,14 +28,34 @@ class Poll(Protocol):
     """One poll that waits."""
 
     def answer(self, body: bytes) -> None:
-        """Send a payload to its client."""
+        """Send a payload to its client; then `Polling.settle` is called, now or later."""
+
+    def refuse(self, refused: Refused) -> None:
+        """Send an error to its client."""
 
 
 class Polling:
     """One session's polls (GET), at most one at a time. What is written in one turn of the loop goes out
-    together."""
+    together.
 
-    __slots__ = ("_backlog", "_due", "_grace", "_noop_due", "_poll", "_queue", "_session", "fd")
+    An answer is in doubt until it is known to be written to its client's connection. Meanwhile the next poll
+    waits. One that was not written, or of which that is not known, ends the session: to give it again might
+    tell packets twice, to go on would lose them without a word.
+    """
+
+    __slots__ = (
+        "_at_stake",
+        "_backlog",
+        "_doubtful",
+        "_due",
+        "_grace",
+        "_noop_due",
+        "_poll",
+        "_queue",
+        "_returns",
+        "_session",
+        "fd",
+    )
 
     name = "polling"
 
@@ -46,6 +67,9 @@ class Polling:
         self._grace = 0  # bytes that may wait beyond the bound, until nothing waits
         self._noop_due = False
         self._due = False  # `flush` will be called at the end of the turn
+        self._doubtful = False  # the last answer is in doubt
+        self._at_stake = False  # and holds what the client should not miss
+        self._returns = False  # the session is over, and its client should open another
         self.fd = -1
 
     # What the session calls
@@ -78,16 +102,19 @@ class Polling:
         return self._backlog
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
-        """End the polls: the pending one hears a CLOSE packet, or with `flush` the next one does.
+        """End the polls: the pending one hears of it, or with `flush` the next one does.
 
-        What is flushed comes in an answer of its own: the JavaScript client acts on CLOSE before it acts on
-        the packets in front of it.
+        It is told in an answer of its own: the JavaScript client acts on CLOSE before it acts on the packets
+        in front of it. With `COME_BACK` the session is unknown from then on: every library takes that for a
+        fault and opens another one, while python-socketio stays away after a CLOSE packet.
         """
+        self._returns = code == COME_BACK
         if not flush:
             self._queue.clear()
-        heard = not flush or (self._poll is not None and not self._queue)
+            self._doubtful = False
+        heard = self._poll is not None and not self._queue and not self._doubtful
         self._wake()
-        return heard
+        return not flush or heard or (self._returns and not self._queue)
 
     def resume(self) -> None:
         """Do nothing: what waits is a post's, which the session knows."""
@@ -131,7 +158,7 @@ class Polling:
         if self._queue or self._noop_due or not session.open:
             self._wake()
         elif session.upgrade is not None and session.upgrade.probed:
-            session.engine.loop.call_later(PATIENCE_S, self._end_patience, poll)
+            session.engine.loop.call_later(PATIENCE_S, self.let_go, poll)
 
     def leave(self, poll: Poll) -> None:
         """Note that a poll's client is gone. If it waited, it has left the session: what it missed is
@@ -140,26 +167,45 @@ class Polling:
             self._poll = None
             self._session.close("transport close", code=COME_BACK)
 
-    # Inside
-
-    def _end_patience(self, poll: Poll) -> None:
+    def let_go(self, poll: Poll) -> None:
+        """Answer a poll with NOOP, if it waits."""
         if self._poll is poll:
             self.release()
 
+    def settle(self, taken: bool) -> None:
+        """Note whether the last answer was written to its client's connection, as far as that is known."""
+        self._doubtful = False
+        if not taken and self._at_stake:
+            self._queue.clear()
+            self._session.close("transport close", code=COME_BACK)
+        if self._poll is not None and (self._queue or self._noop_due or not self._session.open):
+            self._wake()
+
+    # Inside
+
     def _wake(self) -> None:
-        """Answer the pending poll, if there is one."""
-        poll, self._poll = self._poll, None
-        if poll is None:
+        """Answer the pending poll, if there is one, and the answer before is not in doubt."""
+        poll = self._poll
+        if poll is None or self._doubtful:
             return
+        self._poll = None
         noop, self._noop_due = self._noop_due, False
+        session = self._session
         if not self._queue:
-            if not self._session.open:
-                self._session.engine.forget(self._session)
-            self._queue.append(NOOP_FRAME if noop or self._session.open else CLOSE_FRAME)
+            if not session.open:
+                session.engine.forget(session)
+                if self._returns and not noop:
+                    poll.refuse(SessionUnknown())
+                    return
+            self._queue.append(NOOP_FRAME if noop or session.open else CLOSE_FRAME)
         payload, taken = take_payload(self._queue)
         self._backlog = max(self._backlog - taken, 0)
         if not self._queue:
             self._grace = 0
+            if self._returns:
+                session.engine.forget(session)
+        self._doubtful = True
+        self._at_stake = payload != NOOP
         poll.answer(payload)
 
 
@@ -246,7 +292,7 @@ class Post:
                 session.fail(error)
                 return
         if waiting and not session.open:
-            self._end(Refused(400, 1, "Session ID unknown"))
+            self._end(SessionUnknown())
         elif not waiting and self._ended:
             self._end(None)
         elif not waiting and had_to_wait:

@@ -183,8 +183,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
     # What uvicorn and the wheel call
 
     def shutdown(self) -> None:
-        """Begin to end the connection: the server stops."""
+        """Begin to end the connection: the server stops. Another process's session goes on elsewhere."""
         self.engine.drain()
+        if self._exchange is not None:
+            self._exchange.give_way()
         super().shutdown()
 
     def expire(self, _now: float) -> None:
@@ -250,12 +252,12 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self._respond(500, [], b"")
         self.transport.close()
 
-    def _respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """Write the answer of an exchange."""
+    def _respond(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write the answer of an exchange; return whether the connection took it."""
         own, self._own = self._own, None
         self._exchange = None
         if own is None or self.transport.is_closing():
-            return
+            return False
         own.response_complete = True
         out = [_STATUS_LINES[status]]
         for name, value in (*self.server_state.default_headers, *headers):
@@ -265,9 +267,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
         out.append(b"content-length: %d\r\n\r\n" % len(body))
         out.append(body)
         self.transport.write(b"".join(out))
+        taken = not self.transport.is_closing()
         if not own.keep_alive:
             self.transport.close()
         self.on_response_complete()
+        return taken
 
     def _read_on(self) -> None:
         self.flow.resume_reading()

@@ -2,8 +2,19 @@
 
 from typing import Protocol
 
+from .exchange import Exchange
 from .handshake import Request
 from .transports import SocketTransport
+
+
+class Elsewhere(Protocol):
+    """A request that another process answers."""
+
+    def leave(self) -> None:
+        """Tell it that the client is gone."""
+
+    def release(self) -> None:
+        """Have a poll answered soon, though there may be nothing to say."""
 
 
 class Relay(Protocol):
@@ -16,8 +27,15 @@ class Relay(Protocol):
     def owner(self, sid: str) -> str | None:
         """The other process that has a session, as its id says; None if it is not another's."""
 
-    async def request(self, owner: str, request: Request, body: bytes) -> bytes:
-        """Have a polling request answered by the owner. Cancelled, it tells that the client has gone.
+    def ask(self, owner: str, request: Request, body: bytes, exchange: Exchange) -> Elsewhere:
+        """Have a polling request answered by the owner, at some time after this call: the exchange is given
+        the answer, or why there is none.
+
+        The owner is told whether the answer was written to the client's connection.
+        """
+
+    async def request(self, owner: str, request: Request, body: bytes) -> None:
+        """Have the owner take one of a body's parts, of which more follow.
 
         Raises Refused: by the owner, or because it does not answer (any more).
         """

@@ -11,6 +11,8 @@ from typing import Any
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
 TIMEOUT = 10
+UNKNOWN = (400, '{"code":1,"message":"Session ID unknown"}')
+"""How a poll is answered after which client libraries open another session."""
 
 
 class Closed(Exception):
