@@ -31,7 +31,7 @@ class App(Phone):
         super()._hear(event, payload)
         if event == "me:changed":
             self.store.apply_me(payload)
-        elif "revision" in payload:
+        elif "conversation_id" in payload and "revision" in payload:
             self.store.apply(payload)
 
     async def catch_up(self) -> None:

@@ -18,7 +18,14 @@ RETRY_S = 0.2
 STATUS_MAX = 100
 TOO_LARGE = {"code": "payload_too_large", "retryable": False}
 """What the phone says itself, in the server's place."""
-NO_DELTAS = {"typing:changed", "auth:expiring", "session:revoked", "server:draining", "me:changed"}
+NO_DELTAS = {
+    "typing:changed",
+    "auth:expiring",
+    "session:revoked",
+    "server:draining",
+    "me:changed",
+    "user:updated",
+}
 
 
 class Phone:

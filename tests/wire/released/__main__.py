@@ -1,0 +1,5 @@
+"""`python -m tests.wire.released FILE URL`."""
+
+from tests.wire.released import main
+
+main()
