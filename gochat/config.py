@@ -321,7 +321,7 @@ class Settings(BaseSettings):
         2_592_000,
         ge=0,
         le=31_536_000,
-        description="How long after `DELETE me` logging in takes it back, in seconds; 0: deleted at once.",
+        description="How long after `DELETE me` logging in takes it back, in seconds; 0: nothing does.",
     )
     deleted_messages: Literal["keep", "erase"] = Field(
         "keep", description="What becomes of messages of deleted accounts: `keep` them under a neutral name."

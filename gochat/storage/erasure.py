@@ -26,6 +26,9 @@ from gochat.storage.sessions import revoke_all
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 10.0
+SETTLE_MS = 15_000
+"""How long after it is due a deletion begins: by then every socket of the user is closed, at whichever
+process (the poll reads ended logins every 2 s), and what it asked for is stored or refused (within 11 s)."""
 STEP = 50
 """Messages or conversations that are changed at the same time."""
 
@@ -73,7 +76,8 @@ class Erasure:
     async def wish(self, user_id: UserId, deletes_at: Millis, now: Millis) -> tuple[SessionId, ...]:
         """Note that a user wants to be deleted, and end their logins."""
         ended = await self._database.write(_wish, user_id, deletes_at, now)
-        self._wake.set()
+        if deletes_at <= now:
+            asyncio.get_running_loop().call_later(SETTLE_MS / 1_000, self._wake.set)
         return ended
 
     def start(self) -> None:
@@ -91,7 +95,7 @@ class Erasure:
         Raises:
             ChatError: the database does not answer.
         """
-        while due := await self._database.read(fetch, _DUE, time.time_ns() // 1_000_000):
+        while due := await self._database.read(fetch, _DUE, time.time_ns() // 1_000_000 - SETTLE_MS):
             for (user_id,) in due:
                 await self.erase(user_id)
 

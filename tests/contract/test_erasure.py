@@ -13,6 +13,7 @@ from sqlalchemy import inspect, text
 from gochat.contract.ids import id_in
 from gochat.core.profiles import UpdateProfile
 from gochat.core.reactions import React
+from gochat.storage import erasure
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
 from gochat.storage.erasure import Erasure
@@ -23,6 +24,12 @@ from tests.writing.stored import check, read
 from tests.writing.world import direct, group, prepare, send, writing
 
 CANARY = "canary7f3a"
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are no sockets here for whose end a deletion waits."""
+    monkeypatch.setattr(erasure, "SETTLE_MS", 0)
 
 
 def found(url: str) -> set[str]:
@@ -122,15 +129,15 @@ def test_it_goes_on_wherever_it_was_killed(database_url: str, messages: Any) -> 
                 other = carl if cid == places[-1] else ben
                 await it.send(send(cid, other))
                 await it.writer.submit(React(cid, 6, {(ann, "👍"): True, (other, "👍"): True}))
-            erasure = Erasure(database, it.writer, messages)
-            await erasure.wish(ann, 1, time.time_ns() // 1_000_000)
+            deletion = Erasure(database, it.writer, messages)
+            await deletion.wish(ann, 1, time.time_ns() // 1_000_000)
             for _ in range(25):
-                killed = asyncio.create_task(erasure.erase(ann))
+                killed = asyncio.create_task(deletion.erase(ann))
                 await asyncio.sleep(rng.uniform(0, 0.02))
                 killed.cancel()
                 with suppress(asyncio.CancelledError):
                     await killed
-            await asyncio.gather(erasure.catch_up(), Erasure(database, it.writer, messages).catch_up())
+            await asyncio.gather(deletion.catch_up(), Erasure(database, it.writer, messages).catch_up())
         async with reading(database_url) as reader:
             for cid in places:
                 (message,) = (

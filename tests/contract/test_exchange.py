@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gochat.config import ConfigError, load_settings
+from gochat.storage import erasure
 from tests.contract.rest import SECRET, operator, running
 from tests.services.issuer import AUDIENCE, NAME, Issuer
 
@@ -49,7 +50,10 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'gochat.db'}"
 
 
-async def test_who_is_closed_out_stays_out(sqlite_url: str, issuer: Issuer) -> None:
+async def test_who_is_closed_out_stays_out(
+    sqlite_url: str, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "SETTLE_MS", 0)
     async with running(sqlite_url, jwt_issuers=[issuer.setting], delete_grace_s=0) as rest:
         token = issuer.token()
         ann = await rest.ok("POST", "/auth/exchange", {"token": token})

@@ -1,6 +1,7 @@
 """A session that ends, ends its sockets: wherever they are, and by whichever process it was ended."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,10 +13,11 @@ import socketio
 from gochat.storage.migrate import upgrade
 from tests.services.gochat import GoChatServer
 from tests.services.sql_server import SQLServer
-from tests.wire.account import API, Account
+from tests.wire.account import API, Account, register
 from tests.wire.conftest import SETTINGS
 from tests.wire.phone import Phone, message
 from tests.wire.place import Place
+from tests.wire.test_guarantees import direct
 
 
 def log_out(account: Account) -> None:
@@ -166,6 +168,46 @@ def test_and_without_redis_too(mariadb: SQLServer, tmp_path: Path) -> None:
         place = Place(here, there, http, http_there, url, SETTINGS)
         for way in WAYS:
             print(f"{way.__name__}: {asyncio.run(closed(place, way)):.2f} s")
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_what_a_socket_writes_while_its_account_is_deleted(
+    mariadb_url: str, tmp_path: Path
+) -> None:
+    """The other process hears of it by the log alone, and lets its socket write till then."""
+    upgrade(mariadb_url)
+    changes = {"MYSQL_URL": mariadb_url, "DELETE_GRACE_S": "0", "DELETED_MESSAGES": "erase"}
+    with ExitStack() as stack:
+        here, there = (stack.enter_context(GoChatServer(tmp_path, SETTINGS | changes)) for _ in range(2))
+        http = stack.enter_context(httpx2.Client(base_url=here.url, timeout=30))
+        ann, ben = register(http, "ann"), register(http, "ben")
+        cid = direct(ann, ben)
+
+        async def scene() -> int:
+            phone, gone = Phone("ann", strict=False), asyncio.Event()
+            phone.client.on("disconnect", lambda *_: gone.set())
+            await phone.connect(there.url, ann.token)
+            deletion, sent = None, 0
+            while not gone.is_set():
+                try:
+                    sent += (await phone.client.call("message:send", message(cid, "hi"), timeout=1))["ok"]
+                except socketio.exceptions.SocketIOError:
+                    await asyncio.sleep(0.01)
+                if deletion is None:
+                    deletion = asyncio.create_task(asyncio.to_thread(ann.ask, "DELETE", "/me"))
+            assert deletion is not None
+            await deletion
+            await phone.close()
+            return sent
+
+        sent = asyncio.run(scene())
+        for _ in range(600):
+            if ben.get("/users", ids=ann.id)["users"][0]["deleted"]:
+                break
+            time.sleep(0.1)
+        left = ben.history(cid)
+        assert len(left) >= sent > 0
+        assert all(it["deleted_at"] for it in left)
 
 
 async def sent(phone: Phone, cid: str) -> str | None:
