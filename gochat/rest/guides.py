@@ -40,6 +40,14 @@ GUIDES: Final = (
 """Those that are pages, in the order in which they are listed."""
 
 
+_ACCESS: Final = {
+    r"<(pre|table)>": r'<\1 tabindex="0">',
+    r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>": "",
+    r"<th></th>": "<td></td>",
+}
+"""What Markdown can't say: what is wider than the screen is scrolled by keys too, and no heading is empty."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A heading, and what stands below it. `level` 1 is the page's own."""
@@ -74,7 +82,10 @@ def guide(name: str) -> Guide | None:
         for inner in token.children or ():
             if inner.type == "link_open":
                 _lead(inner, name)
-    return Guide(name, parts[0].title, markdown.renderer.render(tokens, markdown.options, {}), parts)
+    body = markdown.renderer.render(tokens, markdown.options, {})
+    for said, meant in _ACCESS.items():
+        body = re.sub(said, meant, body)
+    return Guide(name, parts[0].title, body, parts)
 
 
 def contents(shown: Guide) -> str:
@@ -112,14 +123,17 @@ def index() -> list[dict[str, str]]:
 def _number(tokens: list[Token]) -> tuple[Part, ...]:
     """Give headings the ids that links name them by, as GitHub does; return the parts."""
     found: list[tuple[int, str, str, list[str]]] = []
+    heading: Token | None = None
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         if token.type == "heading_open" and following is not None:
+            heading = following
             title = re.sub(r"[`*]", "", following.content)
             slug = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
             token.attrSet("id", slug)
             found.append((int(token.tag[1:]), slug, title, []))
-        elif found and token.content:
-            found[-1][3].append("".join(it.content for it in token.children or (token,)))
+        elif found and token.content and token is not heading:
+            texts = (" " if it.type == "softbreak" else it.content for it in token.children or (token,))
+            found[-1][3].append("".join(texts))
     return tuple(Part(level, slug, title, " ".join(texts)) for level, slug, title, texts in found)
 
 

@@ -1,5 +1,6 @@
 """The demo page for everybody: axe-core finds nothing, light or dark, on a phone or a desk; and keys do."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -56,9 +57,16 @@ def test_axe_finds_nothing(
     row.hover()
     row.get_by_role("button", name="What to do with this message").click()
     expect_access(reader)
-    reader.page.get_by_role("button", name="About this conversation").click()
-    expect_access(reader)
-    reader.page.get_by_role("button", name="Done").click()
+    row.get_by_role("button", name="Pin", exact=True).click()
+    expect(reader.page.get_by_role("region", name="Pinned")).to_be_visible()
+    for button in ("Pin to top", "Search", "Report"):
+        reader.page.get_by_role("button", name="About this conversation").click()
+        reader.page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
+        if button == "Search":
+            reader.page.get_by_label("Text").fill("three")
+            expect(reader.page.locator("mark")).to_be_visible()
+        expect_access(reader)
+        reader.page.get_by_role("dialog").get_by_role("button", name=re.compile("Done|Cancel")).click()
     reader.open("/#/")
     reader.choose("Sailing")
     reader.page.get_by_role("button", name="About this conversation").click()
@@ -91,3 +99,41 @@ def test_the_page_is_used_by_keys_alone(someone: Someone, ann: Account, ben: Acc
     reader.page.keyboard.press("Escape")
     expect(reader.page.get_by_role("dialog")).to_have_count(0)
     expect(about).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [390, 1_280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_docs(
+    someone: Someone, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    reader = someone(width=width, color_scheme=scheme)
+    for path in ("/docs", "/docs/events", "/docs/guides/quickstart/web", "/docs/guides/operations"):
+        reader.open(path)
+        if path == "/docs/events":
+            expect(reader.page.get_by_role("row", name="message:send")).to_be_visible()
+            reader.page.get_by_text("Request", exact=True).last.click()
+        expect_access(reader)
+    reader.page.get_by_label("Search all guides").fill("unread")
+    expect(reader.page.locator("#found")).to_be_visible()
+    expect_access(reader)
+
+
+def test_the_focus_goes_where_one_goes_on_a_phone(
+    someone: Someone, ann: Account, ben: Account, direct: str
+) -> None:
+    ann.post("/messages", message(direct, "hello"))
+    reader = someone(has_touch=True, is_mobile=True)
+    reader.enter(ben)
+    reader.row(ann.name).get_by_role("link").tap()
+    expect(reader.page.get_by_role("heading", name=ann.name)).to_be_focused()
+    about = reader.page.get_by_role("button", name="About this conversation")
+    about.tap()
+    expect(reader.page.get_by_role("dialog").get_by_role("button").first).to_be_focused()
+    reader.page.get_by_role("button", name="Done").tap()
+    expect(about).to_be_focused()
+    reader.page.get_by_label("Back to the list").tap()
+    expect(reader.row(ann.name).get_by_role("link")).to_be_focused()
+    reader.open("/#/c/nosuch")
+    expect(reader.page.get_by_role("heading", name="Not here")).to_be_focused()
+    reader.page.get_by_role("link", name="Back to the list").last.tap()
+    expect(reader.page.get_by_role("heading", name=ben.name)).to_be_focused()

@@ -1,5 +1,6 @@
 """Groups, blocks and one's own name at the demo page."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -10,6 +11,7 @@ from tests.browser.person import Person
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
 from tests.wire.conftest import SETTINGS
+from tests.wire.phone import message
 
 
 def about(person: Person) -> Locator:
@@ -43,6 +45,51 @@ def test_a_group_is_renamed_grows_has_roles_and_is_left(
     member.page.get_by_role("dialog").get_by_role("button", name="Leave", exact=True).click()
     expect(member.page.get_by_text("No conversations yet.")).to_be_visible()
     expect(dialog).to_contain_text("1 member")
+
+
+def test_a_group_of_three_hundred_is_used_like_a_small_one(
+    someone: Someone, http: httpx2.Client, ann: Account, ben: Account
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        crowd = list(pool.map(lambda n: register(http, f"crowd{n:03}"), range(298)))
+    body = {"kind": "group", "member_ids": [it.id for it in crowd], "title": "All hands"}
+    group = ann.post("/conversations", body)["conversation"]["id"]
+    owner, member = someone(), someone(width=1_200)
+    owner.enter(ann, group)
+    dialog = about(owner)
+    rows = dialog.locator("#members li")
+    expect(dialog).to_contain_text("299 members")
+    expect(rows).to_have_count(50)
+    dialog.get_by_role("searchbox").fill(ben.name)
+    dialog.get_by_role("button", name=f"@{ben.name}").click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog).to_contain_text("300 members")
+    expect(rows).to_have_count(51)
+    role = dialog.get_by_label(f"Role of {ben.name}")
+    role.select_option("admin")
+    while dialog.get_by_role("button", name="More").count():
+        before = rows.count()
+        dialog.get_by_role("button", name="More").click()
+        expect(rows).not_to_have_count(before)
+    expect(rows).to_have_count(300)
+    expect(role).to_have_value("admin")
+    dialog.get_by_role("button", name="Remove crowd007").click()
+    expect(dialog).to_contain_text("299 members")
+    expect(rows).to_have_count(299)
+    dialog.get_by_role("button", name="Done").click()
+    member.enter(ben)
+    member.choose("All hands")
+    expect(member.page.locator("#subtitle")).to_have_text("299 members")
+    about(member).get_by_label("Name of the group").fill("All but one")
+    member.page.get_by_role("button", name="Rename").click()
+    member.page.get_by_role("button", name="Done").click()
+    expect(owner.page.locator("#title")).to_have_text("All but one")
+    crowd[0].post("/messages", message(group, "here"))
+    for one in (owner, member):
+        expect(one.page.locator(".sender")).to_have_text("crowd000")
+        expect(one.message("here")).to_be_in_viewport()
+    member.write("there")
+    expect(owner.message("there")).to_be_in_viewport()
 
 
 def test_who_is_removed_while_they_look_at_the_members_reads_on_elsewhere(

@@ -97,6 +97,7 @@ def test_presence_and_typing_come_again_after_a_reconnect(
     someone: Someone, ann: Account, ben: Account, direct: str
 ) -> None:
     reader, writer = someone(), someone()
+    writer.page.clock.install()
     reader.enter(ann, direct)
     writer.enter(ben, direct)
     subtitle = reader.page.locator("#subtitle")
@@ -107,6 +108,12 @@ def test_presence_and_typing_come_again_after_a_reconnect(
     reader.context.set_offline(False)
     expect(subtitle).to_have_text("online")
     writer.field.press_sequentially("well")
+    expect(subtitle).to_have_text(f"{ben.name} is typing…")
+    # Their clock stands still, so that they type on for as long as it takes.
+    writer.page.clock.pause_at(writer.page.evaluate("Date.now() / 1000 + 0.01"))
+    writer.context.set_offline(True)
+    expect(subtitle).not_to_have_text(f"{ben.name} is typing…")
+    writer.context.set_offline(False)
     expect(subtitle).to_have_text(f"{ben.name} is typing…")
     writer.page.close()
     expect(subtitle).to_have_text(re.compile("^last seen"))

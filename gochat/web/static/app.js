@@ -2,7 +2,8 @@
 
 import { CONNECTING, FORBIDDEN } from "./connection.js";
 import { Confirm } from "./dialog.js";
-import { html, icon } from "./html.js";
+import { Find } from "./find.js";
+import { Component, html, icon } from "./html.js";
 import { List } from "./list.js";
 import { NewConversation } from "./new.js";
 import { turnTheme } from "./theme.js";
@@ -14,31 +15,53 @@ const STATUS = {
   [FORBIDDEN]: `The server lets no pages of ${location.origin} in. Whoever runs it can add that to ALLOWED_ORIGINS.`,
 };
 
-export function App({ chat }) {
-  const { user, currentId } = chat;
-  return html`
-    <main class="chat" data-open=${currentId}>
-      <h1 class="unseen">GoChat</h1>
-      <p id="status" class="status" role="status">${STATUS[chat.connection.state]}</p>
-      <div class="oops" role="alert">
-        ${chat.notice && html`<p>${chat.notice}</p>
-        <button class="icon" aria-label="Put away" onClick=${() => chat.tell("")}>${icon("close")}</button>`}
-      </div>
-      <nav class="list" aria-label="Conversations">
-        <header class="bar">
-          <h2 id="my-name" dir="auto">${user.display_name}</h2>
-          <button class="icon" aria-label="Light or dark" title="Light or dark" onClick=${turnTheme}>${icon("theme")}</button>
-          <button class="icon" aria-label="Log out" title="Log out" onClick=${() => logOut(chat)}>${icon("logout")}</button>
-        </header>
-        <${List} chat=${chat} />
-        <button id="new" class="primary round" onClick=${() => chat.ask(() => html`<${NewConversation} chat=${chat} />`)}>
-          New conversation</button>
-      </nav>
-      <section class="thread" aria-label="Conversation">
-        ${chat.current ? html`<${Thread} key=${currentId} chat=${chat} held=${chat.current} />` : html`<${Nowhere} chat=${chat} />`}
-      </section>
-      ${chat.dialog?.()}
-    </main>`;
+export class App extends Component {
+  #openId = null;
+
+  componentDidMount() {
+    this.#openId = this.props.chat.currentId;
+  }
+
+  componentDidUpdate() {
+    const { currentId } = this.props.chat;
+    if (currentId === null && this.#openId !== null) this.#comeBack();
+    this.#openId = currentId;
+  }
+
+  render({ chat }) {
+    const { user, currentId } = chat;
+    return html`
+      <main class="chat" data-open=${currentId}>
+        <h1 class="unseen">GoChat</h1>
+        <p id="status" class="status" role="status">${STATUS[chat.connection.state]}</p>
+        <div class="oops" role="alert">
+          ${chat.notice && html`<p>${chat.notice}</p>
+          <button class="icon" aria-label="Put away" onClick=${() => chat.tell("")}>${icon("close")}</button>`}
+        </div>
+        <nav class="list" aria-label="Conversations">
+          <header class="bar">
+            <h2 id="my-name" dir="auto" tabindex="-1">${user.display_name}</h2>
+            <button class="icon" aria-label="Search messages" title="Search messages"
+              onClick=${() => chat.ask(() => html`<${Find} chat=${chat} />`)}>${icon("find")}</button>
+            <button class="icon" aria-label="Light or dark" title="Light or dark" onClick=${turnTheme}>${icon("theme")}</button>
+            <button class="icon" aria-label="Log out" title="Log out" onClick=${() => logOut(chat)}>${icon("logout")}</button>
+          </header>
+          <${List} chat=${chat} />
+          <button id="new" class="primary round" onClick=${() => chat.ask(() => html`<${NewConversation} chat=${chat} />`)}>
+            New conversation</button>
+        </nav>
+        <section class="thread" aria-label="Conversation">
+          ${chat.current ? html`<${Thread} key=${currentId} chat=${chat} held=${chat.current} />` : html`<${Nowhere} chat=${chat} />`}
+        </section>
+        ${chat.dialog?.()}
+      </main>`;
+  }
+
+  /** In the list again: the focus is where the user left it, or at the top. */
+  #comeBack() {
+    const left = document.querySelector(`#conversations a[href="#/c/${this.#openId}"]`);
+    (left ?? document.getElementById("my-name")).focus({ preventScroll: !left });
+  }
 }
 
 function logOut(chat) {

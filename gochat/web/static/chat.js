@@ -20,6 +20,7 @@ const HIDDEN_SHOW_MS = 250;
 class Chat {
   currentId = null; // the conversation on screen
   dialog = null; // a function that draws the dialog, or null
+  target = null; // {id, seq} of a message that is to be brought into view
   notice = ""; // what did not work, until the user puts it away
   blocked = new Set(); // ids of users
   #lifetime = new AbortController();
@@ -89,6 +90,27 @@ class Chat {
   async change(event, payload) {
     const { message } = await this.connection.emit(event, payload);
     this.store.keep(payload.conversation_id, [message]);
+  }
+
+  /** Change what nobody but the user sees of a conversation. */
+  async turn(event, payload) {
+    const { me } = await this.connection.emit(event, payload);
+    this.store.turn(payload.conversation_id, me);
+  }
+
+  /** Go to a message, wherever it is. */
+  goTo(id, seq) {
+    this.dialog = null;
+    this.target = { id, seq };
+    location.hash = `#/c/${id}`;
+    this.show();
+  }
+
+  /** The seq of the message that is to be brought into view, once; or null. */
+  arrive() {
+    const target = this.target;
+    this.target = null;
+    return target?.id === this.currentId ? target.seq : null;
   }
 
   /** Begin a conversation, and go there. */

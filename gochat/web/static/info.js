@@ -1,10 +1,14 @@
 // About a conversation: who is in it, and what one may change.
 
 import { Confirm, Dialog } from "./dialog.js";
+import { Find } from "./find.js";
 import { avatar, Component, html } from "./html.js";
+import { Report } from "./report.js";
 import { Search } from "./search.js";
-import { count, inWords } from "./words.js";
+import { count, inWords, whenOf } from "./words.js";
 
+const HOUR_MS = 3_600_000;
+const MUTES = { hour: ["For an hour", HOUR_MS], day: ["For a day", 24 * HOUR_MS], forever: ["Always", null] };
 const RANK = { member: 0, admin: 1, owner: 2 };
 
 export class Info extends Component {
@@ -23,6 +27,7 @@ export class Info extends Component {
     const held = chat.store.conversations.get(id);
     if (!held) return null;
     return html`<${Dialog} chat=${chat} title=${chat.people.title(held)}>
+      ${this.#side(held)}
       ${held.about.kind === "group" ? this.#group(held) : this.#person(chat.people.other(held))}
       <p class="error" role="alert">${error}</p>
       <div class="buttons">
@@ -39,7 +44,41 @@ export class Info extends Component {
       <p>${user && `@${user.username}`} ${chat.presence.isOnline(id) && "· online"}</p>
       ${user?.about && html`<p dir="auto">${user.about}</p>`}
       <div><button class="plain danger" onClick=${() => this.#do(() => chat.block(id, !isBlocked))}>
-        ${isBlocked ? "Unblock" : "Block"}</button></div>`;
+        ${isBlocked ? "Unblock" : "Block"}</button>
+        <button class="plain danger" onClick=${() => chat.ask(() => html`<${Report} chat=${chat} target=${{ user_id: id }} user=${id} />`)}>
+          Report</button></div>`;
+  }
+
+  /** What nobody else sees: finding, and one's own side of the conversation. */
+  #side({ side: { muted, pinned, archived }, isMuted }) {
+    const { chat, id } = this.props;
+    const turn = (event, payload) => this.#do(() => chat.turn(event, { conversation_id: id, ...payload }));
+    const mute = ({ target: { value } }) => {
+      const [, ms] = MUTES[value] ?? [];
+      turn("conversation:mute", { until: ms ? new Date(Date.now() + ms).toISOString() : value || null });
+    };
+    const chosen = !isMuted ? "" : muted.until === "forever" ? "forever" : "until";
+    return html`<div class="side" role="group" aria-label="For you alone">
+      <button onClick=${() => chat.ask(() => html`<${Find} chat=${chat} id=${id} />`)}>Search</button>
+      ${this.#switch("Pin to top", pinned, (on) => turn("conversation:pin", { on }))}
+      ${this.#switch("Archive", archived, (on) => turn("conversation:archive", { on }))}
+      <button onClick=${() => this.#mark()}>Mark as unread</button>
+      <label>Mute <select value=${chosen} onChange=${mute}>
+        <option value="">No</option>
+        ${chosen === "until" && html`<option value="until" disabled>Until ${whenOf(muted.until)}</option>`}
+        ${Object.entries(MUTES).map(([key, [words]]) => html`<option key=${key} value=${key}>${words}</option>`)}</select></label>
+    </div>`;
+  }
+
+  #switch(words, isOn, turn) {
+    return html`<button aria-pressed=${isOn ? "true" : "false"} onClick=${() => turn(!isOn)}>${words}</button>`;
+  }
+
+  /** In the list: who looks at it has read it. */
+  #mark() {
+    const { chat, id } = this.props;
+    location.hash = "#/";
+    chat.attempt(() => chat.turn("conversation:mark", { conversation_id: id, unread: true }));
   }
 
   #group(held) {
@@ -69,9 +108,16 @@ export class Info extends Component {
     const { chat, id } = this.props;
     const name = chat.people.name(user_id);
     const isOther = user_id !== chat.user.id;
-    const give = ({ target }) =>
-      this.#do(() => chat.connection.emit("member:role", { conversation_id: id, user_id, role: target.value }));
-    const remove = () => this.#do(() => chat.connection.emit("member:remove", { conversation_id: id, user_id }));
+    const give = ({ target: { value } }) =>
+      this.#do(async () => {
+        await chat.connection.emit("member:role", { conversation_id: id, user_id, role: value });
+        this.#relist((listed) => listed.map((one) => (one.user_id === user_id ? { ...one, role: value } : one)));
+      });
+    const remove = () =>
+      this.#do(async () => {
+        await chat.connection.emit("member:remove", { conversation_id: id, user_id });
+        this.#relist((listed) => listed.filter((one) => one.user_id !== user_id));
+      });
     return html`
       ${avatar(name, user_id, isOther && chat.presence.isOnline(user_id))}
       <span class="name"><bdi>${name}</bdi>${!isOther && " (you)"}</span>
@@ -93,6 +139,11 @@ export class Info extends Component {
     });
   }
 
+  /** Deltas of so large a group do not tell who is in it: what is listed changes with what the user does. */
+  #relist(change) {
+    this.setState(({ listed }) => ({ listed: change(listed) }));
+  }
+
   #rename(event) {
     event.preventDefault();
     const { chat, id } = this.props;
@@ -107,6 +158,9 @@ export class Info extends Component {
     this.#do(async () => {
       await chat.connection.emit("member:add", { conversation_id: id, user_ids });
       this.setState({ chosen: [] });
+      if (!chat.store.conversations.get(id)?.isHidden) return;
+      const added = user_ids.map((user_id) => ({ user_id, role: "member" }));
+      this.#relist((listed) => [...added, ...listed.filter((one) => !user_ids.includes(one.user_id))]);
     });
   }
 

@@ -20,7 +20,7 @@ function when(message, at) {
 
 /** `compose({reply})` answers a message, `compose({editing})` changes one. */
 export class Messages extends Component {
-  state = { far: false, openSeq: null };
+  state = { far: false, openSeq: null, at: null, found: null }; // at: a seq far from the newest, which is shown with what is around it
   #line = null; // messages after this seq were new when the user came; null: none were
   #newest; // what was there when the user came is not read out
   #settled = false;
@@ -51,22 +51,23 @@ export class Messages extends Component {
   }
 
   componentDidUpdate(_props, _state, { fromEnd, oldest }) {
-    if (this.#atEnd) this.#toEnd();
+    if (this.#atEnd && this.#at === null) this.#toEnd();
     else if (this.#box.firstElementChild !== oldest) this.#box.scrollTop = this.#box.scrollHeight - fromEnd;
+    if (this.#settled) this.#follow();
     this.#look();
   }
 
-  render({ chat, held, compose }, { far, openSeq }) {
+  render({ chat, held, compose }, { far, openSeq, found }) {
     const isHere = document.hasFocus() && !document.hidden && this.#atEnd;
     if (this.#line === null && held.unread > 0 && this.#settled && !isHere) this.#line = held.read;
     if (this.#line !== null && held.unread === 0 && !document.hasFocus()) this.#line = null;
-    const rows = this.#rows(chat, held, compose, openSeq);
+    const rows = this.#rows(chat, held, compose, openSeq, found);
     return html`
       <div id="messages" role="log" aria-live="off" aria-label="Messages" tabindex="0" ref=${(box) => (this.#box = box)}
         onScroll=${() => this.#scrolled()}>${rows}</div>
       ${rows.length === 0 && html`<p class="hint empty">No messages yet.</p>`}
-      ${far && html`<button class="icon newest" onClick=${() => this.#toEnd()} title="To the newest message"
-        aria-label="To the newest message">${icon("down")}${held.unread > 0 && html`<span class="badge">${held.unread}</span>`}</button>`}
+      ${far && html`<div class="below"><button class="icon newest" onClick=${() => this.#toNewest()} title="To the newest message"
+        aria-label="To the newest message">${icon("down")}${held.unread > 0 && html`<span class="badge">${held.unread}</span>`}</button></div>`}
       <div class="unseen" role="status">${this.#spoken(chat, held)}</div>`;
   }
 
@@ -78,18 +79,19 @@ export class Messages extends Component {
   }
 
   /** Days, the line above what is new, messages, and what waits to be sent; each with a key of its own for ever. */
-  #rows(chat, held, compose, openSeq) {
+  #rows(chat, held, compose, openSeq, found) {
     const { people, user, outbox } = chat;
     const [delivered, read] = ["delivered_seq", "read_seq"].map((field) => held.others(field, user.id));
     const isGroup = held.about.kind === "group";
-    const mayDelete = isGroup && (held.members.get(user.id)?.role ?? "member") !== "member";
-    const page = held.page;
+    const mayLead = isGroup && (held.members.get(user.id)?.role ?? "member") !== "member";
+    const pinned = new Set(held.about.pinned_seqs);
+    const page = this.#page;
     const stored = new Set();
     const rows = [];
     const drawn = new Map();
     let day = "";
     let sender = null;
-    let isLineDrawn = this.#line === null;
+    let isLineDrawn = this.#line === null || this.#at !== null;
     const add = (message, at, senderId, key, rest) => {
       const { time, day: itsDay } = when(message, at);
       if (itsDay !== day) {
@@ -124,14 +126,17 @@ export class Messages extends Component {
         message,
         ticks: own ? (seq <= read ? "read" : seq <= delivered ? "delivered" : "stored") : null,
         isOpen: openSeq === seq,
+        isFound: found === seq,
         onOpen: this.#open,
         compose,
-        mayDelete: own || mayDelete,
+        mayDelete: own || mayLead,
+        mayPin: !isGroup || mayLead,
+        isPinned: pinned.has(seq),
         reactors: message.reactions.map((one) => one.user_ids.map((id) => people.name(id)).join(", ")).join("\n"),
         ...this.#quote(people, held, reply_to_seq),
       });
     }
-    for (const entry of outbox.of(held.id)) {
+    for (const entry of this.#at === null ? outbox.of(held.id) : []) {
       if (stored.has(entry.key)) continue;
       const quote = this.#quote(people, held, entry.content.reply_to_seq ?? null);
       add(entry, entry.at, user.id, entry.key, { entry, ticks: "waiting", ...quote });
@@ -144,7 +149,7 @@ export class Messages extends Component {
   #quote(people, held, seq) {
     if (seq === null) return null;
     const quoted = held.messages.get(seq);
-    if (!quoted) return { quote: "An earlier message", quoteName: "", quoteSeq: null };
+    if (!quoted) return { quote: "An earlier message", quoteName: "", quoteSeq: seq < held.visibleFrom ? null : seq };
     return { quote: inShort(quoted), quoteName: people.name(quoted.sender_id), quoteSeq: seq };
   }
 
@@ -152,12 +157,13 @@ export class Messages extends Component {
 
   /** Where the user left off: at the line if there is one, loading what is missing down to there; else at the end. */
   async #settle() {
-    const { held } = this.props;
-    const isAbove = () => this.#oldest() > Math.max((this.#line ?? Infinity) + 1, held.visibleFrom);
+    const { chat, held } = this.props;
+    const isAbove = () => !chat.target && this.#oldest() > Math.max((this.#line ?? Infinity) + 1, held.visibleFrom);
     for (let n = 0; n < PAGES_TO_LINE && isAbove() && (await this.#load(LONG_PAGE)); n++);
     if (!this.#box) return;
     await new Promise((drawn) => this.forceUpdate(drawn));
     this.#settled = true;
+    if (this.#follow()) return;
     const line = this.#box.querySelector(".line");
     if (line) this.#box.scrollTop = line.offsetTop - LINE_FROM_TOP_PX;
     else this.#toEnd();
@@ -166,7 +172,9 @@ export class Messages extends Component {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const isLow = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.#atEnd = isLow && this.#at === null;
+    if (isLow && !this.#atEnd) this.#loadAfter();
     this.#look();
   }
 
@@ -176,9 +184,9 @@ export class Messages extends Component {
     if (!this.#settled) return;
     if (this.state.far === this.#atEnd) this.setState({ far: !this.#atEnd });
     if (this.#box.scrollTop < NEAR_PX) this.#load(PAGE);
-    if (document.hidden || !document.hasFocus() || chat.dialog) return;
+    if (document.hidden || !document.hasFocus() || chat.dialog || this.#at !== null) return;
     const seq = this.#lowestInView();
-    if (seq > chat.receipts.seen(held.id)) chat.receipts.see(held.id, seq);
+    chat.receipts.see(held.id, seq);
   }
 
   /** The seq of the last message whose end is in view or above; rows stand in order, so halving finds it. */
@@ -199,20 +207,70 @@ export class Messages extends Component {
     this.#box.scrollTop = this.#box.scrollHeight;
   }
 
-  #oldest() {
+  /** The newest ones again, from wherever. */
+  #toNewest() {
+    this.#atEnd = true;
+    this.setState({ at: null }, () => this.#toEnd());
+  }
+
+  /** `state.at`, while that is held. */
+  get #at() {
+    return this.props.held.messages.has(this.state.at) ? this.state.at : null;
+  }
+
+  get #page() {
     const { held } = this.props;
-    return Math.min(held.page[0]?.seq ?? Infinity, held.lastSeq + 1);
+    return this.#at === null ? held.page : held.island(this.#at);
+  }
+
+  #oldest() {
+    return Math.min(this.#page[0]?.seq ?? Infinity, this.props.held.lastSeq + 1);
+  }
+
+  /** Go where the user wants to, if they do: return whether. */
+  #follow() {
+    const seq = this.props.chat.arrive();
+    if (seq !== null) this.#goTo(seq);
+    return seq !== null;
+  }
+
+  /** Bring a message into view, fetching what is around it if need be; it gets the focus. */
+  async #goTo(seq) {
+    const { chat, held } = this.props;
+    const isHere = () => held.page.some((message) => message.seq === seq);
+    if (!isHere()) {
+      const path = `/messages?conversation_id=${held.id}&around_seq=${seq}&limit=${PAGE}`;
+      const isFetched = await chat.attempt(async () => chat.store.keep(held.id, (await chat.session.ask("GET", path)).messages));
+      if (!isFetched || !this.#box) return;
+      if (!held.messages.has(seq)) return chat.tell("This message is not here any more.");
+    }
+    this.#atEnd = false;
+    await new Promise((drawn) => this.setState({ at: isHere() ? null : seq, found: seq }, drawn));
+    const row = this.#box?.querySelector(`[data-seq="${seq}"]`);
+    if (!row) return;
+    row.scrollIntoView({ block: "center" });
+    row.focus({ preventScroll: true });
+    this.#scrolled();
   }
 
   /** Load older messages; resolve with whether some came. */
-  async #load(limit) {
-    const { chat, held } = this.props;
+  #load(limit) {
     const oldest = this.#oldest();
-    if (this.#loading || oldest <= held.visibleFrom) return false;
+    return oldest > this.props.held.visibleFrom && this.#fetch(`before_seq=${oldest}&limit=${limit}`);
+  }
+
+  /** Load what came after the island that is shown, until it meets the newest. */
+  async #loadAfter() {
+    await this.#fetch(`after_seq=${this.#page.at(-1).seq}&limit=${PAGE}`);
+    if (this.#at !== null && this.#page.at(-1).seq >= this.props.held.lastSeq) this.setState({ at: null }, () => this.#scrolled());
+  }
+
+  async #fetch(query) {
+    const { chat, held } = this.props;
+    if (this.#loading) return false;
     this.#loading = true;
     try {
-      const path = `/messages?conversation_id=${held.id}&before_seq=${oldest}&limit=${limit}`;
-      const { messages } = await chat.session.ask("GET", path);
+      const { messages } = await chat.session.ask("GET", `/messages?conversation_id=${held.id}&${query}`);
       chat.store.keep(held.id, messages);
       return messages.length > 0;
     } catch {

@@ -14,9 +14,10 @@ export class Receipts {
 
   /** Messages up to `seq` were in view. */
   see(id, seq) {
-    if (seq <= this.seen(id)) return;
-    this.#seen.set(id, seq);
-    this.check(id);
+    const isMarked = this.#store.conversations.get(id)?.side.marked_unread;
+    if (seq > this.seen(id)) this.#seen.set(id, seq);
+    else if (!isMarked) return;
+    this.check(id, isMarked);
   }
 
   /** How far the user has seen a conversation. */
@@ -24,15 +25,17 @@ export class Receipts {
     return Math.max(this.#seen.get(id) ?? 0, this.#store.conversations.get(id)?.read ?? 0);
   }
 
-  async check(id) {
+  /** Tell what there is to tell; `isMarked`: that it was read, too, as the user looks at what was marked as unread. */
+  async check(id, isMarked = false) {
     const held = this.#store.conversations.get(id);
     if (!held || this.#telling.has(id)) return;
     const seen = Math.min(this.seen(id), held.lastSeq);
-    const [event, seq] = seen > held.read ? ["receipt:read", seen] : ["receipt:delivered", held.lastSeq];
-    if (event === "receipt:delivered" && seq <= held.delivered) return;
+    const isRead = isMarked || seen > held.read;
+    const [event, seq] = isRead ? ["receipt:read", seen] : ["receipt:delivered", held.lastSeq];
+    if (!isRead && seq <= held.delivered) return;
     this.#telling.add(id);
     try {
-      this.#store.advance(id, await this.#connection.emit(event, { conversation_id: id, seq }));
+      this.#store.advance(id, await this.#connection.emit(event, { conversation_id: id, seq }), isRead);
     } catch {
       return; // told with the next change, or after the next sync
     } finally {

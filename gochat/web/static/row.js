@@ -2,6 +2,7 @@
 
 import { Confirm } from "./dialog.js";
 import { Component, html, icon } from "./html.js";
+import { Report } from "./report.js";
 import { withLinks } from "./words.js";
 
 const QUICK = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
@@ -12,15 +13,18 @@ const TICKS = {
   read: ["Read", "M2 13l3.5 3.5L13 8M11 15.5l1.5 1L20 8"],
 };
 
-/** Of a stored message: `message`, `isOpen`, `onOpen(seq)`, `compose`, `mayDelete`, `reactors`: a line of names for each reaction; of one that waits: `entry`. */
+/**
+ * Of a stored message: `message`, `isOpen`, `onOpen(seq)`, `compose`, `mayDelete`, `mayPin`, `isPinned`, `isFound`, and `reactors`: a
+ * line of names for each reaction; of one that waits: `entry`.
+ */
 export class Row extends Component {
   #element;
 
-  render({ message, entry, own, first, name, ticks, isOpen }) {
+  render({ message, entry, own, first, name, ticks, isOpen, isFound }) {
     const isDeleted = Boolean(message?.deleted_at);
-    const marks = { own, first, deleted: isDeleted, waiting: entry && !entry.failed, failed: entry?.failed };
+    const marks = { own, first, deleted: isDeleted, waiting: entry && !entry.failed, failed: entry?.failed, found: isFound };
     const classes = Object.keys(marks).filter((mark) => marks[mark]);
-    return html`<div class=${["message", ...classes].join(" ")} data-seq=${message?.seq}
+    return html`<div class=${["message", ...classes].join(" ")} data-seq=${message?.seq} tabindex=${isFound ? -1 : undefined}
         ref=${(element) => (this.#element = element)}>
       ${name && html`<span class="sender" dir="auto">${name}</span>`}
       <div class="beside">
@@ -55,18 +59,23 @@ export class Row extends Component {
   }
 
   #actions() {
-    const { chat, message, own, compose, mayDelete, onOpen } = this.props;
+    const { chat, message, own, compose, mayDelete, mayPin, isPinned, onOpen } = this.props;
+    const { conversation_id, seq, sender_id } = message;
     const then = (act) => () => {
       onOpen(null);
       act();
     };
     const copy = () => navigator.clipboard?.writeText(message.body);
+    const pin = () => chat.attempt(() => chat.connection.emit("message:pin", { conversation_id, seq, on: !isPinned }));
+    const report = () => chat.ask(() => html`<${Report} chat=${chat} target=${{ conversation_id, seq }} user=${sender_id} />`);
     return html`<div class="actions" role="group" aria-label="What to do" onKeyDown=${this.#key}>
       ${QUICK.map((emoji) => html`<button key=${emoji} class="emoji" aria-label=${`React with ${emoji}`}
         onClick=${then(() => this.#react(emoji, !message.reactions.some((one) => one.emoji === emoji && one.mine)))}>${emoji}</button>`)}
-      <button onClick=${then(() => compose({ reply: message.seq }))}>Reply</button>
+      <button onClick=${then(() => compose({ reply: seq }))}>Reply</button>
       ${navigator.clipboard && message.body && html`<button onClick=${then(copy)}>Copy</button>`}
       ${own && html`<button onClick=${then(() => compose({ editing: message }))}>Edit</button>`}
+      ${mayPin && html`<button onClick=${then(pin)}>${isPinned ? "Unpin" : "Pin"}</button>`}
+      ${!own && html`<button onClick=${then(report)}>Report</button>`}
       ${mayDelete && html`<button class="danger" onClick=${then(() => chat.ask(() => this.#confirm()))}>Delete</button>`}
     </div>`;
   }
@@ -106,7 +115,8 @@ export class Row extends Component {
   }
 
   #goTo(seq) {
-    this.#element.parentNode.querySelector(`[data-seq="${seq}"]`)?.scrollIntoView({ block: "center" });
+    const { chat, message, entry } = this.props;
+    chat.goTo((message ?? entry).conversation_id, seq);
   }
 }
 

@@ -16,6 +16,9 @@ function reactionsOf(message, held, userId) {
   });
 }
 
+/** What nobody but the user sees of a conversation: docs/protocol.md, "One's own side of a conversation". */
+const sideOf = ({ muted, archived, pinned, marked_unread }) => ({ muted, archived, pinned, marked_unread });
+
 /** One conversation as held, up to `revision`. */
 class Conversation {
   revision = 0;
@@ -28,6 +31,7 @@ class Conversation {
   delivered = 0;
   read = 0;
   skipped = 0; // messages after `read` that are deleted, the server's, or one's own
+  side = { muted: null, archived: false, pinned: false, marked_unread: false };
   counted = true; // false: not all after `read` is held, so that only an answer to conversation:join tells
 
   constructor(id, userId) {
@@ -39,16 +43,32 @@ class Conversation {
     return Math.max(0, this.lastSeq - this.read - this.skipped);
   }
 
+  get isMuted() {
+    const until = this.side.muted?.until;
+    return until === "forever" || Date.parse(until) > Date.now();
+  }
+
   get last() {
     return this.messages.get(this.lastSeq) ?? this.about.last_message ?? null;
   }
 
   /** The messages to show, ascending: those held without a hole before the newest, and what acks brought since. */
   get page() {
-    const page = [];
-    for (let seq = this.lastSeq; this.messages.has(seq); seq--) page.push(this.messages.get(seq));
     const early = [...this.messages.values()].filter(({ seq }) => seq > this.lastSeq);
-    return [...page.reverse(), ...early.sort((one, other) => one.seq - other.seq)];
+    return [...this.#before(this.lastSeq), ...early.sort((one, other) => one.seq - other.seq)];
+  }
+
+  /** Those held without a hole around a message, ascending. */
+  island(around) {
+    const island = this.#before(around);
+    for (let seq = around + 1; this.messages.has(seq); seq++) island.push(this.messages.get(seq));
+    return island;
+  }
+
+  #before(last) {
+    const before = [];
+    for (let seq = last; this.messages.has(seq); seq--) before.push(this.messages.get(seq));
+    return before.reverse();
   }
 
   /** How far every other member is, by `field`: what their row says, or their own last message; 0 if there is nobody. */
@@ -71,6 +91,12 @@ class Conversation {
   advance({ delivered_seq, read_seq }) {
     this.delivered = Math.max(this.delivered, delivered_seq);
     this.readUpTo(read_seq);
+  }
+
+  /** Take in an entry of the user's own log. */
+  hear(entry) {
+    this.side = sideOf(entry);
+    this.advance(entry);
   }
 
   readUpTo(seq) {
@@ -117,10 +143,11 @@ export class Store extends EventTarget {
     return this.conversations.get(id)?.revision ?? 0;
   }
 
-  /** Newest first. */
+  /** Those pinned to the top, then the others; newest first. */
   get sorted() {
     const when = (one) => one.last?.created_at ?? one.about.created_at;
-    return [...this.conversations.values()].sort((one, other) => (when(one) < when(other) ? 1 : -1));
+    const isFirst = (one, other) => (one.side.pinned === other.side.pinned ? when(one) > when(other) : one.side.pinned);
+    return [...this.conversations.values()].sort((one, other) => (isFirst(one, other) ? -1 : 1));
   }
 
   /** Take a delta in. False: ask conversation:join for what is missing. */
@@ -138,7 +165,7 @@ export class Store extends EventTarget {
     this.me = delta.revision;
     for (const own of delta.conversations) {
       const held = this.conversations.get(own.conversation_id);
-      if (held) held.advance(own);
+      if (held) held.hear(own);
       else this.#early.set(own.conversation_id, own);
       this.#changed(own.conversation_id);
     }
@@ -163,9 +190,18 @@ export class Store extends EventTarget {
     this.#changed(id);
   }
 
-  /** Take in the answer to a receipt. */
-  advance(id, receipt) {
-    this.conversations.get(id)?.advance(receipt);
+  /** Take in the answer to a receipt; one that was read ends a mark. */
+  advance(id, receipt, isRead) {
+    const held = this.conversations.get(id);
+    if (!held) return;
+    held.advance(receipt);
+    if (isRead) held.side = { ...held.side, marked_unread: false };
+    this.#changed(id);
+  }
+
+  /** Take in the answer to a change of one's own side; null: one is no longer a member. */
+  turn(id, me) {
+    if (me) this.conversations.get(id)?.hear(me);
     this.#changed(id);
   }
 
@@ -199,7 +235,7 @@ export class Store extends EventTarget {
     const held = this.conversations.get(id) ?? new Conversation(id, this.userId);
     this.conversations.set(id, held);
     this.#take(held, delta);
-    if (this.#early.has(id)) held.advance(this.#early.get(id));
+    if (this.#early.has(id)) held.hear(this.#early.get(id));
     this.#early.delete(id);
     return this.#applyOwn(held, delta);
   }
@@ -224,6 +260,7 @@ export class Store extends EventTarget {
       if (message.sender_id === this.userId || message.seq <= held.read) continue;
       if ((deleted(message) && message.revision > before) || (isSystem(message) && message.seq > lastBefore)) held.skipped++;
     }
+    if (held.lastSeq > lastBefore && !held.isMuted) held.side = { ...held.side, archived: false }; // archived till then
     if (since === 0) held.count();
     for (const message of messages) {
       if (message.sender_id !== this.userId) continue;
@@ -244,6 +281,7 @@ export class Store extends EventTarget {
   #applyOwn(held, { conversation }) {
     if (conversation?.me && conversation.revision === held.revision) {
       const { visible_from_seq, delivered_seq, read_seq, unread } = conversation.me;
+      held.side = sideOf(conversation.me);
       held.visibleFrom = visible_from_seq;
       held.delivered = Math.max(held.delivered, delivered_seq);
       if (read_seq >= held.read) {

@@ -2,9 +2,10 @@
 
 import { Composer } from "./composer.js";
 import { ONLINE } from "./connection.js";
-import { Component, html, icon } from "./html.js";
+import { Component, Heading, html, icon } from "./html.js";
 import { Info } from "./info.js";
 import { Messages } from "./messages.js";
+import { Pins } from "./pins.js";
 import { count, whenOf } from "./words.js";
 
 const back = html`<a id="back" class="icon" href="#/" aria-label="Back to the list">${icon("back")}</a>`;
@@ -14,7 +15,7 @@ export function Nowhere({ chat }) {
   if (chat.currentId === null) return html`<p id="choose" class="hint">Choose a conversation, or start one.</p>`;
   const isGone = chat.connection.state === ONLINE;
   return html`
-    <header class="bar">${back}<h2 class="who">${isGone ? "Not here" : "Loading…"}</h2></header>
+    <header class="bar">${back}<${Heading} class="who" key=${isGone}>${isGone ? "Not here" : "Loading…"}<//></header>
     ${isGone && html`<div id="choose" class="hint" role="status">
       <p>This conversation is not here: you are not in it, or no longer, or the link is wrong.</p>
       <p><a href="#/">Back to the list</a></p></div>`}`;
@@ -47,12 +48,13 @@ export class Thread extends Component {
       <header class="bar">
         ${back}
         <div class="who">
-          <h2 id="title" dir="auto">${chat.people.title(held)}</h2>
+          <${Heading} id="title" dir="auto">${chat.people.title(held)}<//>
           <p id="subtitle" class=${typists.length ? "typing" : ""}>${this.#subtitle(chat, held, typists)}</p>
         </div>
         <button class="icon" aria-label="About this conversation" title="About this conversation"
           onClick=${() => chat.ask(() => html`<${Info} chat=${chat} id=${held.id} />`)}>${icon("info")}</button>
       </header>
+      <${Pins} chat=${chat} held=${held} />
       <${Messages} chat=${chat} held=${held} compose=${this.#compose} />
       <${Composer} chat=${chat} held=${held} reply=${reply} editing=${editing} compose=${this.#compose} />`;
   }

@@ -82,6 +82,21 @@ const REASONS = {
 /** What people are told of a Problem. */
 export const inWords = ({ code, details }) => REASONS[details?.reason] ?? WORDS[code] ?? "That did not work.";
 
+const BEFORE = 40;
+const LOW_SURROGATE = /[\uDC00-\uDFFF]/;
+
+/** A text in parts from a little before the first of `ranges`: strings, and `{mark}` for what is in them. */
+export function withMarks(text, ranges) {
+  let end = Math.max(0, (ranges[0]?.start ?? 0) - BEFORE);
+  if (end > 0 && LOW_SURROGATE.test(text[end])) end -= 1;
+  const parts = [end > 0 ? "…" : ""];
+  for (const range of ranges) {
+    parts.push(text.slice(end, range.start), { mark: text.slice(range.start, range.end) });
+    end = range.end;
+  }
+  return [...parts, text.slice(end)];
+}
+
 const LINK = /https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}]/g;
 
 /** A text in parts: strings, and `{url}` for what is a link. */
