@@ -121,6 +121,10 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
 )
 
 
+NEW_S: Final = 86_400
+"""How long `SharedRates.take_new` remembers what was counted, from the first of it."""
+
+
 class Rates(Protocol):
     """What one process counts by itself. Never waits."""
 
@@ -154,6 +158,14 @@ class SharedRates(Protocol):
 
         Raises:
             RateLimited: one of them is empty.
+        """
+        ...
+
+    async def take_new(self, name: str, key: Key, who: str, what: Collection[str]) -> None:
+        """Count a use for each of `what`, but none for what was counted for them within `NEW_S`.
+
+        Raises:
+            RateLimited: there are too many new ones; none was counted.
         """
         ...
 

@@ -25,6 +25,6 @@ async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList
 async def contacts(deps: Deps, call: UserCall[requests.Contacts]) -> shapes.ContactList:
     """`POST users/contacts`."""
     numbers = list(dict.fromkeys(call.request.numbers))
-    await deps.shared_rates.take(CONTACTS, {Key.USER: str(call.user_id)}, max(1, len(numbers)))
+    await deps.shared_rates.take_new(CONTACTS, Key.USER, str(call.user_id), numbers)
     found = await deps.contacts.find(call.user_id, numbers, call.request.region)
     return {"contacts": [{"number": number, "user": user_out(user)} for number, user in found.items()]}

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Cut
 
 from gochat.core.errors import RateLimited
-from gochat.core.rates import Buckets, Key, Rate, retry_after_ms
+from gochat.core.rates import NEW_S, Buckets, Key, Rate, retry_after_ms
 from gochat.storage.redis_faults import REDIS_FAULTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -57,6 +57,25 @@ return 0
 """
 
 
+# How many of the arguments the set does not have, to within 1 %: what it has already is never counted. A
+# HyperLogLog is small (12 KiB at most), and nobody reads out of it who is in it.
+_NEW = """
+local before = redis.call('GET', KEYS[1])
+local known = redis.call('PFCOUNT', KEYS[1])
+redis.call('PFADD', KEYS[1], unpack(ARGV))
+local new = redis.call('PFCOUNT', KEYS[1]) - known
+if before then redis.call('SET', KEYS[1], before, 'KEEPTTL') else redis.call('DEL', KEYS[1]) end
+return new
+"""
+_REMEMBER = f"""
+redis.call('PFADD', KEYS[1], unpack(ARGV))
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], {NEW_S}) end
+return 0
+"""
+_REMEMBERED = 100_000
+"""What `AloneRates` remembers for `take_new`, of all together: some 10 MB."""
+
+
 class AloneRates:
     """`core.rates.SharedRates` of a single process.
 
@@ -67,6 +86,9 @@ class AloneRates:
 
     def __init__(self, rates: Iterable[Rate], clock: Callable[[], float] = time.monotonic) -> None:
         self._buckets = Buckets(rates, clock)
+        self._clock = clock
+        self._counted: dict[tuple[str, Key, str], tuple[float, set[bytes]]] = {}
+        """What `take_new` counted, until when, that of the first at the beginning."""
 
     async def check(self, name: str, who: Mapping[Key, str]) -> None:
         """Ask without counting."""
@@ -79,6 +101,21 @@ class AloneRates:
             self._buckets.check(name, key, one, cost)
         for key, one in who.items():
             self._buckets.take(name, key, one, cost)
+
+    async def take_new(self, name: str, key: Key, who: str, what: Collection[str]) -> None:
+        """Count those that are new."""
+        now, place = self._clock(), (name, key, who)
+        until, known = self._counted.get(place, (0.0, set[bytes]()))
+        if until <= now:
+            self._counted.pop(place, None)
+            until, known = now + NEW_S, set()
+        new = {hashlib.blake2b(it.encode(), digest_size=8).digest() for it in what} - known
+        if not new:
+            return
+        self._buckets.take(name, key, who, len(new))
+        self._counted[place] = until, known | new
+        while sum(len(counted) for _, counted in self._counted.values()) > _REMEMBERED:
+            del self._counted[next(iter(self._counted))]
 
     async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
         """Count a use no more."""
@@ -128,6 +165,18 @@ class RedisRates:
         if not await self._ask("take", name, who, cost):
             await self._alone.take(name, who, cost)
 
+    async def take_new(self, name: str, key: Key, who: str, what: Collection[str]) -> None:
+        """Count those that are new."""
+        if not what or (name, key) not in self._rows:
+            return
+        place = f"{self._prefix}:counted:{name}:{key}:{_digest(who)}"
+        new = await self._answer(lambda: self._redis.eval(_NEW, 1, place, *what))
+        if new is None:
+            await self._alone.take_new(name, key, who, what)
+        elif new:
+            await self.take(name, {key: who}, new)
+            await self._answer(lambda: self._redis.eval(_REMEMBER, 1, place, *what))
+
     async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
         """Count a use no more."""
         if not await self._ask("give", name, who):
@@ -142,20 +191,27 @@ class RedisRates:
         rows = [(rate, one) for key, one in who.items() for rate in self._rows.get((name, key), ())]
         if not rows:
             return True
-        if asyncio.get_running_loop().time() < self._alone_until:
-            return False
         keys = [self._key(rate, one) for rate, one in rows]
         numbers = [number for rate, _ in rows for number in (rate.limit, int(rate.window_s * 1_000_000))]
+        wait = await self._answer(lambda: self._redis.eval(_SCRIPT, len(keys), *keys, mode, cost, *numbers))
+        if wait:
+            raise RateLimited(retry_after_ms=retry_after_ms(wait / 1_000_000))
+        return wait is not None
+
+    async def _answer(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """What Redis answers; None: it is away, and left alone for a while."""
+        if asyncio.get_running_loop().time() < self._alone_until:
+            return None
         try:
-            wait = await self._redis.eval(_SCRIPT, len(keys), *keys, mode, cost, *numbers)
+            return await ask()
         except REDIS_FAULTS as error:
             self._alone_until = asyncio.get_running_loop().time() + _ALONE_S
             log.warning("rates_counted_alone", error=type(error).__name__)
-            return False
-        if wait:
-            raise RateLimited(retry_after_ms=retry_after_ms(wait / 1_000_000))
-        return True
+            return None
 
     def _key(self, rate: Rate, who: str) -> str:
-        digest = hashlib.blake2b(who.encode(), digest_size=16).hexdigest()
-        return f"{self._prefix}:rate:{rate.name}:{rate.key}:{rate.window_s:g}:{digest}"
+        return f"{self._prefix}:rate:{rate.name}:{rate.key}:{rate.window_s:g}:{_digest(who)}"
+
+
+def _digest(who: str) -> str:
+    return hashlib.blake2b(who.encode(), digest_size=16).hexdigest()

@@ -26,6 +26,7 @@ TABLE = (
     Rate("login", 5, 3_600, Key.ADDRESS),
     Rate("long", 2, 1, Key.ACCOUNT),
     Rate("long", 3, 3_600, Key.ACCOUNT),
+    Rate("many", 100, 86_400, Key.USER),
 )
 
 
@@ -76,13 +77,35 @@ async def test_a_use_may_count_as_several(rates: SharedRates) -> None:
     assert await counted(rates, 1, account="ben") == 0
 
 
+async def test_what_was_counted_before_is_not_counted_anew(rates: SharedRates) -> None:
+    """And what was refused is not taken for counted."""
+
+    async def take(*what: str) -> bool:
+        try:
+            await rates.take_new("many", Key.USER, "ann", what)
+        except RateLimited:
+            return False
+        return True
+
+    first, then = [f"+4930{n}" for n in range(60)], [f"+4940{n}" for n in range(60)]
+    for _ in range(20):
+        assert await take(*first)
+    for _ in range(2):
+        assert not await take(*then)
+    assert await take(*first, *then[:20])
+    assert await take(*then[:20], *first)
+    assert not await take(*then)
+    assert await take()
+    await rates.take_new("many", Key.USER, "ben", then)
+    await rates.take_new("none", Key.USER, "ben", then)
+
+
 async def test_what_is_asked_by_rest_alone_is_counted_for_all_processes(
     redis_url: str, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'gochat.db'}"
-    rates = tuple(f"{name}=2/3600" for name in ("contacts", "users:search", "report", "export"))
+    rates = tuple(f"{name}=2/3600" for name in ("users:search", "report", "export"))
     asks: list[tuple[str, str, object]] = [
-        ("POST", "/users/contacts", {"numbers": ["+493012345678"]}),
         ("GET", "/users?prefix=abc", None),
         ("POST", "/reports", REPORT),
         ("GET", "/me/export", None),
@@ -95,6 +118,18 @@ async def test_what_is_asked_by_rest_alone_is_counted_for_all_processes(
         for method, path, body in asks:
             answers = [await there.as_(token).send(method, API + path, json=body) for _ in range(2)]
             assert [it.status_code == 429 for it in answers] == [False, True], path
+
+
+async def test_of_an_address_book_what_is_new_counts(redis_url: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'gochat.db'}"
+    async with running(url, redis_url=redis_url, rates=("contacts=100/3600",)) as rest:
+        ann = (await register(rest, "ann")).rest
+        book = [f"+49301234{n:04}" for n in range(90)]
+        for _ in range(5):
+            await ann.ok("POST", "/users/contacts", {"numbers": book})
+        answer = await ann.post("/users/contacts", {"numbers": [f"+49401234{n:04}" for n in range(50)]})
+        assert (answer.status, answer.code) == (429, "rate_limited")
+        await ann.ok("POST", "/users/contacts", {"numbers": book})
 
 
 async def test_asking_counts_nothing(rates: SharedRates) -> None:
