@@ -35,6 +35,7 @@ from gochat.contract.unique import twice
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.rates import Buckets
+from gochat.events.admission import Admission
 from gochat.events.connection import Roster
 from gochat.events.connections import Connections
 from gochat.events.delivery.fanout import Fanout
@@ -200,7 +201,7 @@ class Chat:
             speech=speech,
             refreshed=self._connections.admit,
         )
-        self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures)
+        self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures, Admission(measures))
         self.engine.set_dispatcher(traces.dispatcher(self._dispatcher))
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)

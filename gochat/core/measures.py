@@ -140,6 +140,7 @@ class Measures:
         )
         self.polls = Spread("gochat_poll_seconds", "Reading the log of all processes.", "result")
         self.connects = Count("gochat_connects", "Sockets that asked to be let in.", "result", "client")
+        self.shed = Count("gochat_shed", "What was refused as overloaded, by what was late.", "late")
         self.limits = Count("gochat_limits_hit", "Uses that were refused as too many.", "rate")
         self.logins = Count("gochat_auth", "Logins, refreshes and logouts.", "act", "result")
         self.reads = Spread(

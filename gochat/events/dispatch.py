@@ -27,6 +27,7 @@ from gochat.core.errors import (
 )
 from gochat.core.measures import Measures
 from gochat.core.rates import OTHER, Key, Rates
+from gochat.events.admission import Admission
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import Unfit
 from gochat.events.sockets import Ack
@@ -67,6 +68,7 @@ class Dispatcher:
         handlers: Mapping[str, Handler[Any, Any]],
         rates: Rates,
         measures: Measures | None = None,
+        admission: Admission | None = None,
     ) -> None:
         if wrong := handlers.keys() ^ CLIENT_EVENTS.keys():
             raise ValueError(f"events without handler, or handlers without event: {sorted(wrong)}")
@@ -74,6 +76,7 @@ class Dispatcher:
         self._handlers = handlers
         self._rates = rates
         self._measures = measures or Measures()
+        self._admission = admission
         self._in_flight: set[asyncio.Future[Any]] = set()
 
     def __call__(self, sid: str, event: str, args: list[Any], ack: Ack | None) -> None:
@@ -84,6 +87,11 @@ class Dispatcher:
         handler = self._handlers.get(event)
         name = event if handler is not None else OTHER
         call = _Call(name, connection, args, ack, self._measures, perf_counter())
+        if self._admission is not None and event != REFRESH:
+            late = self._admission.refusal(connection.user_id)
+            if late is not None:
+                call.refuse(late)
+                return
         if handler is None:
             call.settle(self._unknown, call, event)
             return
@@ -139,20 +147,21 @@ class _Call:
         except RateLimited as error:
             self.measures.limits.add(self.event)
             held_s = min(HELD_S, (error.retry_after_ms or 0) / 1000)
-            asyncio.get_running_loop().call_later(held_s, self._refused, error)
+            asyncio.get_running_loop().call_later(held_s, self.refuse, error)
         except ChatError as error:
-            self._refused(error)
+            self.refuse(error)
         except asyncio.CancelledError:
-            self._refused(Internal())
+            self.refuse(Internal())
         except Exception:
-            log.exception("event_failed", **self._place(self._refused(Internal())))
+            log.exception("event_failed", **self._place(self.refuse(Internal())))
         else:
             if data is not None:
                 if self.ack is not None:
                     self.ack({"ok": True, "data": data})
                 self._took("ok")
 
-    def _refused(self, error: ChatError) -> str:
+    def refuse(self, error: ChatError) -> str:
+        """Answer with an error; the request's id, which its line has."""
         request_id = token_hex(8)
         if self.ack is not None:
             self.ack({"ok": False, "error": error_out(error, request_id)})

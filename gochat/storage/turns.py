@@ -6,17 +6,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
 from gochat.core.command import AnyCommand, Gathered, Reserving
 from gochat.core.conversations import CreateConversation
-from gochat.core.errors import Overloaded
+from gochat.core.lateness import ACK_S, come_back, too_late
 from gochat.core.messages import SendMessage
 
 WAIT_SECONDS = 2.0
 """How long a command waits at most; and how long one round may take before whoever comes is refused."""
-RETRY_MS = 1_000
+BATCH_ROWS = 256
+FALL = 0.9
+"""What a batch is thought to take rises at once with one that takes longer, and falls to so much at most with
+one that does not: a small batch says little of how long a full one takes."""
 
 _WHOSE: dict[type, Callable[[AnyCommand], int]] = {
     CreateConversation: attrgetter("creator_id"),
@@ -68,11 +72,15 @@ class Turns:
     Args:
         most: commands that may wait.
         most_each: of one user.
+        rows: how many go into a batch.
+        ack_s: see `core.lateness.too_late`.
     """
 
-    def __init__(self, most: int, most_each: int) -> None:
+    def __init__(self, most: int, most_each: int, rows: int = BATCH_ROWS, ack_s: float = ACK_S) -> None:
         self._most = most
         self._most_each = most_each
+        self._rows = rows
+        self._ack_s = ack_s
         self._lock = threading.Lock()
         self._rounds: deque[deque[Entry]] = deque([deque()])
         """The first is under way: nobody comes into it any more."""
@@ -83,6 +91,10 @@ class Turns:
         self._last: dict[int, int] = {}
         """By whose: the round of the last command that waits."""
         self._count = 0
+        self._batch_s = 0.0
+        """How long a batch takes from when it is taken, of late."""
+        self._taken_at: float | None = None
+        """When the batch under way was taken; None: there is none."""
 
     def __len__(self) -> int:
         return self._count
@@ -91,24 +103,44 @@ class Turns:
         """Let a command wait for its turn. `patient`: however long the round takes.
 
         Raises:
-            Overloaded: too many wait, or too many of this user's, or they wait for too long.
+            Overloaded: too many wait, or too many of this user's, or it would wait for too long.
         """
         with self._lock:
             before = self._last.get(entry.whose, self._round)
             ahead = before + 1 - self._round
             if not self._count:
                 self._turned_at = entry.at
-            late = entry.at - self._turned_at > WAIT_SECONDS and not patient
-            if late or self._count >= self._most or ahead > self._most_each:
-                raise Overloaded(retry_after_ms=RETRY_MS)
+            full = self._count >= self._most or ahead > self._most_each
+            if full or (not patient and self._is_late(entry.at, ahead)):
+                raise come_back(entry.whose)
             entry.round = self._last[entry.whose] = before + 1
             if ahead == len(self._rounds):
                 self._rounds.append(deque())
             self._rounds[ahead].append(entry)
             self._count += 1
 
+    def _is_late(self, now: float, ahead: int) -> bool:
+        """Whether what comes into the round that is so many after this one would be committed too late."""
+        if now - self._turned_at > WAIT_SECONDS:
+            return True
+        if self._count < self._rows:  # mostly
+            return False
+        before = self._count if ahead > 1 else sum(len(it) for it in islice(self._rounds, 2))
+        under_way = 0.0 if self._taken_at is None else now - self._taken_at
+        return too_late(before, self._rows, max(self._batch_s, under_way), self._ack_s)
+
+    def done(self) -> None:
+        """What was taken last is done with."""
+        with self._lock:
+            if self._taken_at is not None:
+                self._batch_s = max(time.monotonic() - self._taken_at, self._batch_s * FALL)
+                self._taken_at = None
+
     def take(self, rows: int, size: int) -> list[Entry]:
-        """The next commands, of so many rows and bytes or one larger one: all that reserve, or none."""
+        """The next commands, of so many rows and bytes or one larger one: all that reserve, or none.
+
+        Until `done` they are a batch under way.
+        """
         taken: list[Entry] = []
         with self._lock:
             while self._count:
@@ -122,6 +154,7 @@ class Turns:
                     break
                 taken.append(self._rounds[0].popleft())
                 self._leave(entry)
+            self._taken_at = time.monotonic() if taken else None
         return taken
 
     def expire(self, before: float) -> list[Entry]:

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from gochat.core.command import A, AnyCommand, Command
 from gochat.core.delta import Committed
 from gochat.core.errors import ChatError, Internal, InvalidPayload, Overloaded, Unavailable
+from gochat.core.lateness import ACK_S, RETRY_MS, come_back
 from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.ports.writing import Publisher
@@ -27,7 +28,7 @@ from gochat.storage.batch import Held, Outcome
 from gochat.storage.committer import Committer, NotStoredError
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
-from gochat.storage.turns import RETRY_MS, WAIT_SECONDS, Entry, Turns, entry_of
+from gochat.storage.turns import BATCH_ROWS, WAIT_SECONDS, Entry, Turns, entry_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class ConversationWriter:
         queue_max, each_max: how many commands may wait to be taken into a batch; how many of one user.
         batch_rows, batch_bytes: the bounds of one batch, in commands and in their sizes; the bytes stay well
             below the database's `max_allowed_packet`. One larger command makes a batch of its own.
+        ack_s: how long what waits may take in all to be committed: see `core.lateness`.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class ConversationWriter:
         *,
         queue_max: int = 4096,
         each_max: int = EACH_MAX,
-        batch_rows: int = 256,
+        batch_rows: int = BATCH_ROWS,
         batch_bytes: int = 1 << 20,
+        ack_s: float = ACK_S,
         measures: Measures | None = None,
     ) -> None:
         self._publisher = publisher
@@ -75,7 +78,7 @@ class ConversationWriter:
         self._committer = Committer(engine, limits, guard, self._measures)
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
-        self._queue = Turns(queue_max, each_max)
+        self._queue = Turns(queue_max, each_max, batch_rows, ack_s)
         self._aside = Aside()
         self._singly: deque[Entry] = deque()
         """Of a batch that failed: they are taken next, each alone."""
@@ -104,7 +107,11 @@ class ConversationWriter:
             return cast("asyncio.Future[A]", asyncio.ensure_future(self._advance(command)))
         future: asyncio.Future[A] = self._loop.create_future()
         entry = entry_of(command, future)
-        self._queue.put(entry, patient=self._committer.away)
+        try:
+            self._queue.put(entry, patient=self._committer.away)
+        except Overloaded:
+            self._measures.shed.add("writer")
+            raise
         if not self._work.is_set():
             self._work.set()
         return future
@@ -143,13 +150,17 @@ class ConversationWriter:
 
     # ---- on the event loop
 
+    def _shed(self, entry: Entry) -> ChatError:
+        self._measures.shed.add("writer")
+        return come_back(entry.whose)
+
     def _look_after(self) -> None:
         """Answer those who have waited for too long, whatever the thread is doing."""
         assert self._loop is not None
         self._look = self._loop.call_later(LOOK_SECONDS, self._look_after)
         now, away = time.monotonic(), self._committer.away
         for entry in self._queue.expire(now - (ANSWER_SECONDS if away else WAIT_SECONDS)):
-            _resolve(entry.future, _unavailable() if away else Overloaded(retry_after_ms=RETRY_MS))
+            _resolve(entry.future, _unavailable() if away else self._shed(entry))
         for entry in (*self._taken, *tuple(self._singly), *self._aside.entries()):
             if now - entry.at > ANSWER_SECONDS:
                 _resolve(entry.future, _unavailable())
@@ -203,6 +214,7 @@ class ConversationWriter:
             self._last = len(entries)
             if entries:
                 self._commit(entries)
+                self._queue.done()
             elif self._stopping and not self._aside.entries():
                 break
             else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -132,9 +133,9 @@ class Writing:
 
 
 @asynccontextmanager
-async def writing(url: str, limits: Limits = LIMITS, **options: int) -> AsyncIterator[Writing]:
-    """A writer on a database, stopped at the end; one user may have as much waiting as all."""
-    options.setdefault("each_max", options.get("queue_max", MANY))
+async def writing(url: str, limits: Limits = LIMITS, **options: float) -> AsyncIterator[Writing]:
+    """A writer on a database, stopped at the end; one user may have as much waiting as all, for any time."""
+    options = {"each_max": options.get("queue_max", MANY), "ack_s": math.inf, **options}
     engine = write_engine(url)
     recorder = Recorder()
     writer = ConversationWriter(engine, recorder, limits, EpochGuard(), **options)  # type: ignore[arg-type]

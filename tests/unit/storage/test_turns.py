@@ -2,10 +2,11 @@
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -16,14 +17,17 @@ from hypothesis import strategies as st
 from gochat import core
 from gochat.core.command import AnyCommand, Command
 from gochat.core.errors import Overloaded
+from gochat.core.lateness import ACK_S
 from gochat.core.model import UserId
 from gochat.core.profiles import UpdateProfile
 from gochat.core.receipts import AdvanceReceipts, Position
+from gochat.storage import turns as turns_module
 from gochat.storage.turns import WAIT_SECONDS, Entry, Turns, entry_of, whose_turn
 from tests.unit.core.filled import filled
 from tests.writing.world import direct, send
 
 MANY = 10_000
+ROWS = 50
 
 
 def entry(command: AnyCommand, at: float | None = None) -> Entry:
@@ -130,6 +134,77 @@ def test_a_round_that_takes_too_long_refuses_who_comes() -> None:
     turns.put(of(3, now + WAIT_SECONDS + 0.1), patient=True)
     assert whose(turns) == [1, 2, 3]
     turns.put(of(1, now + 10 * WAIT_SECONDS))
+
+
+class Clock:
+    """Stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(turns_module, "time", made)
+    return made
+
+
+def work(turns: Turns, clock: Clock, seconds: float, batches: int = 20) -> None:
+    """Batches that take so long each."""
+    for _ in range(batches):
+        turns.put(of(1), patient=True)
+        turns.take(ROWS, 1 << 30)
+        clock.now += seconds
+        turns.done()
+
+
+def let_in(turns: Turns, users: Iterable[UserId]) -> int:
+    """How many of as many users get a command in, until the first does not."""
+    for count, user_id in enumerate(users):
+        try:
+            turns.put(of(user_id))
+        except Overloaded:
+            return count
+    raise AssertionError("nobody was refused")
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.01, 0.05, 0.1, 0.6])
+def test_what_could_not_be_committed_in_time_is_refused_at_the_door(clock: Clock, seconds: float) -> None:
+    turns = Turns(MANY, MANY, ROWS)
+    work(turns, clock, seconds)
+    count = let_in(turns, range(1, MANY))
+    assert count == max(1, round(ACK_S / seconds)) * ROWS
+    turns.take(ROWS, 1 << 30)
+    assert let_in(turns, range(MANY, 2 * MANY)) == pytest.approx(ROWS, abs=1)
+
+
+def test_a_batch_that_hangs_counts_for_as_long_as_it_does(clock: Clock) -> None:
+    turns = Turns(MANY, MANY, ROWS)
+    work(turns, clock, 0.001)
+    for user_id in range(1, 3 * ROWS):
+        turns.put(of(user_id))
+    turns.take(1, 1 << 30)
+    turns.put(of(MANY))
+    clock.now += 1.0
+    with pytest.raises(Overloaded):
+        turns.put(of(MANY + 1))
+    turns.done()
+    work(turns, clock, 0.001)
+    turns.put(of(MANY + 1))
+
+
+def test_who_has_much_waiting_is_refused_before_who_has_nothing(clock: Clock) -> None:
+    turns = Turns(MANY, MANY, ROWS)
+    work(turns, clock, 0.6)
+    assert let_in(turns, itertools.repeat(1)) == ROWS
+    for user_id in range(2, ROWS):
+        turns.put(of(user_id))
+        with pytest.raises(Overloaded):
+            turns.put(of(1))
 
 
 def test_who_has_waited_for_too_long_is_taken_out() -> None:

@@ -1,0 +1,378 @@
+"""More than a server can carry: what was accepted is acked in bounded time, the rest is told; it passes."""
+
+import asyncio
+import functools
+import multiprocessing
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx2
+import orjson
+import uvloop
+from sqlalchemy import make_url
+
+from benchmarks import stage
+from benchmarks.measure import percentile, resident
+from benchmarks.phones import SYNC, Line, acked, dial
+from benchmarks.report import Page, circumstances, mariadb_version
+from gochat.storage.migrate import upgrade
+from tests.services.gochat import GoChatServer
+from tests.services.process import free_port
+from tests.services.redis import Redis
+from tests.wire.account import Account, register
+
+USERS, EACH = 250, 2
+"""Users, and sockets of each."""
+HOT = 16
+"""Messages to the hot group that are under way at any time."""
+NORMAL_S, OVER_S, BACK_S = 6, 10, 20
+STATEMENT_S = 0.05
+STORM = 1_000
+SETTINGS = {
+    "LOGIN_RATE": "100000/minute",
+    "ARGON2_MEMORY_KIB": "8192",
+    "ARGON2_TIME_COST": "1",
+    "RATES": "all=off",
+    "SOCKETS_PER_USER": "10000",
+    "LOG_LEVEL": "error",
+    "REPLICAS": "2",
+    "JWT_SECRET": "k" * 16 + "3f9d2c81a7b64e05",
+}
+
+
+@dataclass
+class Told:
+    """What became of some sends."""
+
+    latencies: list[float] = field(default_factory=list)
+    """Of those that were accepted, in seconds."""
+    refused: Counter[str] = field(default_factory=Counter)
+    seconds: float = 1.0
+    late_s: float = 0.0
+    """How late the phones themselves were at most: that is in the latencies, too."""
+
+    @property
+    def p99(self) -> float:
+        """Milliseconds."""
+        return percentile(sorted(self.latencies), 0.99) * 1e3
+
+
+class Senders:
+    """Phones that send at a rate, whatever becomes of what they sent before."""
+
+    def __init__(self) -> None:
+        self._lines: list[Line] = []
+        self._cids: list[str] = []
+        self._n = 0
+        self._waiting: dict[int, tuple[float, Told]] = {}
+
+    async def connect(self, port: int, accounts: Sequence[Account], cids: Sequence[str]) -> None:
+        """Connect them all; each sends to the conversation in the place of its own."""
+        self._cids = list(cids)
+        for account in (*accounts,) * EACH:
+            self._lines.append(await dial(port, account.token, SYNC, self._hear))
+
+    async def offer(self, rate: float, seconds: float) -> Told:
+        """Send so many a second for so long; wait until each is answered."""
+        told, began = Told(seconds=seconds), time.perf_counter()
+        for n in range(int(rate * seconds)):
+            if (early := began + n / rate - time.perf_counter()) > 0.001:
+                await asyncio.sleep(early)
+            elif not n % 16:  # what was answered is heard, however late it is
+                await asyncio.sleep(0)
+            told.late_s = max(told.late_s, -early)
+            self._send(told)
+        await self._answered(told)
+        return told
+
+    async def closed(self, senders: int, seconds: float) -> float:
+        """Keep so many under way; return how many a second were accepted."""
+        told, until = Told(), time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            while len(self._waiting) < senders:
+                self._send(told)
+            await asyncio.sleep(0.002)
+        done = len(told.latencies)
+        await self._answered(told)
+        return done / seconds
+
+    def _send(self, told: Told) -> None:
+        self._n += 1
+        who = self._n % len(self._lines)
+        digits = secrets.token_hex(16)
+        key = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        request = {
+            "conversation_id": self._cids[who % len(self._cids)],
+            "client_message_id": key,
+            "body": stage.BODY,
+        }
+        self._waiting[self._n] = time.perf_counter(), told
+        self._lines[who].say(b"42%d%b" % (self._n, orjson.dumps(["message:send", request])))
+
+    async def _answered(self, told: Told) -> None:
+        until = time.perf_counter() + 30
+        while self._waiting and time.perf_counter() < until:  # noqa: ASYNC110 (each line answers by itself)
+            await asyncio.sleep(0.01)
+        told.refused["no answer"] += len(self._waiting)
+        self._waiting.clear()
+
+    def _hear(self, packet: bytes) -> None:
+        if packet.startswith(b"42"):
+            return
+        waited = self._waiting.pop(int(packet[2 : packet.index(b"[")]), None)
+        if waited is None:
+            return
+        at, told = waited
+        ack = acked(packet)
+        if ack["ok"]:
+            told.latencies.append(time.perf_counter() - at)
+        else:
+            told.refused[ack["error"]["code"]] += 1
+
+    @property
+    def lost(self) -> int:
+        """How many have lost their connection."""
+        return sum(line.lost for line in self._lines)
+
+    def close(self) -> None:
+        """Hang up, all."""
+        for line in self._lines:
+            line.close()
+
+
+async def back(senders: Senders, rate: float, normal: float) -> float:
+    """Seconds until a second's sends are acked as before: within twice the normal."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < BACK_S:
+        at = time.perf_counter() - began
+        told = await senders.offer(rate, 1)
+        if not told.refused.total() and told.p99 <= max(2 * normal, 50):
+            return at
+    return BACK_S
+
+
+def delay(port: int, target: int, late: "Synchronized[float]", listens: Event) -> None:
+    """A line on which each thing that is said takes so many seconds; what is answered does not."""
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            upward, upwriter = await asyncio.open_connection("127.0.0.1", target)
+
+            async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, slow: bool) -> None:
+                while data := await source.read(65536):
+                    if slow and late.value:
+                        loop.call_later(late.value, sink.write, data)
+                    else:
+                        sink.write(data)
+                loop.call_later(late.value, sink.close)
+
+            await asyncio.gather(
+                pump(reader, upwriter, True), pump(upward, writer, False), return_exceptions=True
+            )
+
+        server = await asyncio.start_server(link, "127.0.0.1", port)
+        listens.set()
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+@contextmanager
+def slow_line(target: int) -> "Iterator[tuple[int, Synchronized[float]]]":
+    """The port of a line, and how many seconds it takes: none, until that is set."""
+    port, context = free_port(), multiprocessing.get_context("spawn")
+    late, listens = context.Value("d", 0.0), context.Event()
+    process = context.Process(target=delay, args=(port, target, late, listens), daemon=True)
+    process.start()
+    try:
+        assert listens.wait(60)
+        yield port, late
+    finally:
+        process.kill()
+        process.join()
+
+
+class Scene:
+    """A server on its database and Redis, and phones at it."""
+
+    def __init__(self, stack: ExitStack, settings: dict[str, str]) -> None:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="gochat-")))
+        self.server = stack.enter_context(GoChatServer(directory, SETTINGS | settings))
+        self.senders = Senders()
+        http = stack.enter_context(httpx2.Client(base_url=self.server.url, timeout=60))
+        self.accounts = [register(http, f"u{secrets.token_hex(5)}") for _ in range(USERS)]
+        self.cids = [
+            self.accounts[n].post(
+                "/conversations", {"kind": "direct", "member_ids": [self.accounts[n - 1].id]}
+            )["conversation"]["id"]
+            for n in range(USERS)
+        ]
+
+    async def connect(self) -> None:
+        """The phones come."""
+        await self.senders.connect(self.server.port, self.accounts, self.cids)
+
+    async def measured(
+        self, rate: float, over_rate: float, over: Callable[[], Awaitable[object]] | None = None
+    ) -> tuple[object, ...]:
+        """Normal, then too much, then normal again: a row of the table."""
+        pid = self.server.process.pid
+        normal = await self.senders.offer(rate, NORMAL_S)
+        before = resident(pid)
+        beside = asyncio.ensure_future(over()) if over is not None else None
+        during = await self.senders.offer(over_rate, OVER_S)
+        if beside is not None:
+            await beside
+        after_s = await back(self.senders, rate, normal.p99)
+        grown = (resident(pid) - before) / 1024
+        lost = self.senders.lost
+        self.senders.close()
+        refused = ", ".join(f"{count} {code}" for code, count in during.refused.items() if count) or "none"
+        return (
+            f"{rate:.0f}/s: {normal.p99:.0f}",
+            f"{over_rate:.0f}/s",
+            f"{len(during.latencies) / OVER_S:.0f}/s",
+            f"{during.p99:.0f}",
+            f"{during.p99 / max(normal.p99, 1):.1f}",
+            refused,
+            f"{during.late_s * 1e3:.0f}",
+            f"{after_s:.0f}",
+            f"{grown:.0f}",
+            lost,
+        )
+
+
+def run(*, quick: bool) -> Page:
+    """Measure, and tell."""
+    page = Page("What it does under more than it can carry")
+    rows: list[tuple[object, ...]] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(stage.mariadb())
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="gochat-")))
+        redis = stack.enter_context(Redis(directory))
+        page.say(circumstances(mariadb_version(server)))
+        page.say(
+            f"One process, {USERS} users with {EACH} sockets each, in direct conversations; phones, server,"
+            " MariaDB and Redis share the machine. First a normal load, then what the line names for"
+            f" {OVER_S} s, whatever becomes of what was sent before, then the normal load until all is acked"
+            " within twice what is normal (or 50 ms). Twice the load: of what was carried with 512 messages"
+            " under way; normal is a quarter of that. Latency is from the phone's send to the ack that it has"
+            " read; *phones late* is how far the phones themselves were behind at most, which is part of it."
+            " Nobody sends again what was refused."
+        )
+        load = os.getloadavg()[0]
+        page.say(f"The machine's load was {load:.1f} when it began: what else it did is in the figures.")
+
+        def measure(what: str, scene: Callable[[ExitStack, str, int], Awaitable[tuple[object, ...]]]) -> None:
+            url = server.create_database()
+            upgrade(url)
+            with ExitStack() as inner, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                row = (what, *runner.run(scene(inner, url, server.port)))  # type: ignore[arg-type]
+            server.drop_database(url)
+            rows.append(row)
+            print(row, flush=True)
+
+        def on(stack: ExitStack, url: str, port: int | None = None, **more: str) -> Scene:
+            to = make_url(url).set(port=port) if port else make_url(url)
+            text = to.render_as_string(hide_password=False)
+            return Scene(stack, {"MYSQL_URL": text, "REDIS_URL": redis.url, **more})
+
+        async def twice(inner: ExitStack, url: str, port: int, late: float) -> tuple[object, ...]:
+            through, slow = inner.enter_context(slow_line(port)) if late else (None, None)
+            scene = on(inner, url, through)
+            await scene.connect()
+            if slow is not None:
+                slow.value = late
+            capacity = await scene.senders.closed(512, 6)
+            return await scene.measured(capacity / 4, capacity * 2)
+
+        async def redis_away(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
+            async def away() -> None:
+                redis.stop()
+                await asyncio.sleep(OVER_S)
+                await asyncio.to_thread(redis.start)
+
+            scene = on(inner, url)
+            await scene.connect()
+            return await scene.measured(100, 100, away)
+
+        async def redis_slow(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
+            through, slow = inner.enter_context(slow_line(redis.port))
+            scene = on(inner, url, REDIS_URL=redis.url.replace(str(redis.port), str(through)))
+
+            async def be_slow() -> None:
+                slow.value = 1.0
+                await asyncio.sleep(OVER_S)
+                slow.value = 0.0
+
+            await scene.connect()
+            return await scene.measured(100, 100, be_slow)
+
+        async def storm(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
+            scene = on(inner, url)
+            count = STORM // 10 if quick else STORM
+
+            async def come() -> None:
+                began = time.perf_counter()
+                tokens = [scene.accounts[n % USERS].token for n in range(count)]
+                dials = (dial(scene.server.port, token, SYNC, lambda packet: None) for token in tokens)
+                lines = await asyncio.gather(*dials)
+                print(f"{count} phones came back within {time.perf_counter() - began:.1f} s", flush=True)
+                for line in lines:
+                    line.close()
+
+            await scene.connect()
+            return await scene.measured(100, 100, come)
+
+        async def hot_group(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
+            scene = on(inner, url)
+            members = [it.id for it in scene.accounts]
+            group = scene.accounts[0].post(
+                "/conversations", {"kind": "group", "title": "hot", "member_ids": members[1:]}
+            )["conversation"]["id"]
+            crowd = Senders()
+            await crowd.connect(scene.server.port, scene.accounts, [group] * USERS)
+
+            async def shout() -> None:
+                rate = await crowd.closed(HOT, OVER_S)
+                print(f"The group carried {rate:.0f} messages a second to {USERS * EACH * 2} sockets")
+                crowd.close()
+
+            await scene.connect()
+            return await scene.measured(100, 100, shout)
+
+        measure("twice the load, all fast", functools.partial(twice, late=0.0))
+        measure("twice the load, 50 ms a statement", functools.partial(twice, late=STATEMENT_S))
+        measure("Redis away for 10 s", redis_away)
+        measure("Redis answers after 1 s", redis_slow)
+        measure(f"{STORM:,} phones that come back at once", storm)
+        measure(f"a group of {USERS * EACH * 2:,} sockets as fast as it goes", hot_group)
+    page.table(
+        (
+            "scene",
+            "normal: p99 ms",
+            "offered",
+            "accepted",
+            "p99 ms",
+            "of normal",
+            "told",
+            "phones late, ms",
+            "normal again, s",
+            "MiB more",
+            "lost",
+        ),
+        rows,
+        numbers=False,
+    )
+    return page

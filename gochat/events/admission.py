@@ -1,0 +1,69 @@
+"""Admission before work: what the event loop could only do late is refused before anything is done for it.
+
+A turn of the loop reads all sockets that have something. What is read in it waits for what was read before,
+and whatever comes meanwhile waits in the network for the turn to end, so how long one turn takes in is how
+late the next one is. Work already accepted is never refused: its commit, its ack, its delivery.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from gochat.core.errors import Overloaded
+from gochat.core.lateness import come_back
+from gochat.core.measures import Measures
+from gochat.core.model import UserId
+
+EACH_TURN = 64
+"""Events that every turn takes in, however late it is: so much is always done."""
+BURST_S = 0.1
+"""More of them are taken in for so long, unless the turn before had to refuse some: then the load stands, and
+does not pass, and each turn is to be short."""
+
+
+class Admission:
+    """One per event loop.
+
+    Args:
+        clock: seconds that never go back.
+        soon: has something called when the loop begins its next turn.
+    """
+
+    def __init__(
+        self,
+        measures: Measures,
+        clock: Callable[[], float] = time.monotonic,
+        soon: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        self._shed = measures.shed
+        self._clock = clock
+        self._soon = soon
+        self._count = 0
+        """Events that came in this turn."""
+        self._until = 0.0
+        """Until when this turn takes in more than each."""
+        self._stands = False
+        """Whether the turn before had to refuse some."""
+        self._refused = False
+        """Whether this one had to."""
+
+    def refusal(self, user_id: UserId) -> Overloaded | None:
+        """What an event of a user that comes now is answered with at once; None: it is let in."""
+        self._count += 1
+        if self._count == 1:
+            soon = self._soon or asyncio.get_running_loop().call_soon
+            soon(self._turn)
+            self._until = 0.0 if self._stands else self._clock() + BURST_S
+        if self._count <= EACH_TURN:
+            return None
+        if not self._refused:
+            if self._clock() <= self._until:
+                return None
+            self._refused = True
+        self._shed.add("loop")
+        return come_back(user_id)
+
+    def _turn(self) -> None:
+        """The next turn begins."""
+        self._stands, self._refused = self._refused, False
+        self._count = 0

@@ -1,0 +1,116 @@
+"""How much of what comes one turn of the loop takes in."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from gochat.contract.events import CLIENT_EVENTS
+from gochat.core.lateness import RETRY_MS
+from gochat.core.measures import Measures
+from gochat.core.ports.logins import Identity
+from gochat.core.rates import Buckets
+from gochat.events.admission import BURST_S, EACH_TURN, Admission
+from gochat.events.connection import Connection, Roster
+from gochat.events.dispatch import REFRESH, Dispatcher, Handler
+
+COST_S = 0.001
+TOO_MANY = 10 * round(BURST_S / COST_S)
+
+
+class Loop:
+    """A loop of whose turns the test decides, and on which each event costs a millisecond."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+        self.measures = Measures()
+        self._soon: list[Callable[[], None]] = []
+        self.admission = Admission(self.measures, lambda: self.spent, self._soon.append)
+
+    def turn(self) -> None:
+        """What is to be called in the next turn is."""
+        soon, self._soon[:] = tuple(self._soon), ()
+        for call in soon:
+            call()
+
+    def offer(self, events: int) -> int:
+        """So many events come in one turn; how many were let in."""
+        admitted = 0
+        for _ in range(events):
+            if self.admission.refusal(1) is None:
+                admitted += 1
+                self.spent += COST_S
+        self.turn()
+        return admitted
+
+
+def test_a_burst_is_let_in_until_the_turn_has_been_long_enough() -> None:
+    loop = Loop()
+    most = round(BURST_S / COST_S)
+    assert loop.offer(most) == most
+    assert loop.offer(TOO_MANY) == pytest.approx(most, abs=2)
+    assert loop.measures.shed.rows[("loop",)] == pytest.approx(TOO_MANY - most, abs=2)
+
+
+def test_a_load_that_stands_is_let_in_by_little_in_each_turn_and_all_is_as_before_when_it_is_over() -> None:
+    loop = Loop()
+    loop.offer(TOO_MANY)
+    for _ in range(20):
+        assert loop.offer(TOO_MANY) == EACH_TURN
+    assert loop.offer(5) == 5
+    assert loop.offer(50) == 50
+
+
+def test_so_many_are_let_in_however_late_it_is() -> None:
+    loop = Loop()
+    loop.admission.refusal(1)
+    loop.spent = 10 * BURST_S
+    assert loop.offer(TOO_MANY) == EACH_TURN - 1
+
+
+def test_what_is_done_between_turns_counts_for_none() -> None:
+    loop = Loop()
+    for _ in range(100):
+        assert loop.offer(3) == 3
+        loop.spent += 10 * BURST_S
+
+
+def test_who_is_refused_is_told_when_to_come_and_not_all_at_once() -> None:
+    loop = Loop()
+    loop.offer(TOO_MANY)
+    for _ in range(EACH_TURN):
+        loop.admission.refusal(1)
+    refusals = [loop.admission.refusal(user_id) for user_id in range(1, RETRY_MS + 1)]
+    told = {it.retry_after_ms for it in refusals if it}
+    assert told == {*range(RETRY_MS, 2 * RETRY_MS)}
+
+
+def test_nothing_is_looked_at_of_what_is_refused_and_a_token_is_refreshed_all_the_same() -> None:
+    ran: list[object] = []
+    loop, acks, roster = Loop(), list[Mapping[str, Any]](), Roster()
+    roster.add(Connection("s", Identity(1, 2, 1 << 60)))
+
+    def run(connection: Connection, request: object) -> Mapping[str, Any]:
+        ran.append(request)
+        return {}
+
+    handler: Handler[Any, Any] = Handler(run, lambda it: it)
+    dispatcher = Dispatcher(
+        roster,
+        dict.fromkeys(CLIENT_EVENTS, handler),
+        Buckets((), lambda: 0.0),
+        loop.measures,
+        loop.admission,
+    )
+    for _ in range(EACH_TURN):
+        dispatcher("s", "sync", [{}], acks.append)
+    loop.spent = 10.0
+    dispatcher("s", "sync", ["is no object"], acks.append)
+    dispatcher("s", "nope", [], acks.append)
+    dispatcher("s", REFRESH, [{"token": "t"}], acks.append)
+    loop.turn()
+    dispatcher("s", "sync", [{}], acks.append)
+    codes = [ack.get("error", {}).get("code") for ack in acks]
+    assert codes == [None] * EACH_TURN + ["overloaded", "overloaded", None, None]
+    assert len(ran) == EACH_TURN + 2
+    assert loop.measures.shed.rows == {("loop",): 2}
