@@ -31,6 +31,8 @@ LEVELS: dict[str, tuple[Program, ...]] = {
         *SERVERS,
         programs.MYSQL,
         programs.MARIADB_NEWEST,
+        programs.MARIADB_CLIENTS,
+        programs.MARIADB_BACKUP,
         programs.CHROMIUM,
         programs.JAVA,
         programs.MAVEN,
