@@ -1,7 +1,6 @@
 """`gochat key`: keys for the team's own backend."""
 
 import asyncio
-import time
 from typing import Annotated
 
 import typer
@@ -24,16 +23,14 @@ def create(
     async def run() -> str:
         from gochat.auth.backend import SCOPES, key_hash, new_key
         from gochat.storage.backend import StoredKeys
-        from gochat.storage.operating import Operator
 
         scopes = scope or list(SCOPES)
         if unknown := set(scopes) - set(SCOPES):
             support.fail(f"There is no scope {', '.join(sorted(unknown))}.")
         async with database() as opened:
             key = new_key()
-            now = time.time_ns() // 1_000_000
-            await StoredKeys(opened).add(name[:100], key_hash(key), scopes, now)
-            await Operator(opened).note(support.act("key create", name[:100], why, who))
+            made = support.act("key create", name[:100], why, who)
+            await StoredKeys(opened).add(name[:100], key_hash(key), scopes, made)
             return key
 
     typer.echo(asyncio.run(run()))
@@ -73,14 +70,10 @@ def revoke(
 
     async def run() -> bool:
         from gochat.storage.backend import StoredKeys
-        from gochat.storage.operating import Operator
 
         async with database() as opened:
             done = support.act("key revoke", key, why, who)
-            revoked = await StoredKeys(opened).revoke(support.number(key, "key"), done.at)
-            if revoked:
-                await Operator(opened).note(done)
-            return revoked
+            return await StoredKeys(opened).revoke(support.number(key, "key"), done)
 
     if not asyncio.run(run()):
         support.fail(f"There is no key {key}.")

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -247,12 +248,13 @@ def ban(
     done = act("conversation unban" if lift else "conversation ban", conversation, f"{user}: {why}", who)
 
     async def run(operator: Operator) -> None:
+        await operator.note(done)
         try:
             async with writer(read().database_url.get_secret_value()) as door:
                 await door.submit(BanMember(cid, None, user_id, on=not lift))
         except ChatError as error:
+            await operator.note(replace(done, act=f"{done.act} refused"))
             fail(error.message)
-        await operator.note(done)
 
     operate(run)
     typer.echo("Not banned any more." if lift else "Banned.")

@@ -1,6 +1,5 @@
 """`gochat user`: what an operator does about one user."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -50,20 +49,25 @@ async def named(accounts: "StoredAccounts", name: str) -> "Account":
 
 @app.command("reset-password")
 def reset_password(
-    name: Name, hours: Annotated[int, typer.Option(min=1, max=168, help="How long the code works.")] = 24
+    name: Name,
+    why: support.Why,
+    who: support.As = None,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How long the code works.")] = 24,
 ) -> None:
     """Print a code by which the user sets a new password, once (`POST auth/reset`)."""
     import asyncio
 
     async def run() -> str:
         from gochat.auth.login import new_code, reset_hash
+        from gochat.contract.ids import id_out
         from gochat.storage.accounts import StoredAccounts
+        from gochat.storage.operating import Operator
 
         async with database() as opened:
-            accounts = StoredAccounts(opened)
-            account, code = await named(accounts, name), new_code()
-            until = time.time_ns() // 1_000_000 + hours * 3_600_000
-            await accounts.store_reset(account.user.id, reset_hash(code), until)
+            account, code = await named(StoredAccounts(opened), name), new_code()
+            done = support.act("user reset-password", id_out(account.user.id), why, who)
+            until = done.at + hours * 3_600_000
+            await Operator(opened).add_reset(account.user.id, reset_hash(code), until, done)
             return code
 
     typer.echo(asyncio.run(run()))
@@ -213,9 +217,9 @@ def mute(
         from gochat.storage.operating import Operator
 
         async with database() as opened:
+            await Operator(opened).note(done)
             async with support.writer(opened.url) as door:
                 await door.submit(UpdateProfile(user_id, standing={"muted_until": until}))
-            await Operator(opened).note(done)
 
     asyncio.run(run())
     typer.echo("Mute." if hours else "Not mute any more.")
@@ -241,19 +245,17 @@ def create(
         from gochat.core.model import User
         from gochat.core.ports.accounts import Account
         from gochat.ids import new_id
-        from gochat.storage.accounts import StoredAccounts
         from gochat.storage.operating import Operator
 
         async with database() as opened:
-            accounts, now = StoredAccounts(opened), time.time_ns() // 1_000_000
             user = User(new_id(), username_in(username), display_name or username)
             passwords = Passwords()
             # Until the code is used nobody knows the password.
-            await accounts.create(Account(user, await passwords.hash(secrets.token_urlsafe(32))), now)
+            account = Account(user, await passwords.hash(secrets.token_urlsafe(32)))
             passwords.close()
-            code = new_code()
-            await accounts.store_reset(user.id, reset_hash(code), now + 7 * 86_400_000)
-            await Operator(opened).note(support.act("user create", id_out(user.id), why, who))
+            code, made = new_code(), support.act("user create", id_out(user.id), why, who)
+            until = made.at + 7 * 86_400_000
+            await Operator(opened).create_user(account, reset_hash(code), until, made)
             return code
 
     typer.echo(asyncio.run(run()))
@@ -271,12 +273,11 @@ def invite(
 
     async def run() -> str:
         from gochat.auth.login import new_code, reset_hash
-        from gochat.storage.operating import Operator, StoredInvites
+        from gochat.storage.operating import Operator
 
         async with database() as opened:
-            code, now = new_code(), time.time_ns() // 1_000_000
-            await StoredInvites(opened).add(reset_hash(code), uses, now + days * 86_400_000)
-            await Operator(opened).note(support.act("user invite", f"{uses} uses", why, who))
+            code, made = new_code(), support.act("user invite", f"{uses} uses", why, who)
+            await Operator(opened).add_invite(reset_hash(code), uses, made.at + days * 86_400_000, made)
             return code
 
     typer.echo(asyncio.run(run()))

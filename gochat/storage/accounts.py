@@ -71,10 +71,6 @@ class StoredAccounts:
         """Replace the hash of a password, and end logins."""
         return await self._database.write(_change_password, user_id, old, new, now, keep)
 
-    async def store_reset(self, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
-        """Keep a code."""
-        await self._database.write(_store_reset, user_id, code_hash, expires_at)
-
     async def resetting(self, code_hash: bytes, now: Millis) -> Account | None:
         """Whose code it is."""
         return await self._database.read(_resetting, code_hash, now)
@@ -135,7 +131,8 @@ def _change_password(
     return ended
 
 
-def _store_reset(connection: Connection, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
+def store_reset(connection: Connection, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
+    """Keep a code by which a password is set, in the place of another."""
     run(connection, "DELETE FROM reset_codes WHERE user_id = ?", user_id)
     run(connection, "INSERT INTO reset_codes VALUES (?, ?, ?)", user_id, code_hash, expires_at)
 

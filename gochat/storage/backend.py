@@ -15,6 +15,7 @@ from gochat.storage import rows
 from gochat.storage.accounts import create
 from gochat.storage.database import Database
 from gochat.storage.fetch import fetch, run
+from gochat.storage.operating import Act, note
 
 USED_EVERY_MS = 3_600_000
 
@@ -46,18 +47,18 @@ class StoredKeys:
             await self._database.write(_run, _USED, now, key_id)
         return ServerKey(key_id, frozenset(scopes.split()))
 
-    async def add(self, name: str, key_hash: bytes, scopes: Iterable[str], now: Millis) -> None:
+    async def add(self, name: str, key_hash: bytes, scopes: Iterable[str], act: Act) -> None:
         """Keep a key."""
-        values = (new_id(), name, key_hash, " ".join(scopes), now)
-        await self._database.write(_run, _ADD_KEY, *values)
+        values = (new_id(), name, key_hash, " ".join(scopes), act.at)
+        await self._database.write(_acted, act, _ADD_KEY, *values)
 
     async def keys(self) -> Sequence[Sequence[Any]]:
         """Id, name, scopes, and when made, used and revoked."""
         return await self._database.read(fetch, _KEYS)
 
-    async def revoke(self, key_id: int, now: Millis) -> bool:
+    async def revoke(self, key_id: int, act: Act) -> bool:
         """Revoke a key; whether there was one."""
-        return await self._database.write(_run, _REVOKE, now, key_id) == 1
+        return await self._database.write(_acted, act, _REVOKE, act.at, key_id) == 1
 
 
 class StoredForeign:
@@ -77,6 +78,14 @@ class StoredForeign:
 
 def _run(connection: Connection, sql: str, *values: object) -> int:
     return run(connection, sql, *values).rowcount
+
+
+def _acted(connection: Connection, act: Act, sql: str, *values: object) -> int:
+    """Do something, and write down the act if there was something to do."""
+    done = run(connection, sql, *values).rowcount
+    if done:
+        note(connection, act)
+    return done
 
 
 def _foreign(connection: Connection, issuer: str, subject: str) -> User | None:

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gochat.core.model import ConversationId, Millis, SessionId, UserId
+from gochat.core.ports.accounts import Account
 from gochat.ids import new_id
+from gochat.storage.accounts import create, store_reset
 from gochat.storage.database import Database
 from gochat.storage.fetch import fetch, run
 from gochat.storage.sessions import revoke_all
@@ -105,8 +107,24 @@ class Operator:
         """End a login; whose it was, None: there is no such login."""
         return await self._database.write(_end, session_id, act)
 
+    async def create_user(self, account: Account, code_hash: bytes, until: Millis, act: Act) -> None:
+        """Make an account, with a code to set its password.
+
+        Raises:
+            UsernameTaken
+        """
+        await self._database.write(_create_user, account, code_hash, until, act)
+
+    async def add_reset(self, user_id: UserId, code_hash: bytes, until: Millis, act: Act) -> None:
+        """Keep a code by which a user sets their password."""
+        await self._database.write(_add_reset, user_id, code_hash, until, act)
+
+    async def add_invite(self, code_hash: bytes, uses: int, until: Millis, act: Act) -> None:
+        """Keep a code by which accounts can be made."""
+        await self._database.write(_add_invite, code_hash, uses, until, act)
+
     async def note(self, act: Act) -> None:
-        """Write down what was done elsewhere."""
+        """Write down what is about to be done elsewhere: nothing is done that is not written down."""
         await self._database.write(note, act)
 
 
@@ -115,10 +133,6 @@ class StoredInvites:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def add(self, code_hash: bytes, uses: int, expires_at: Millis) -> None:
-        """Keep a code."""
-        await self._database.write(_run, _ADD_INVITE, code_hash, expires_at, uses)
 
     async def take(self, code_hash: bytes, now: Millis) -> bool:
         """Use it once."""
@@ -140,6 +154,22 @@ def _take_invite(connection: Connection, code_hash: bytes, now: Millis) -> bool:
 def note(connection: Connection, act: Act) -> None:
     """Write down an act, in the transaction that does it."""
     run(connection, _ACT, new_id(), act.at, act.who, act.act, act.target, act.why)
+
+
+def _create_user(connection: Connection, account: Account, code_hash: bytes, until: Millis, act: Act) -> None:
+    create(connection, account, act.at)
+    store_reset(connection, account.user.id, code_hash, until)
+    note(connection, act)
+
+
+def _add_reset(connection: Connection, user_id: UserId, code_hash: bytes, until: Millis, act: Act) -> None:
+    store_reset(connection, user_id, code_hash, until)
+    note(connection, act)
+
+
+def _add_invite(connection: Connection, code_hash: bytes, uses: int, until: Millis, act: Act) -> None:
+    run(connection, _ADD_INVITE, code_hash, until, uses)
+    note(connection, act)
 
 
 def _log_out(connection: Connection, user_id: UserId, act: Act) -> tuple[SessionId, ...]:

@@ -322,7 +322,7 @@ class Scene:
             ask(name)
         password = {"old": "secret-of-dora", "new": "a-new-secret-of-dora"}
         ask("change_password", "dora", password)
-        code = self.operator("user", "reset-password", "dora").split()[-1]
+        code = self.operator("user", "reset-password", "dora", "--why=x").split()[-1]
         ask("reset_password", None, {"code": code, "new": "the-newest-of-dora"})
         if "reset_password" in self.seen.routes:
             self.seen.routes["reset_password"]["request"]["code"] = SAME["code_of_the_operator"]

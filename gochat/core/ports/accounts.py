@@ -52,10 +52,6 @@ class Accounts(Protocol):
         """
         ...
 
-    async def store_reset(self, user_id: UserId, code_hash: bytes, expires_at: Millis) -> None:
-        """Keep the hash of a code by which a user may set the password anew, in place of the one before."""
-        ...
-
     async def resetting(self, code_hash: bytes, now: Millis) -> Account | None:
         """Whose code it is, if it has not expired."""
         ...

@@ -8,10 +8,6 @@ from gochat.core.model import Millis
 class Invites(Protocol):
     """Invitations. Raises `Unavailable` if the database does not answer in time."""
 
-    async def add(self, code_hash: bytes, uses: int, expires_at: Millis) -> None:
-        """Keep the hash of a code (32 bytes) that may be used so often."""
-        ...
-
     async def take(self, code_hash: bytes, now: Millis) -> bool:
         """Use it once; whether that could be."""
         ...
