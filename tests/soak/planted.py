@@ -225,7 +225,9 @@ FLAWS = {
     "unread_forgets_deletes": Flaw(unread_forgets_deletes, messages=6_000),
     "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, messages=12_000),
     "half_an_emoji_closes": Flaw(half_an_emoji_closes, messages=300),
-    "rights_come_last": Flaw(rights_come_last, messages=6_000),
+    "rights_come_last": Flaw(
+        rights_come_last, ("RedisDown", "RedisPubSubKilled", "RedisSilentlyDead") * 2, 6_000
+    ),
     "hidden_lists_stay": Flaw(hidden_lists_stay, messages=6_000),
     "blocks_are_forgotten": Flaw(blocks_are_forgotten, messages=12_000),
 }
