@@ -7,10 +7,13 @@ const AROUND = 60;
 const UNABLE = "The guides can't be searched at the moment. Type on to try again.";
 let parts;
 
-/** What stands around the first place where it is said. */
+/** What stands around the first place where it is said, in whole words. */
 function excerpt(text, wanted) {
-  const place = Math.max(0, text.toLowerCase().indexOf(wanted) - AROUND);
-  return (place ? "…" : "") + text.slice(place, place + 2 * AROUND + wanted.length) + "…";
+  const place = Math.max(0, text.toLowerCase().indexOf(wanted));
+  const begin = place > AROUND ? text.lastIndexOf(" ", place - AROUND) + 1 : 0;
+  const space = text.indexOf(" ", place + wanted.length + AROUND);
+  const end = space < 0 ? text.length : space;
+  return (begin > 0 ? "…" : "") + text.slice(begin, end) + (end < text.length ? "…" : "");
 }
 
 const says = ({ title, text }, wanted) => `${title} ${text}`.toLowerCase().includes(wanted);

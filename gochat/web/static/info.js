@@ -121,27 +121,33 @@ export class Info extends Component {
     return html`
       ${avatar(name, user_id, isOther && chat.presence.isOnline(user_id))}
       <span class="name"><bdi>${name}</bdi>${!isOther && " (you)"}</span>
-      ${rank === RANK.owner && isOther
+      <span class="acts">${rank === RANK.owner && isOther
         ? html`<select aria-label=${`Role of ${name}`} value=${role} onChange=${give}>
             ${Object.keys(RANK).map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select>`
         : html`<span class="role">${role === "member" ? "" : role}</span>`}
-      ${isOther && rank > RANK[role] && html`<button class="plain" aria-label=${`Remove ${name}`} onClick=${remove}>Remove</button>`}`;
+      ${isOther && rank > RANK[role] && html`<button class="plain" aria-label=${`Remove ${name}`} onClick=${remove}>Remove</button>`}</span>`;
   }
 
   /** Above 256 members nobody holds them all: they are paged. */
   async #list() {
     const { chat, id } = this.props;
-    const { cursor, listed } = this.state;
+    const { cursor } = this.state;
     const path = `/conversations/${id}/members${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`;
     await this.#do(async () => {
       const page = await chat.session.ask("GET", path);
-      this.setState({ listed: [...listed, ...page.members], cursor: page.cursor });
+      if (this.state.cursor !== cursor) return; // asked for twice
+      this.#enlist(page.members);
+      this.setState({ cursor: page.cursor });
     });
   }
 
   /** Deltas of so large a group do not tell who is in it: what is listed changes with what the user does. */
   #relist(change) {
     this.setState(({ listed }) => ({ listed: change(listed) }));
+  }
+
+  #enlist(members) {
+    this.#relist((listed) => [...new Map([...listed, ...members].map((one) => [one.user_id, one])).values()]);
   }
 
   #rename(event) {
@@ -159,8 +165,7 @@ export class Info extends Component {
       await chat.connection.emit("member:add", { conversation_id: id, user_ids });
       this.setState({ chosen: [] });
       if (!chat.store.conversations.get(id)?.isHidden) return;
-      const added = user_ids.map((user_id) => ({ user_id, role: "member" }));
-      this.#relist((listed) => [...added, ...listed.filter((one) => !user_ids.includes(one.user_id))]);
+      this.#enlist(user_ids.map((user_id) => ({ user_id, role: "member" })));
     });
   }
 
