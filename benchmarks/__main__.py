@@ -10,7 +10,18 @@ from importlib import import_module
 
 from benchmarks.report import DOCS, Page
 
-TOPICS = ("write", "sqlite", "end_to_end", "memory", "reads", "processes", "overload", "start")
+TOPICS = (
+    "write",
+    "sqlite",
+    "end_to_end",
+    "memory",
+    "reads",
+    "position",
+    "search",
+    "processes",
+    "overload",
+    "start",
+)
 """Modules and packages of this package, each with `run(quick)`."""
 PROGRAMS = {"transport": ("--quick", "--write")}
 """Packages of this package that are programs of their own, with what makes them quick, and full."""
