@@ -47,9 +47,9 @@ def run(*, quick: bool) -> Page:
         " the phone emits. `ms`: processor time of one `sync`, of the server's reading side and the database"
         f" together, median of {ROUNDS} rounds of {CALLS} calls. Meanwhile each process committed a batch"
         f" every {EVERY} s, and batches are kept for an hour. `new`: so many of the user's conversations"
-        " changed. A position that could not be followed (`lost`) is answered so, and the phone sends `known`, which"
-        " is measured beside it. Asked: at most 400 bytes up; with nothing new at most 1 ms at 50"
-        " conversations, and 10 ms at 10,000."
+        " changed. A position that could not be followed (`lost`) is answered so, and the phone sends"
+        " `known`, which is measured beside it. Asked: at most 400 bytes up; with nothing new at most"
+        " 1 ms at 50 conversations, and 10 ms at 10,000."
     )
     for name, database in DATABASES.items():
         lines: list[Sequence[object]] = []

@@ -333,7 +333,7 @@ class Settings(BaseSettings):
     )
     body_max_chars: int = Field(8_000, ge=1, le=65_535, description="Longest message body, in characters.")
     system_messages: bool = Field(
-        False,
+        True,
         description="Whether what happens to a group (who came and went, roles, title, picture) is told by"
         " messages of the kind `system` in it, too.",
     )

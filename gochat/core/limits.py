@@ -17,7 +17,7 @@ class Limits:
     """Kinds of reactions of one user to one message."""
     reaction_kinds: int = 50
     """Of all users to one message."""
-    system_messages: bool = False
+    system_messages: bool = True
     """Whether what happens to a group is told by messages in it, too."""
     pins: int = 50
     """Messages pinned in a conversation."""

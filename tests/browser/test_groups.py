@@ -134,8 +134,7 @@ def test_who_registers_says_their_name(someone: Someone) -> None:
 
 
 def test_what_the_server_says_of_a_group_is_worded_and_not_unread(someone: Someone, tmp_path: Path) -> None:
-    settings = SETTINGS | {"SYSTEM_MESSAGES": "true"}
-    with GoChatServer(tmp_path, settings) as server, httpx2.Client(base_url=server.url, timeout=30) as http:
+    with GoChatServer(tmp_path, SETTINGS) as server, httpx2.Client(base_url=server.url, timeout=30) as http:
         ann, ben = register(http, "system.ann"), register(http, "system.ben")
         created = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id], "title": "Sailing"})
         reader = someone(server.url)

@@ -64,13 +64,13 @@ async def test_an_operator_bans(database_url: str) -> None:
 
 async def test_a_group_is_told_by_a_message_where_the_server_is_set_so(database_url: str) -> None:
     """By an operator's command as by the server: the settings are the same."""
-    async with running(database_url, system_messages=True) as rest:
+    async with running(database_url) as rest:
         ann, ben, eve = [await register(rest, name) for name in ("ann", "ben", "eve")]
         members = [ben.id, eve.id]
         made = await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": members})
         cid = made["conversation"]["id"]
         await eve.rest.ok("POST", "/conversations/quit", {"conversation_ids": [cid]})
-        operator(database_url, "conversation", "ban", cid, ben.id, "--why=x", SYSTEM_MESSAGES="true")
+        operator(database_url, "conversation", "ban", cid, ben.id, "--why=x")
         told = (await ann.rest.ok("GET", f"/messages?conversation_id={cid}"))["messages"]
         data = [it["data"] for it in sorted(told, key=lambda it: it["seq"])]
         assert [(it["event"], it["by"], it["user_ids"]) for it in data] == [

@@ -26,7 +26,7 @@ from tests.phone.store import Store
 from tests.phone.world import Line, World, arrive
 
 USERS = 3
-LIMITS = (Limits(system_messages=True), Limits(shown_members=2))
+LIMITS = (Limits(), Limits(shown_members=2))
 """With the second a conversation of all users is one too many to show its members."""
 who = st.integers(0, USERS - 1)
 which = st.integers(0, 100)

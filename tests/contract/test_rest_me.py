@@ -16,7 +16,8 @@ async def test_a_profile_is_changed(rest: Rest) -> None:
     }
     assert me["standing"] == {"muted_until": None, "terms_version": None}
     changed = await ann.rest.ok("PATCH", "/me", {"display_name": "  Ann of Cleves "})
-    assert changed == me | {"user": me["user"] | {"display_name": "Ann of Cleves"}}
+    renamed = me["user"] | {"display_name": "Ann of Cleves", "revision": 1}
+    assert changed == me | {"user": renamed}
     hidden = await ann.rest.ok("PATCH", "/me", {"presence_hidden": True})
     assert hidden == changed | {"settings": me["settings"] | {"presence_hidden": True}}
     assert await ann.rest.ok("GET", "/me") == hidden

@@ -186,7 +186,7 @@ def test_members_come_and_go_and_hear_only_what_is_theirs(
         await a.expect_ok("member:add", {"conversation_id": cid, "user_ids": [eve.id]})
         whole = await e.expect_event("member:added")
         assert (whole["since"], whole["revision"], whole.get("messages", [])) == (0, 3, [])
-        assert whole["conversation"]["me"]["visible_from_seq"] == 2
+        assert whole["conversation"]["me"]["visible_from_seq"] == 3, "after the message that tells of it"
         heard = await b.expect_event("member:added")
         assert [m["user_id"] for m in heard["members"]] == [eve.id]
         assert heard["conversation"]["member_count"] == 3

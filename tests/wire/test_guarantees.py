@@ -81,7 +81,7 @@ class TestIdempotency:
                 await there.expect_error("message:send", payload | {"body": "x"}, "idempotency_conflict")
 
         asyncio.run(scene())
-        assert len(ann.history(cid)) == 1
+        assert [it["seq"] for it in ann.history(cid) if it["kind"] == "text"] == [1]
 
     def test_an_own_message_from_before_joining_again_is_told_as_to_an_ex_member(self, place: Place) -> None:
         ann, ben = place.users("ann", "ben")
@@ -353,7 +353,7 @@ class TestStrangers:
                     assert "old" not in str(joined)
                     assert joined["conversation"]["last_message"] is None
                 await c.expect_ok("message:send", message(cid, "new"))
-                await b.expect_event("message:created", lambda delta: delta["messages"][0]["seq"] == 4)
+                await b.expect_event("message:created", lambda delta: delta["messages"][0]["body"] == "new")
                 assert "old" not in str(c.heard)
 
         asyncio.run(scene())
@@ -387,7 +387,7 @@ class TestStrangers:
                     (told,) = (await b.expect_ok("sync", {"known": {cid: known}}))["conversations"]
                     assert (told["since"], told["gap"]) == (0, True)
                 await a.expect_ok("message:send", message(cid, "two"))
-                heard = await b.expect_event("message:created", lambda d: d["messages"][0]["seq"] == 2)
+                heard = await b.expect_event("message:created", lambda d: d["messages"][0]["body"] == "two")
                 assert heard["since"] == back["revision"]
 
         asyncio.run(scene())
@@ -741,7 +741,7 @@ class TestLargeGroups:
                 await expect_own(b, 5, ben, "owner")
                 assert "members" not in await expect_revision(c, 5)
                 for phone in (a, b, c, d):
-                    assert all(len(str(payload)) < 4_000 for _, payload in phone.heard)
+                    assert all(len(str(payload)) < 6_000 for _, payload in phone.heard)
                 for phone in (b, c, d):
                     synced = await phone.expect_ok("sync", {})
                     assert len(synced["conversations"][0]["members"]) == 1

@@ -23,7 +23,8 @@ from gochat.storage.epoch import EpochGuard
 from gochat.storage.tables import UserRow
 from gochat.storage.writer import ConversationWriter
 
-LIMITS = Limits()
+LIMITS = Limits(system_messages=False)
+"""Messages of users alone, so that each test's numbers are of what it sends."""
 MANY = 4096
 _users = itertools.count(1)
 

@@ -36,7 +36,9 @@ LIMITS = Limits(
     conversations_made=2,
     blocks=2,
     shown_members=8,
+    system_messages=False,
 )
+"""Without what the server writes about each change of a group, which `test_system` is about."""
 _ROLES = {OWNER: Role.OWNER, ADMIN: Role.ADMIN, OTHER_ADMIN: Role.ADMIN}
 _AUTHORS = [OWNER, ADMIN, MEMBER, OTHER_MEMBER, OTHER_ADMIN, LATE, MEMBER, MEMBER, GONE]
 
