@@ -106,6 +106,48 @@ def test_a_thousand_refresh_in_pairs_and_nobody_loses_a_login(server: GoChatServ
     asyncio.run(scene())
 
 
+def test_a_thief_is_found_out_wherever_they_came_in(server: GoChatServer, mariadb_url: str) -> None:
+    """They copy a token that the owner had; when both have used theirs twice, neither has a login."""
+    key = operator(mariadb_url, "key", "create", "x", "--why=x")
+    engine = write_engine(mariadb_url)
+
+    def minutes_pass() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET refresh_seeded_at = refresh_seeded_at - 300000")
+
+    async def steal(client: httpx2.AsyncClient, copied: int, order: tuple[str, str]) -> None:
+        bearer, who = {"authorization": f"Bearer {key}"}, {"external_id": f"{copied}-{order[0]}"}
+        await ask(client, "/server/users", who, **bearer)
+        _, begun = await ask(client, "/server/tokens", who, **bearer)
+        held = [begun["refresh_token"]]
+        for _ in range(4):
+            _, body = await ask(client, "/auth/refresh", {"refresh_token": held[-1]})
+            held.append(body["refresh_token"])
+            minutes_pass()
+        has, access, answers = {"thief": held[copied], "owner": held[-1]}, begun["access_token"], []
+        for one in order * 2:
+            status, body = await ask(client, "/auth/refresh", {"refresh_token": has[one]})
+            answers.append(body.get("code", "went on"))
+            if status == 200:
+                has[one], access = body["refresh_token"], body["access_token"]
+            minutes_pass()
+        ended = answers.index("session_revoked")
+        assert set(answers[ended:]) == {"session_revoked"}, "it has ended for both"
+        at_latest = 2 if copied == 4 else 1 if copied == 3 or order[0] == "owner" else 0
+        assert ended <= at_latest, answers
+        me = await client.get(f"{API}/me", headers={"authorization": f"Bearer {access}"})
+        assert me.json()["code"] == "session_revoked", "what was got meanwhile is worth nothing"
+
+    async def scene() -> None:
+        async with client_of(server) as client:
+            for copied in range(5):
+                for order in (("thief", "owner"), ("owner", "thief")):
+                    await steal(client, copied, order)
+
+    asyncio.run(scene())
+    engine.dispose()
+
+
 def test_an_account_under_attack_is_its_owner_s(server: GoChatServer) -> None:
     """Two hundred wrong tries a second from fifty addresses; the owner's phone goes on as ever."""
 
