@@ -91,14 +91,6 @@ class App:
 
         self._emit("sync", {"known": {"x" * size: 1}}, answered)
 
-    def open_again(self) -> None:
-        """The user puts the app on screen: it asks again for what it waits for."""
-        if self.connected:
-            self._syncing = False
-            self._sync()
-            for key in self._outbox:
-                self._send(key)
-
     def fetch(self) -> None:
         """Fetch the conversation as a fresh install does."""
         self._revision = 0

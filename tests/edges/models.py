@@ -366,11 +366,35 @@ class Dart(Model):
         return self._pausing
 
 
+class Whole(aiohttp.ClientResponse):
+    """An answer that is whole, or a fault that python-engineio takes for one."""
+
+    async def read(self) -> bytes:
+        try:
+            return await super().read()
+        except (aiohttp.ClientError, TimeoutError) as cut:
+            raise ValueError("the answer was cut") from cut
+
+
+def whole_answers() -> aiohttp.ClientSession:
+    """Return what makes the library's requests."""
+    return aiohttp.ClientSession(response_class=Whole)
+
+
 class PythonClient(socketio.AsyncClient):  # type: ignore[misc]
-    """The library, with more patience for CONNECT than its one second, on its reconnects too."""
+    """The library, with more patience for CONNECT than its one second, on its reconnects too, and with what
+    an app does about two faults of it on polling (docs/conformance.md, "python-socketio"): it goes on as if
+    it were connected after an answer that was cut, and after it was disconnected before `connect` was over.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(http_session=whole_answers, **options)
 
     async def connect(self, *args: Any, **options: Any) -> None:
         await super().connect(*args, wait_timeout=PATIENCE_S, **options)
+        if self.eio.state != "connected":
+            await self._handle_eio_disconnect(self.reason.TRANSPORT_ERROR)  # as it did too early
+            raise socketio.exceptions.ConnectionError("lost while it connected")
 
 
 class Python:

@@ -59,9 +59,6 @@ PAGE = 5
 """The fewest messages of a conversation that is told from its beginning, which is not all of it."""
 PATIENCE_S = 600
 """For what takes seconds on an idle machine."""
-OPENED_S = 40
-"""When an app that waits is put on screen again. What a process that ends was passing on of another's session
-may be lost without a word (docs/conformance.md, "Behind proxies")."""
 PING_S = 8
 
 
@@ -94,15 +91,9 @@ class Matrix:
     def until_all(self, is_so: Callable[[App], bool]) -> None:
         """Listen until it is so of all phones; else tell of which it is not."""
         left = list(self.phones.values())
-        opens_at = time.monotonic() + OPENED_S
 
         def all_are_so() -> bool:
-            nonlocal opens_at
             left[:] = [phone for phone in left if not is_so(phone)]
-            if time.monotonic() > opens_at:
-                opens_at += OPENED_S
-                for phone in left:
-                    phone.open_again()
             return not left
 
         if not self.listen(all_are_so):
