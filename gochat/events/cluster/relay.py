@@ -22,8 +22,8 @@ from gochat.events.cluster.relaying import Answered, Asked
 from gochat.events.cluster.seam import Topic
 from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import Refused, SessionUnknown
-from gochat.events.engine.exchange import Exchange
 from gochat.events.engine.handshake import Request
+from gochat.events.engine.relay import Asking
 from gochat.events.engine.transports import SocketTransport
 from gochat.events.tasks import Tasks
 
@@ -67,9 +67,11 @@ class RedisRelay:
         self._process: str = doorbell.process
         self._engine = engine
         self._ids = itertools.count(1)
+        # Here are the clients: requests and websockets, by our number, and who has their sessions.
         self._asked: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
-        self._answering: dict[tuple[str, int], Answered] = {}
         self._near: dict[int, NearSocket] = {}
+        # Here are the sessions: requests and websockets, by where their clients are, and that one's number.
+        self._answering: dict[tuple[str, int], Answered] = {}
         self._far: dict[tuple[str, int], FarSocket] = {}
         self._tasks = Tasks()
 
@@ -104,19 +106,19 @@ class RedisRelay:
         process = sid[:16]
         return process if process != self.prefix and _PROCESS.fullmatch(process) else None
 
-    def ask(self, owner: str, request: Request, body: bytes, exchange: Exchange) -> Asked:
-        """Have an exchange given the owner's answer."""
+    def ask(self, owner: str, request: Request, body: bytes, asking: Asking) -> Asked:
+        """Have a request given the owner's answer."""
         number = next(self._ids)
-        asking = self._tasks.spawn(self._ask(owner, number, request, body, exchange))
-        return Asked(asking.cancel, lambda: self._tell(owner, "release", number))
+        task = self._tasks.spawn(self._ask(owner, number, request, body, asking))
+        return Asked(task.cancel, lambda: self._tell(owner, "release", number))
 
-    async def _ask(self, owner: str, number: int, request: Request, body: bytes, exchange: Exchange) -> None:
+    async def _ask(self, owner: str, number: int, request: Request, body: bytes, asking: Asking) -> None:
         try:
             answer = await self._request(owner, number, request, body)
         except Refused as refused:
-            exchange.refuse(refused)
+            asking.refuse(refused)
         else:
-            exchange.answer(answer, lambda taken: self._tell(owner, "taken" if taken else "gone", number))
+            asking.answer(answer, lambda taken: self._tell(owner, "taken" if taken else "gone", number))
 
     async def request(self, owner: str, request: Request, body: bytes) -> None:
         """Have the owner take a part of a body."""

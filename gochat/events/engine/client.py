@@ -52,15 +52,15 @@ class Client:
     def __init__(self, server: "EngineServer", session: Session, request: Request) -> None:
         self.server = server
         self.session = session
-        self.request: Request | None = request
-        self.members: dict[str, Member] = {}
+        self.request: Request | None = request  # until the first CONNECT
+        self.members: dict[str, Member] = {}  # by namespace, also those whose CONNECT is not answered
         self._options = server.options
         self._limit = server.options.max_in_flight
-        self._in_flight = 0
-        self._inbox: deque[str | bytes] | None = None
-        self._held: Packet | None = None
-        self._attachments: list[bytes] = []
-        self._refused = 0
+        self._in_flight = 0  # events that are not answered
+        self._inbox: deque[str | bytes] | None = None  # what waits for a step that is under way
+        self._held: Packet | None = None  # one whose attachments are not all here
+        self._attachments: list[bytes] = []  # those that are
+        self._refused = 0  # CONNECTs
 
     @property
     def connected(self) -> bool:

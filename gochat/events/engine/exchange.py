@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Final
 from .errors import Refused
 from .handshake import Request, parse_query
 from .polling import Polling, Post
+from .relay import Elsewhere, Told
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .relay import Elsewhere
     from .session import Session
 
 Headers = list[tuple[bytes, bytes]]
-Told = Callable[[bool], object]
-"""Is told whether an answer was written to its client's connection."""
 
 PREFLIGHT_S: Final = 7200
 """How long a browser may keep the answer to a preflight, in seconds: the longest that Chromium does."""
@@ -64,13 +62,14 @@ class Exchange:
         self._request = request
         self._respond = respond
         self._more = more
-        self._headers: Headers = [(b"cache-control", b"no-store")]
+        self._headers: Headers = [(b"cache-control", b"no-store")]  # of the answer
+        # Who answers, at most one of them: a poll's session, a post's, or another process.
         self._polling: Polling | None = None
         self._post: Post | None = None
-        self._elsewhere: Elsewhere | None = None  # another process answers
-        self._told: Told = _nothing
-        self.over = False
-        self.refused: Refused | None = None
+        self._elsewhere: Elsewhere | None = None
+        self._told: Told = _nothing  # hears whether the answer was written
+        self.over = False  # it is answered, or nobody is there to be answered
+        self.refused: Refused | None = None  # with what it was answered, if with an error
 
     def begin(self) -> str | None:
         """Answer as soon as may be. Returns the other process that has the session, if that has to be sent

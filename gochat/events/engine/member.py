@@ -29,12 +29,12 @@ class Member:
         self.client = client
         self.namespace = namespace
         self.sid = sid
-        self.connected = False
-        self.left = False
+        self.connected = False  # its CONNECT is answered, and it has not left
+        self.left = False  # for good
         self.rooms: list[Any] = []
-        self.write: Write = self._hold
-        self._held: list[bytes] | None = None
-        self._held_size = 0
+        self.write: Write = self._hold  # then the session's, at last nobody's
+        self._held: list[bytes] | None = None  # what was written before the answer to CONNECT
+        self._held_size = 0  # bytes of that
 
     def answer(self, frames: bytes) -> None:
         """Let the client be connected: send the answer, then what was held back."""

@@ -1,10 +1,24 @@
 """The seam for requests that name a session of another process: without sticky sessions they come anyhow."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-from .exchange import Exchange
+from .errors import Refused
 from .handshake import Request
 from .transports import SocketTransport
+
+Told = Callable[[bool], object]
+"""Is told whether an answer was written to its client's connection, as far as that can be known."""
+
+
+class Asking(Protocol):
+    """A request that waits for its answer."""
+
+    def answer(self, body: bytes, told: Told | None = None) -> None:
+        """Answer with a payload."""
+
+    def refuse(self, refused: Refused) -> None:
+        """Answer with an error."""
 
 
 class Elsewhere(Protocol):
@@ -27,9 +41,8 @@ class Relay(Protocol):
     def owner(self, sid: str) -> str | None:
         """The other process that has a session, as its id says; None if it is not another's."""
 
-    def ask(self, owner: str, request: Request, body: bytes, exchange: Exchange) -> Elsewhere:
-        """Have a polling request answered by the owner, at some time after this call: the exchange is given
-        the answer, or why there is none.
+    def ask(self, owner: str, request: Request, body: bytes, asking: Asking) -> Elsewhere:
+        """Have a polling request answered by the owner, at some time after this call.
 
         The owner is told whether the answer was written to the client's connection.
         """

@@ -94,24 +94,24 @@ class Session:
     def __init__(self, engine: "Engine", sid: str, client: str) -> None:
         self.engine = engine
         self.sid = sid
-        self.client = client
-        self.open = True
-        self.paused = False
-        self.draining = False
-        self.upgrade: Upgrade | None = None
+        self.client = client  # what its address counts as
+        self.open = True  # until `close`, once
+        self.paused = False  # no packet may be handed over: too many are unanswered, or it drains
+        self.draining = False  # it ends when what it accepted is answered
+        self.upgrade: Upgrade | None = None  # a websocket that is about to take over
         self.post: Post | None = None  # a POST that is being handed over
         self.state: dict[str, Any] | None = None
         """What the application keeps here, by namespace."""
-        self.write: Write = drop
-        self.bucket = 0
-        self.deadline = math.inf
-        self._pinged = False
+        self.write: Write = drop  # the transport's; nobody's before and after
+        self.bucket = 0  # the wheel's
+        self.deadline = math.inf  # the application's: see `allow`
+        self._pinged = False  # a ping is not answered
         self._overdue = False  # the pong of a ping, when the next ping is due
         self._due = math.inf  # the next ping
         self._beat = math.inf  # when the heartbeat is looked at
-        self._postponed: tuple[str, int] | None = None
-        self.transport: Transport
-        self.application: Application
+        self._postponed: tuple[str, int] | None = None  # reason and code of a close that waits for an upgrade
+        self.transport: Transport  # NOWHERE when it is forgotten
+        self.application: Application  # OVER when it is over
 
     def start(self, transport: Transport, application: Application) -> None:
         """Begin on `transport`, for `application`, and set the first heartbeat."""

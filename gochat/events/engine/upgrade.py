@@ -51,12 +51,12 @@ class Upgrade:
 
     def __init__(self, session: Session, polling: Polling, transport: SocketTransport) -> None:
         self.session = session
-        self._polling = polling
+        self._polling = polling  # what the session is on, until `taken`
         self.transport = transport
         transport.inlet = self
-        self.bucket = 0
-        self.paused = False
-        self.probed = False
+        self.bucket = 0  # the wheel's
+        self.paused = False  # the websocket hands nothing over: only a POST is waited for
+        self.probed = False  # it was told to stop polling
         self.taken = False  # the session is on the websocket; only a POST is waited for
         session.upgrade = self
         session.engine.wheel.set(self, session.engine.now() + session.engine.options.upgrade_timeout)

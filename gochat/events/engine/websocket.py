@@ -43,18 +43,18 @@ class WebSocket:
     def __init__(self, engine: Engine, transport: asyncio.Transport, connections: set[Any]) -> None:
         self._engine = engine
         self._output = engine.output
-        self._transport: asyncio.Transport | None = transport
-        self._connections = connections
-        self._reader: FrameReader | None = None
+        self._transport: asyncio.Transport | None = transport  # None when the connection is gone
+        self._connections = connections  # uvicorn's, whose member it is
+        self._reader: FrameReader | None = None  # while frames come that are not one whole text
         self._reading = True  # packets are handed over
         self._halted = False  # the transport reads nothing
-        self.bucket = 0
+        self.bucket = 0  # the wheel's
         self.fd = _descriptor(transport) if engine.options.io_uring else -1
-        self.inlet: Inlet
-        self._waiting: list[bytes] = []
-        self._congested = False
-        self._closing = False
-        self._deaf = False
+        self.inlet: Inlet  # the session, or what comes before it; NOBODY at the end
+        self._waiting: list[bytes] = []  # what was written in this turn of the loop
+        self._congested = False  # the client reads too slowly
+        self._closing = False  # nothing more is sent or handed over
+        self._deaf = False  # nothing more is even parsed
 
     # What asyncio calls
 
