@@ -107,13 +107,32 @@ def test_presence_and_typing_come_again_after_a_reconnect(
     expect(subtitle).not_to_have_text("online")
     reader.context.set_offline(False)
     expect(subtitle).to_have_text("online")
+    expect(writer.field).to_be_visible()
+    writer.expect_status("")
+    # Their clock stands still, so that they type on for as long as it takes.
+    writer.page.clock.pause_at(writer.page.evaluate("Date.now() / 1000 + 10"))
     writer.field.press_sequentially("well")
     expect(subtitle).to_have_text(f"{ben.name} is typing…")
-    # Their clock stands still, so that they type on for as long as it takes.
-    writer.page.clock.pause_at(writer.page.evaluate("Date.now() / 1000 + 0.01"))
     writer.context.set_offline(True)
     expect(subtitle).not_to_have_text(f"{ben.name} is typing…")
     writer.context.set_offline(False)
     expect(subtitle).to_have_text(f"{ben.name} is typing…")
     writer.page.close()
     expect(subtitle).to_have_text(re.compile("^last seen"))
+
+
+def test_a_name_that_changes_is_shown_at_once_and_after_an_absence(
+    someone: Someone, ann: Account, ben: Account, direct: str
+) -> None:
+    reader = someone()
+    reader.enter(ben, direct)
+    title = reader.page.locator("#title")
+    expect(title).to_have_text(ann.name)
+    reader.expect_status("")
+    ann.ask("PATCH", "/me", json={"display_name": "Ann of the sea"})
+    expect(title).to_have_text("Ann of the sea")
+    reader.context.set_offline(True)
+    expect(reader.page.locator("#status")).not_to_be_empty()
+    ann.ask("PATCH", "/me", json={"display_name": "Ann ashore"})
+    reader.context.set_offline(False)
+    expect(title).to_have_text("Ann ashore")

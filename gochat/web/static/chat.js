@@ -43,6 +43,7 @@ class Chat {
       source.addEventListener("change", () => this.show());
     }
     this.connection.addEventListener("state", () => this.#connected());
+    this.connection.addEventListener("users", ({ detail }) => this.people.hear(detail));
     this.connection.addEventListener("blocks", () => this.loadBlocked());
     addEventListener("hashchange", () => this.#route(), { signal });
     for (const event of ["focus", "blur"]) addEventListener(event, () => this.show(), { signal });

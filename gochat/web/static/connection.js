@@ -14,7 +14,8 @@ export const FORBIDDEN = "forbidden";
 
 /**
  * Fires `state`; `lost`, when nothing is heard any more; `typing` with {conversation_id, user_ids, expires_in_ms};
- * `presence` with {user_id, online, last_seen_at}; and `blocks`, when the user's own may have changed.
+ * `presence` with {user_id, online, last_seen_at}; `users`, with a list of {user_id, revision} that changed, or null for any; and
+ * `blocks`, when the user's own may have changed.
  */
 export class Connection extends EventTarget {
   state = CONNECTING;
@@ -23,6 +24,7 @@ export class Connection extends EventTarget {
   #store;
   #socket;
   #syncing = null;
+  #usersSince; // the server's time when the last sync began that was whole
   #lifetime = new AbortController();
 
   /** `io`: the official client library. */
@@ -43,6 +45,7 @@ export class Connection extends EventTarget {
     socket.on("me:changed", (delta) => this.#hearOwn(delta));
     socket.on("typing:changed", (detail) => this.#tell("typing", detail));
     socket.on("presence:changed", (detail) => this.#tell("presence", detail));
+    socket.on("user:updated", (detail) => this.#tell("users", [detail]));
     socket.on("auth:expiring", () => this.#refreshToken());
     socket.on("session:revoked", ({ code }) => session.end(code));
     socket.onAny((event, payload) => payload.conversation_id && payload.revision !== undefined && this.#hear(payload));
@@ -97,11 +100,14 @@ export class Connection extends EventTarget {
   async #syncPages() {
     const store = this.#store;
     const missing = new Set();
+    let begun;
     try {
       for (let cursor; cursor !== null; ) {
-        const asked = { known: store.known, me: store.me ?? 0, epoch: store.epoch, cursor };
+        const asked = { known: store.known, me: store.me ?? 0, epoch: store.epoch, users_since: this.#usersSince, cursor };
         const answer = await this.emit("sync", Object.fromEntries(Object.entries(asked).filter(([, value]) => value != null)));
         for (const id of store.applySync(answer)) missing.add(id);
+        begun ??= answer.server_time;
+        if (answer.users !== undefined) this.#tell("users", answer.users);
         this.maxPayload = answer.max_payload;
         cursor = answer.more ? answer.cursor : null;
       }
@@ -110,6 +116,7 @@ export class Connection extends EventTarget {
       if (!problem.offline && problem.code !== "token_expired") this.#later(() => this.#sync());
       return;
     }
+    this.#usersSince = begun;
     for (const id of missing) this.join(id);
     this.#become(ONLINE);
   }

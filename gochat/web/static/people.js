@@ -7,6 +7,7 @@ export class People extends EventTarget {
   #session;
   #users = new Map();
   #wanted = new Set();
+  #stale = new Set(); // ids of those that changed, and are fetched anew when they are next shown
 
   constructor(session) {
     super();
@@ -16,11 +17,18 @@ export class People extends EventTarget {
 
   /** A user, or null while they are fetched. */
   user(id) {
-    const user = this.#users.get(id);
-    if (user) return user;
+    const user = this.#users.get(id) ?? null;
+    if (user && !this.#stale.has(id)) return user;
     if (this.#wanted.size === 0) setTimeout(() => this.#fetch());
     this.#wanted.add(id);
-    return null;
+    return user;
+  }
+
+  /** These changed, as {user_id, revision}; null: any may have. */
+  hear(changed) {
+    const told = changed ?? [...this.#users.keys()].map((user_id) => ({ user_id, revision: Infinity }));
+    for (const { user_id, revision } of told) if (this.#users.get(user_id)?.revision < revision) this.#stale.add(user_id);
+    this.dispatchEvent(new Event("change"));
   }
 
   /** The name of a user; for a moment "…". */
@@ -52,6 +60,7 @@ export class People extends EventTarget {
     this.#wanted.clear();
     try {
       this.#keep((await this.#session.ask("GET", `/users?ids=${ids}`)).users);
+      for (const id of ids) this.#stale.delete(id);
       for (const id of ids) if (!this.#users.has(id)) this.#users.set(id, { id, username: "", display_name: "Somebody", about: null });
     } catch {
       return; // asked again when it is shown again
