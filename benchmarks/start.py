@@ -57,9 +57,8 @@ def run(*, quick: bool) -> Page:
             rows.append((what, *(f"{it:.2f}" for it in figures), AIM_S))
             print(rows[-1], flush=True)
         page.table(("on", "ready after, s: median", "best", "processor time, s: median", "aim"), rows)
-        page.say("The imports, by what they are of, in ms of their own (`python -X importtime`):")
-        total, parts = imports(bin_ / "python")
-        page.table(("of", "ms"), [(name, f"{us / 1e3:.0f}") for name, us in [("all", total), *parts]])
+        page.say("The dearest imports, as shares of all (`python -X importtime`, of each package itself):")
+        page.table(("of", "%"), [(name, f"{share * 100:.0f}") for name, share in imports(bin_ / "python")])
     return page
 
 
@@ -83,12 +82,12 @@ def begin(server: GoChatServer) -> tuple[float, float]:
     return wall, work
 
 
-def imports(python: Path) -> tuple[int, list[tuple[str, int]]]:
-    """Microseconds of all imports of a server, and of the dearest packages."""
+def imports(python: Path) -> list[tuple[str, float]]:
+    """The packages that take most of the imports of a server, with their shares."""
     code = "from gochat.cli.serve import leave_out_rich; leave_out_rich(); import gochat.serving"
     command = [str(python), "-X", "importtime", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     of: Counter[str] = Counter()
     for us, name in LINE.findall(done.stderr):
         of[name.partition(".")[0]] += int(us)
-    return of.total(), of.most_common(SHOWN)
+    return [(name, us / of.total()) for name, us in of.most_common(SHOWN)]

@@ -1,14 +1,16 @@
 """The guides of docs/ as pages: rendered when somebody first asks, with contents, and texts to search."""
 
+from __future__ import annotations
+
 import html
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _PACKAGE = Path(__file__).parents[1]
 FOLDER: Final = next(
@@ -71,6 +73,8 @@ class Guide:
 @cache
 def guide(name: str) -> Guide | None:
     """Render one of `GUIDES`; None: it is not there."""
+    from markdown_it import MarkdownIt  # no start waits for it
+
     file = FOLDER / f"{name}.md"
     if not file.is_file():
         return None

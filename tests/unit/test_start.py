@@ -11,7 +11,7 @@ COMMAND_LINE = (
 )
 SERVER = (
     "from gochat.cli.serve import leave_out_rich; leave_out_rich(); import gochat.serving",
-    {"alembic", "mako", "gochat.traced", "rich", "pygments", "phonenumbers"},
+    {"alembic", "mako", "gochat.traced", "rich", "pygments", "phonenumbers", "markdown_it"},
 )
 
 
