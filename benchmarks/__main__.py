@@ -18,6 +18,7 @@ TOPICS = (
     "reads",
     "position",
     "search",
+    "reactions",
     "processes",
     "overload",
     "start",

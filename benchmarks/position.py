@@ -149,11 +149,14 @@ class Case:
         position = CURSORS.write_standing(self.me, then)
         up = _size({"position": position, "me": 0, "epoch": "0123456789abcdef"})
         by_known = _size({"known": {id_out(cid): it for cid, it in known.items()}, "me": 0})
+        last = sync.LastHeads()
         with self.reading() as connection:
 
             def ask() -> SyncPage | None:
                 try:
-                    return sync.sync(connection, self.me, SyncRequest({}, 0, None, None, 200, then), LIMITS)
+                    return sync.sync(
+                        connection, self.me, SyncRequest({}, 0, None, None, 200, then), LIMITS, last
+                    )
                 except PositionLost:
                     return None
 

@@ -35,6 +35,7 @@ class ConversationReader:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
+        self._heads = sync.LastHeads()
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def memberships(self, user_id: UserId) -> Memberships:
@@ -153,6 +154,6 @@ class ConversationReader:
         except TimeoutError:
             raise Unavailable(retry_after_ms=1_000) from None
         try:
-            return await self._database.read(sync.sync, user_id, request, self._limits)
+            return await self._database.read(sync.sync, user_id, request, self._limits, self._heads)
         finally:
             turn.release()

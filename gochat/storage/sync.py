@@ -4,6 +4,7 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,6 +64,8 @@ _OUTLINE = (
     "c.revision",
     "c.last_message_at",
 )
+HEADS_S = 2.0
+"""How old may be what is known of the log where nothing changed: each process reads that as often anyway."""
 _SUMS = """
 SELECT e.epoch, u.me_revision, {now}, {heads}, sums.count, sums.total
 FROM epochs e LEFT JOIN users u ON u.id = ? CROSS JOIN (
@@ -139,9 +142,35 @@ def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
         return _me(connection, user_id, *((since, False) if since <= revision else (0, True)), revision)
 
 
-def sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
-    """See `core.ports.reading.Reader.sync`."""
-    page = _sync(connection, user_id, request, limits)
+class LastHeads:
+    """How far the log was a moment ago: that is dear to read where there are many processes.
+
+    A position may say less of the log than there is, never more: then something would be missed.
+    """
+
+    def __init__(self) -> None:
+        self._read: tuple[str, Mapping[int, int], float] = ("", {}, float("-inf"))
+
+    @property
+    def fresh(self) -> tuple[str, Mapping[int, int]] | None:
+        """Of which history, and the numbers; None: they have to be read."""
+        epoch, numbers, read_at = self._read
+        return (epoch, numbers) if time.monotonic() - read_at < HEADS_S else None
+
+    def keep(self, epoch: str, numbers: Mapping[int, int], read_at: float) -> None:
+        """They were read; `read_at`: when that began, by the monotonic clock."""
+        self._read = epoch, numbers, read_at
+
+
+def sync(
+    connection: Connection,
+    user_id: UserId,
+    request: SyncRequest,
+    limits: Limits,
+    last: LastHeads | None = None,
+) -> SyncPage:
+    """See `core.ports.reading.Reader.sync`. `last`: of this process's syncs."""
+    page = _sync(connection, user_id, request, limits, last or LastHeads())
     if request.users_since is None or request.position is not None:
         return page
     return replace(page, users=_changed_users(connection, user_id, request, request.users_since, page))
@@ -161,9 +190,11 @@ def _changed_users(
     return ChangedUsers({it: revision for it, revision in said if it in seen})
 
 
-def _sync(connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
+def _sync(
+    connection: Connection, user_id: UserId, request: SyncRequest, limits: Limits, last: LastHeads
+) -> SyncPage:
     if request.standing is not None:
-        return _sync_from(connection, user_id, request, Standing.unpack(request.standing), limits)
+        return _sync_from(connection, user_id, request, Standing.unpack(request.standing), limits, last)
     outlines, now = _outlines(connection, user_id)
     agenda = Agenda(outlines, request, now.epoch, now.clock)
     candidates = agenda.candidates()
@@ -175,14 +206,19 @@ def _sync(connection: Connection, user_id: UserId, request: SyncRequest, limits:
 
 
 def _sync_from(
-    connection: Connection, user_id: UserId, request: SyncRequest, then: Standing, limits: Limits
+    connection: Connection,
+    user_id: UserId,
+    request: SyncRequest,
+    then: Standing,
+    limits: Limits,
+    last: LastHeads,
 ) -> SyncPage:
     """What changed since a phone held so much.
 
     Raises:
         PositionLost: it can't be told: another history, or more of the log than is read, or left of it.
     """
-    now = _now(connection, user_id)
+    now = _now(connection, user_id, last)
     if then.epoch != now.standing.epoch or request.epoch not in (None, now.epoch):
         raise PositionLost(field="position")
     me = then.me if request.me is None else request.me
@@ -270,12 +306,21 @@ class _Now:
     heads: Mapping[int, int]
 
 
-def _now(connection: Connection, user_id: UserId) -> _Now:
-    """Without the memberships themselves: summed up where they are."""
-    ((epoch, me_revision, clock, heads, count, total),) = fetch(
-        connection, _with_heads(connection, _SUMS), user_id, user_id
-    )
-    numbers = dict(parse_list(heads))
+def _now(connection: Connection, user_id: UserId, last: LastHeads | None = None) -> _Now:
+    """Without the memberships themselves: summed up where they are. `last`: what will do of the log."""
+    began = time.monotonic()
+    known = None if last is None else last.fresh  # before the rest is read
+    if known is None:
+        statement = _with_heads(connection, _SUMS)
+    else:
+        statement = _SUMS.format(now=dialect(connection).clock, heads="NULL")
+    ((epoch, me_revision, clock, heads, count, total),) = fetch(connection, statement, user_id, user_id)
+    if known is None:
+        numbers: Mapping[int, int] = dict(parse_list(heads))
+        if last is not None:
+            last.keep(epoch, numbers, began)
+    else:
+        numbers = known[1] if epoch == known[0] else {}
     held = standing(epoch, count, int(total or 0), me_revision or 0, numbers)
     return _Now(epoch, clock, held, numbers)
 

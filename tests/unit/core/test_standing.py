@@ -1,3 +1,4 @@
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,8 +10,8 @@ from gochat.core.sync import Outline
 PROCESSES = st.dictionaries(st.integers(1, 2**62), st.integers(1, 2**40), max_size=60)
 
 
-@given(st.text(max_size=64), st.integers(0, 20_000), st.integers(0, 2**60), st.integers(0, 2**60), PROCESSES)
-def test_it_comes_back_as_it_went_in_400_characters(
+@given(st.text(max_size=64), st.integers(0, 20_000), st.integers(0, 2**60), st.integers(0, 2**50), PROCESSES)
+def test_it_comes_back_as_it_went_and_a_sync_of_it_has_400_bytes(
     epoch: str, count: int, total: int, me: int, heads: dict[int, int]
 ) -> None:
     held = standing(epoch, count, total, me, heads)
@@ -18,11 +19,13 @@ def test_it_comes_back_as_it_went_in_400_characters(
     cursors = Cursors([b"k" * 32])
     text = cursors.write_standing(2**62, held.pack())
     assert len(text) <= 400
+    request = {"position": text, "me": me, "epoch": "0123456789abcdef"}
+    assert len(b"42999" + orjson.dumps(["sync", request])) <= 400
     assert cursors.read_standing(2**62, text) == held.pack()
 
 
 @given(
-    st.dictionaries(st.integers(0, 2**24 - 1), st.integers(1, 2**40), max_size=MAX_PROCESSES),
+    st.dictionaries(st.integers(0, 2**20 - 1), st.integers(1, 2**40), max_size=MAX_PROCESSES),
     st.lists(st.integers(0, 40), min_size=MAX_PROCESSES, max_size=MAX_PROCESSES),
 )
 def test_what_is_missing_of_the_log_is_what_came_since(heads: dict[int, int], more: list[int]) -> None:
