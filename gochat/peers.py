@@ -137,6 +137,10 @@ class RedisPeers:
         await self.rates.close()
 
 
+PATIENCE_S = 5.0
+"""How long a command waits till Redis, to which it has only just connected, has heard what it rang."""
+
+
 @asynccontextmanager
 async def ringing(url: str | None, prefix: str, secrets: Sequence[bytes]) -> AsyncIterator[Publisher]:
     """Tells processes what somebody did who is none of them, for instance an operator's command.
@@ -151,7 +155,7 @@ async def ringing(url: str | None, prefix: str, secrets: Sequence[bytes]) -> Asy
     try:
         yield Ringing(doorbell)
     finally:
-        await doorbell.close()
+        await doorbell.close(PATIENCE_S)
 
 
 def _prefix(url: str, prefix: str) -> str:

@@ -148,11 +148,13 @@ async def test_an_operator_rings_by_tls(
     doorbell.hear(REVOKED, heard.put_nowait)
     doorbell.listen(user_room(1))
     doorbell.start()
-    await doorbell.confirmed()
-    async with bell() as publisher:
-        publisher.revoked(1, 2, "x")
-    async with asyncio.timeout(30):
-        assert await heard.get() == Ended(1, 2, "x")
+    async with asyncio.timeout(60):
+        while heard.empty():  # a ring before the room is listened to, on a busy machine, is nobody's
+            await doorbell.confirmed()
+            async with bell() as publisher:
+                publisher.revoked(1, 2, "x")
+            await asyncio.sleep(0.1)
+    assert heard.get_nowait() == Ended(1, 2, "x")
     await peers.close()
 
 

@@ -86,11 +86,11 @@ class RedisDoorbell:
         self.start_ringing()
         self._beating = asyncio.create_task(self._beat())
 
-    async def close(self) -> None:
-        """Ring what waits, briefly; then stop."""
+    async def close(self, patience: float = 1.0) -> None:
+        """Ring what waits, for so many seconds at most; then stop."""
         if self._beating is not None:
             await end((self._beating,))
-        await self._publisher.close()
+        await self._publisher.close(patience)
         await self._subscriptions.close()
 
     async def check(self) -> str:

@@ -57,8 +57,8 @@ class Publisher:
         """Begin to publish."""
         self._task = asyncio.create_task(self._run())
 
-    async def close(self, patience: float = 1.0) -> None:
-        """Publish what waits, briefly; then stop."""
+    async def close(self, patience: float) -> None:
+        """Publish what waits, for so many seconds at most; then stop."""
         if self._task is None:
             return
         try:
