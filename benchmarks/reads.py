@@ -37,13 +37,20 @@ def filling(each: int) -> tuple[str, ...]:
     at = 1_700_000_000_000
     return (
         "SET SESSION sql_log_bin = 0, unique_checks = 0",
-        f"INSERT INTO conversations SELECT seq, 'group', CONCAT('Conversation ', seq), 'from_start',"
+        "INSERT INTO conversations (id, kind, title, history, revision, last_seq, last_message_at,"
+        " member_count, created_at, created_by, unique_key, request_hash, blocked)"
+        f" SELECT seq, 'group', CONCAT('Conversation ', seq), 'from_start',"
         f" {each} + 1, {each}, {at} + seq, {MEMBERS}, {at}, 1, NULL, {nothing}, 0"
         f" FROM seq_1_to_{CONVERSATIONS}",
-        f"INSERT INTO members SELECT IF({mine}, 1, 2 + (7 * c.seq + 13 * k.seq) MOD {USERS - 1}),"
+        "INSERT INTO members (user_id, conversation_id, role, active, revision, joined_revision,"
+        " visible_from_seq, delivered_seq, read_seq, skipped, shown_delivered_seq, shown_read_seq,"
+        " me_revision)"
+        f" SELECT IF({mine}, 1, 2 + (7 * c.seq + 13 * k.seq) MOD {USERS - 1}),"
         f" c.seq, IF(k.seq = 0, 'owner', 'member'), 1, 1, 1, 1, {each}, {each} - c.seq MOD 30, 0, 0, 0, 0"
         f" FROM seq_1_to_{CONVERSATIONS} c JOIN seq_0_to_{MEMBERS - 1} k",
-        f"INSERT INTO messages SELECT 1 + (seq - 1) DIV {each}, 1 + (seq - 1) MOD {each},"
+        "INSERT INTO messages (conversation_id, seq, revision, sender_id, client_message_id, request_hash,"
+        " body, attachments, created_at, edited_at, deleted_at, reply_to_seq)"
+        f" SELECT 1 + (seq - 1) DIV {each}, 1 + (seq - 1) MOD {each},"
         f" 2 + (seq - 1) MOD {each}, 1 + seq MOD 7, {key}, {nothing}, '{stage.BODY}', NULL,"
         f" {at} + (seq - 1) MOD {each}, NULL, NULL, NULL FROM seq_1_to_{each * CONVERSATIONS}",
         "ANALYZE TABLE conversations, members, messages",
