@@ -85,7 +85,7 @@ def converse(accounts: Sequence[Account]) -> Iterator[tuple[str, list[int]]]:
 
 
 def sendings(conversations: Sequence[tuple[str, list[int]]], seed: int) -> Iterator[Sending]:
-    """Messages without end, from anyone to any of his conversations."""
+    """Messages without end, from anyone to any of their conversations."""
     chance = random.Random(seed)
     while True:
         cid, people = chance.choice(conversations)

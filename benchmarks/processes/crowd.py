@@ -86,7 +86,7 @@ class Crowd:
         self._none_left = asyncio.Event()
 
     async def converse(self) -> None:
-        """Make the groups; from then on each knows how far all of his are."""
+        """Make the groups; from then on each knows how far all of theirs are."""
         made = await converse(self._it.url, [[self._people[n].id for n in them] for them in self._groups])
         self._ids = [id_out(cid) for cid in made]
         revisions = dict(self._it.ask("SELECT id, revision FROM conversations"))
@@ -104,7 +104,7 @@ class Crowd:
     # ---- all at once
 
     async def storm(self) -> Stormed:
-        """All come, each with the last revisions of all that he has; they stay."""
+        """All come, each with the last revisions of all that they have; they stay."""
         statements = self._statements()
         delays: list[float] = []
         self._meter.start()

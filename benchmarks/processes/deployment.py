@@ -94,7 +94,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Person:
-    """A user, and the token that he connects with."""
+    """A user, and the token that they connect with."""
 
     id: UserId
     token: str

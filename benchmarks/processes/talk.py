@@ -162,7 +162,7 @@ class Talk:
             line.close()
 
     def _heard(self, packet: bytes) -> None:
-        """An ack of the sender's, or what he hears himself of."""
+        """An ack of the sender's, or what they hear themselves of."""
         if packet.startswith(b"43"):
             ack = acked(packet)
             if not ack["ok"]:

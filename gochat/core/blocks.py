@@ -30,7 +30,7 @@ class Block(Reserving[None]):
         return direct_key(self.user_id, self.other_id)
 
     def need(self, needs: Needs) -> None:
-        """Lock the conversation and the user; read the blocks between the two, and how many he has."""
+        """Lock the conversation and the user; read the blocks between the two, and how many they have."""
         needs.unique_keys.add(self.unique_key)
         needs.me.add(self.user_id)
         needs.users.add(self.other_id)
@@ -52,7 +52,7 @@ class Block(Reserving[None]):
         """
         pair = (self.user_id, self.other_id)
         if self.user_id == self.other_id:
-            raise InvalidPayload("Nobody blocks himself.", field="user_id")
+            raise InvalidPayload("Nobody blocks themselves.", field="user_id")
         if state.users.find(self.other_id) is None:
             raise NotFound("There is no such user.", field="user_id")
         blocked, back = state.blocked(*pair), state.blocked(*pair[::-1])

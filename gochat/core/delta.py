@@ -33,8 +33,8 @@ class Delta:
 
     `conversation` is there if its own fields changed; `me` (the reader's own row) only in what goes to one
     user: acks, sync and REST, never in a broadcast. With `since` 0 it is all there is, and the reader
-    discards what he holds of the conversation; `gap`: because he holds something. `removed`: he is no longer
-    a member.
+    discards what they hold of the conversation; `gap`: because they hold something. `removed`: they are no
+    longer a member.
     """
 
     conversation_id: ConversationId
@@ -83,7 +83,7 @@ class MeConversation:
 
 @dataclass(frozen=True, slots=True)
 class MeChange:
-    """What changed for one user alone after `since`, up to `revision` of his own log."""
+    """What changed for one user alone after `since`, up to `revision` of their own log."""
 
     user_id: UserId
     since: int
@@ -91,7 +91,7 @@ class MeChange:
     conversations: tuple[MeConversation, ...]
     total_unread: int
     profile: bool = False
-    """What he decided about himself changed too: read that."""
+    """What they decided about themselves changed too: read that."""
     said: int = 0
     """The revision of what others see of them, if that changed: those are told."""
 

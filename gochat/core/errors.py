@@ -1,10 +1,10 @@
-"""Everything that a user can do wrong, or that can go wrong for him, as one tree.
+"""Everything that a user can do wrong, or that can go wrong for them, as one tree.
 
     ChatError
       InvalidPayload            invalid_payload        the request itself; `field` names the part
       UnknownEvent              unknown_event
       NotFound                  not_found              also: not a member
-      Forbidden                 forbidden              a member, but his role does not allow it
+      Forbidden                 forbidden              a member, but their role does not allow it
       TermsRequired             terms_required
       ContentRefused            content_refused        a filter of whoever runs the server
       MessageDeleted            message_deleted
@@ -168,7 +168,7 @@ class Unauthenticated(ChatError):
 
 
 class InvalidCredentials(Unauthenticated):
-    """No such user, or not his password: one answer for both."""
+    """No such user, or not their password: one answer for both."""
 
     code = "invalid_credentials"
     text = "The name or the password is wrong."

@@ -13,7 +13,7 @@ def span(
     """The lowest and the highest seq of a page; the highest is one less if the page is empty.
 
     Args:
-        first: the first seq that the reader may see; `last + 1` if he sees none.
+        first: the first seq that the reader may see; `last + 1` if they see none.
         last: the conversation's last seq.
         before_seq, after_seq, around_seq: at most one of them; without any, the newest page.
 

@@ -23,7 +23,7 @@ class AddMembers(Command[Conversation]):
     member_ids: tuple[UserId, ...]
 
     def need(self, needs: Needs) -> None:
-        """Lock the conversation; read the user's row, the others', who exists and who has blocked him."""
+        """Lock the conversation; read the user's row, the others', who exists and who has blocked them."""
         needs.conversations.add(self.conversation_id)
         needs.members.add((self.conversation_id, self.user_id))
         needs.members.update((self.conversation_id, other) for other in self.member_ids)
@@ -36,10 +36,10 @@ class AddMembers(Command[Conversation]):
         return 1_024 + 400 * len(self.member_ids)
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Conversation]:
-        """Bring users in; who is there already stays as he is.
+        """Bring users in; who is there already stays as they are.
 
         Raises:
-            NotFound: not a member, or a user who does not exist or has blocked him.
+            NotFound: not a member, or a user who does not exist or has blocked them.
             Forbidden: not a group, or not an admin (`who_adds`); or a user does not let them, or is banned.
             LimitExceeded: too many at once, in the group, or conversations of one of them.
         """
@@ -72,7 +72,7 @@ class AddMembers(Command[Conversation]):
 
 @dataclass(frozen=True, slots=True)
 class RemoveMember(Command[Conversation]):
-    """A member quits, or one of higher standing removes him."""
+    """A member quits, or one of higher standing removes them."""
 
     conversation_id: ConversationId
     user_id: UserId
@@ -109,7 +109,7 @@ class RemoveMember(Command[Conversation]):
 
 @dataclass(frozen=True, slots=True)
 class SetRole(Command[Conversation]):
-    """The owner changes a member's role; making another the owner makes himself an admin."""
+    """The owner changes a member's role; making another the owner makes themselves an admin."""
 
     conversation_id: ConversationId
     user_id: UserId
@@ -143,7 +143,7 @@ class SetRole(Command[Conversation]):
         if member.role is self.role:
             return Decision(conversation)
         if member.user_id == owner.user_id:
-            raise Forbidden("The owner gives his role away by making another the owner.")
+            raise Forbidden("The owner gives their role away by making another the owner.")
         revision = conversation.revision + 1
         rows = [replace(member, role=self.role, revision=revision)]
         if self.role is Role.OWNER:
@@ -214,7 +214,7 @@ def _joining(conversation: Conversation, user_id: UserId, state: State) -> Membe
 
 
 def _inherit(state: State, owner: Member, revision: int) -> list[Member]:
-    """The row of who owns the group after its owner, by standing, then by time; nobody: he was the last."""
+    """The row of who owns the group after its owner, by standing, then by time; nobody: it was the last."""
     heirs = [it for it in state.successors(owner.conversation_id) if it.user_id != owner.user_id]
     if not heirs:
         return []

@@ -11,7 +11,7 @@ def membership(state: State, conversation_id: ConversationId, user_id: UserId) -
     """The conversation and the user's row in it.
 
     Raises:
-        NotFound: there is no such conversation, or he is not a member: the same answer for both.
+        NotFound: there is no such conversation, or they are not a member: the same answer for both.
     """
     conversation = state.conversations.find(conversation_id)
     member = state.members.find((conversation_id, user_id))
@@ -65,7 +65,7 @@ def require_admin(member: Member) -> None:
     """Refuse an ordinary member.
 
     Raises:
-        Forbidden: he is neither an admin nor the owner.
+        Forbidden: they are neither an admin nor the owner.
     """
     if member.role is Role.MEMBER:
         raise Forbidden("Only an admin or the owner may do this.")

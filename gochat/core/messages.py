@@ -109,7 +109,7 @@ class SendMessage(Command[Sent]):
 
         Raises:
             IdempotencyConflict: the key was used for other contents.
-            NotFound: not a member; or `reply_to_seq` is no message he sees.
+            NotFound: not a member; or `reply_to_seq` is no message they see.
             Forbidden: one of the two has blocked the other, or only admins send here (`who_sends`).
             InvalidPayload: an empty or too long body, or an attachment that is no link to a file.
         """
@@ -291,7 +291,7 @@ class DeleteMessage(Command[Message]):
         """Empty a message; it keeps its place. Deleting it again changes nothing.
 
         Raises:
-            NotFound: not a member, or no message he sees.
+            NotFound: not a member, or no message they see.
             Forbidden: another's message, or it is too late, and they are no admin of the group.
         """
         conversation, member = membership(state, self.conversation_id, self.user_id)
@@ -401,13 +401,13 @@ def _weight(*texts: str) -> int:
 
 
 def told_again(message: Message, visible_from_seq: int | None) -> Message:
-    """What its sender may know of a message that he sent once.
+    """What its sender may know of a message that they sent once.
 
     To whom does not see it any more, only that it was stored.
 
     Args:
-        message: his own.
-        visible_from_seq: of his row in the conversation; None: he is no member.
+        message: their own.
+        visible_from_seq: of their row in the conversation; None: they are no member.
     """
     if visible_from_seq is not None and message.seq >= visible_from_seq:
         return message

@@ -283,7 +283,7 @@ class Member:
     role: Role
     active: bool
     revision: int
-    """When something that others are shown of him last changed."""
+    """When something that others are shown of them last changed."""
     joined_revision: int
     visible_from_seq: int
     delivered_seq: int = 0
@@ -293,7 +293,7 @@ class Member:
     shown_delivered_seq: int = 0
     shown_read_seq: int = 0
     me_revision: int = 0
-    """When something that only he sees last changed; counted on his user row."""
+    """When something that only they see last changed; counted on their user row."""
 
     def having_sent(self, seq: int) -> "Member":
         """The same having sent a message, and so read what stands before it.

@@ -11,7 +11,7 @@ ALIVE_MS = 15_000
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """One user, over all devices and processes. `last_seen_at`: when he went; None: online, or not known."""
+    """One user, over all devices and processes. `last_seen_at`: when they went; None: online, or unknown."""
 
     user_id: UserId
     online: bool = False
@@ -20,7 +20,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What is kept of one user: the processes that said they hold sockets of his, and when he last went."""
+    """What is kept of one user: the processes that said they hold their sockets, and when they last went."""
 
     processes: frozenset[str] = frozenset()
     went_at: Millis | None = None

@@ -32,7 +32,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Memberships:
-    """All that a user is a member of, and the revision of his own log."""
+    """All that a user is a member of, and the revision of their own log."""
 
     me_revision: int
     conversations: tuple[Membership, ...]
@@ -40,7 +40,7 @@ class Memberships:
 
 @dataclass(frozen=True, slots=True)
 class ConversationView:
-    """A conversation as one of its members sees it. `last_message` is None if he sees none."""
+    """A conversation as one of its members sees it. `last_message` is None if they see none."""
 
     conversation: Conversation
     me: Member
@@ -107,7 +107,7 @@ class MeDelta:
     total_unread: int
     gap: bool = False
     profile: Profile | None = None
-    """If that, or whom he blocks, changed."""
+    """If that, or whom they block, changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class SyncPosition:
 
     `started_at`: what has a message from after it is gone through once more at the end. `moved`: in that
     part. `at`, `conversation_id`: the last one told. `revision`: how far that one is told; 0: all of it.
-    `epoch`: the server's when it began. `gap`: all is told whole. `removed_after`: all that he is in is told;
-    what he is not in goes on after that id.
+    `epoch`: the server's when it began. `gap`: all is told whole. `removed_after`: all that they are in is
+    told; what they are not in goes on after that id.
     """
 
     started_at: Millis
@@ -189,7 +189,7 @@ class Batch:
     joined: Mapping[ConversationId, tuple[UserId, ...]]
     """Who became a member."""
     profiles: tuple[UserId, ...] = ()
-    """Who changed what is said of him, or whom he blocks."""
+    """Who changed what is said of them, or whom they block."""
     said: Mapping[UserId, int] = field(default_factory=dict)
     """Of whom others see something else from then on, with the revision of that."""
 

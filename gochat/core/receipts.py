@@ -17,7 +17,7 @@ from gochat.core.state import Decision, State
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far one member says he got. 0 says nothing. `private`: the others are not shown it."""
+    """How far one member says they got. 0 says nothing. `private`: the others are not shown it."""
 
     delivered_seq: int = 0
     read_seq: int = 0
@@ -138,7 +138,7 @@ def _moved(
 
 
 def _private(state: State, conversation: Conversation, member: Member, position: Position) -> Member:
-    """What he himself is told: how far he got, and what of the rest is deleted."""
+    """What they themselves are told: how far they got, and what of the rest is deleted."""
     last = conversation.last_seq
     read = max(member.read_seq, min(position.read_seq, last))
     delivered = max(member.delivered_seq, min(position.delivered_seq, last), read)
@@ -153,7 +153,7 @@ def _private(state: State, conversation: Conversation, member: Member, position:
 
 
 def _shown(conversation: Conversation, member: Member, position: Position) -> Member:
-    """What the others are shown: nothing of what he told in private."""
+    """What the others are shown: nothing of what they told in private."""
     last = conversation.last_seq
     read = max(member.shown_read_seq, min(position.read_seq, last))
     delivered = max(member.shown_delivered_seq, min(position.delivered_seq, last), read)

@@ -25,7 +25,7 @@ FIRST = 20
 FIRST_BYTES = 56 * 1024
 """How much that page tells of them: with all else that it says it stays below 64 KiB."""
 MAX_REMOVED = 500
-"""Conversations that one answer says he is not in: a phone can name many, whatever he is in."""
+"""Conversations that one answer says a user is not in: a phone can name many, whatever they are in."""
 MARGIN = 60_000
 """Milliseconds by which the time of a message may lie before its commit."""
 
@@ -35,7 +35,7 @@ class Outline(NamedTuple):
 
     conversation_id: ConversationId
     left_at: int
-    """The revision at which he left; 0: he is a member."""
+    """The revision at which they left; 0: they are a member."""
     revision: int
     """The conversation's."""
     last_message_at: Millis
@@ -99,7 +99,7 @@ def settle(item: Item, changed: int) -> Item:
 
     Args:
         item: as `start` made it.
-        changed: how many messages changed after `item.since`, of those he may see, or a few more; any
+        changed: how many messages changed after `item.since`, of those they may see, or a few more; any
             number above `MAX_CHANGES` means too many to tell one by one.
     """
     if changed > MAX_CHANGES and not item.whole:
@@ -291,7 +291,7 @@ class Agenda:
     def removed(self) -> tuple[tuple[Delta, ...], SyncPosition | None]:
         """What the phone names and the user is no member of, for the last pages, and where the next goes on.
 
-        Where he never was looks the same as what never was.
+        Where they never were looks the same as what never was.
         """
         after = None if self._position is None else self._position.removed_after
         gone = sorted(
@@ -307,7 +307,7 @@ class Agenda:
         return told, SyncPosition(self._started_at, True, 0, 0, 0, self._epoch, self.gap, last)
 
     def me_since(self, revision: int) -> tuple[int, bool] | None:
-        """After which revision of his own log, now at `revision`, to tell it, and whether with `gap`.
+        """After which revision of their own log, now at `revision`, to tell it, and whether with `gap`.
 
         None: nothing to tell. It comes with the first page.
         """
@@ -347,7 +347,8 @@ class Agenda:
     def _removed(self, conversation_id: ConversationId, known: int) -> Delta:
         """With a revision above what the phone has, or it would ignore it.
 
-        That is right if it has heard of the end already: a revision still to come would hide his coming back.
+        That is right if it has heard of the end already: a revision still to come would hide that they come
+        back.
         """
         outline = self._outlines.get(conversation_id)
         left_at = 0 if outline is None else outline.left_at

@@ -184,7 +184,7 @@ class Handlers:
         return self._then_view(connection, ban_in(request, connection.user_id))
 
     def _then_view(self, connection: Connection, command: Command[Conversation]) -> Awaitable[Viewed]:
-        """Submit at once; answer with the conversation as it is then, or None if he is in it no more."""
+        """Submit at once; answer with the conversation as it is then, or None if they are in it no more."""
         done = asyncio.ensure_future(self.writer.submit(command))
         return self._view(connection, done)
 
@@ -227,7 +227,7 @@ class Handlers:
         return self._type(connection, request.conversation_id, request.kind)
 
     async def _type(self, connection: Connection, cid: ConversationId, kind: shapes.TypingKind) -> None:
-        """Tell that he types, unless he stopped before it was known that he may."""
+        """Tell that the user types, unless they stopped before it was known that they may."""
         try:
             await self._require_member(connection, cid)
         except ChatError:
@@ -241,7 +241,7 @@ class Handlers:
         return self._require_member(connection, request.conversation_id)
 
     def _typed(self, connection: Connection, cid: ConversationId) -> None:
-        """He types no more, if he did on this socket."""
+        """The user types no more, if they did on this socket."""
         if cid in connection.typing:
             connection.typing -= {cid}
             self.typing.stop(cid, connection.user_id)

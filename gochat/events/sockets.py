@@ -80,5 +80,5 @@ def presence_room(user_id: UserId) -> str:
 
 
 def user_room(user_id: UserId) -> str:
-    """Where a user's own log goes: all his sockets."""
+    """Where a user's own log goes: all their sockets."""
     return f"u:{user_id}"

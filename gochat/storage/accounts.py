@@ -88,11 +88,11 @@ class StoredAccounts:
         return await self._database.read(_by_phones, user_id, phones)
 
     async def profile(self, user_id: UserId) -> Profile | None:
-        """What he sees of himself."""
+        """What a user sees of themselves."""
         return await self._database.read(profile, user_id)
 
     async def blocked(self, user_id: UserId) -> tuple[User, ...]:
-        """Whom he has blocked."""
+        """Whom a user has blocked."""
         return await self._database.read(_blocked, user_id)
 
     async def search(self, prefix: str) -> tuple[User, ...]:
@@ -167,7 +167,7 @@ def _users(connection: Connection, user_ids: Sequence[UserId]) -> tuple[User, ..
 
 
 def profile(connection: Connection, user_id: UserId) -> Profile | None:
-    """What a user sees of himself."""
+    """What a user sees of themselves."""
     found = fetch(connection, _PROFILE, user_id)
     return rows.PROFILES.read(found[0]) if found else None
 

@@ -99,7 +99,7 @@ def conversation(
 def views(
     connection: Connection, user_id: UserId, conversation_ids: Sequence[ConversationId]
 ) -> dict[ConversationId, ConversationView]:
-    """Those of the conversations that he is a member of."""
+    """Those of the conversations that a user is a member of."""
     found = fetch(connection, _VIEWS.format(marks(conversation_ids)), user_id, *conversation_ids)
     read = _seen(connection, user_id, map(_view, found))
     return {it.conversation.id: it for it in read}

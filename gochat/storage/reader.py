@@ -120,11 +120,11 @@ class ConversationReader:
         return await self._database.read(sync.me, user_id, since)
 
     async def seen(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
-        """Whose presence he may see."""
+        """Whose presence a user may see."""
         return await self._database.read(visibility.seen, user_id, tuple(others))
 
     async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
-        """Who may see his."""
+        """Who may see a user's."""
         return await self._database.read(visibility.seers, user_id, tuple(others))
 
     async def places(self, user_id: UserId) -> tuple[ConversationId, ...]:

@@ -274,7 +274,7 @@ class Changes:
     joined: Mapping[ConversationId, tuple[UserId, ...]]
     """Who became a member."""
     profiles: tuple[UserId, ...] = ()
-    """Who decided something about himself."""
+    """Who decided something about themselves."""
     said: Mapping[UserId, int] = field(default_factory=dict)
     """Of whom others see something else from then on, with the revision of that."""
 

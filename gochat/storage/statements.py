@@ -55,7 +55,7 @@ class Statements:
     blocks: str
     """[user_id, blocked_id] -> the same, of those there are"""
     blockers: str
-    """[user_id] -> user_id, how many he has blocked"""
+    """[user_id] -> user_id, how many they have blocked"""
     welcome: str
     """[user_id, other_id] -> the same, and 1 if the first lets the second bring them into conversations"""
     bans: str

@@ -452,7 +452,7 @@ def _messages(connection: Connection, items: Sequence[Item]) -> Mapping[Conversa
 def _members(
     connection: Connection, items: Iterable[Item], told: Mapping[ConversationId, int], limits: Limits
 ) -> Mapping[ConversationId, list[Member]]:
-    """All of them, or those that changed; to one member of a large group only his own.
+    """All of them, or those that changed; to one member of a large group only their own.
 
     To a process (`me` None) always all that changed until now, those who left too: a first part of a repair
     may go only to those who are members still.
@@ -484,11 +484,11 @@ def _by_conversation(values: Iterable[T]) -> Mapping[ConversationId, list[T]]:
 
 
 def _me(connection: Connection, user_id: UserId, since: int, gap: bool, revision: int) -> MeDelta:
-    """What changed in a user's own log; after 0, wherever he has a position or something unread."""
+    """What changed in a user's own log; after 0, wherever they have a position or something unread."""
     changed = (_OWN_CHANGED, user_id, since) if since else (_OWN_ALL, user_id)
     found = fetch(connection, *changed)
     own = sides.in_own(connection, user_id, ((rows.MEMBERS.read(row[1:]), row[0]) for row in found))
     unread = sides.total_unread(connection, user_id)
     decided = fetch(connection, _PROFILE_DECIDED, user_id, since)
-    him = profile(connection, user_id) if decided or gap else None
-    return MeDelta(since, revision, own, unread, gap, him)
+    shown = profile(connection, user_id) if decided or gap else None
+    return MeDelta(since, revision, own, unread, gap, shown)

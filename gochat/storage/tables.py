@@ -84,7 +84,7 @@ def _text(**options: Any) -> Any:
 class UserRow(SQLModel, table=True):
     """One account. `me_revision` counts what changed for this user alone.
 
-    `profile_revision` is that at which he last decided about himself: his name, his settings, his blocks.
+    `profile_revision` is that at which they last decided about themselves: name, settings, blocks.
     """
 
     __tablename__ = "users"

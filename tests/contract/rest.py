@@ -90,7 +90,7 @@ class RestUser:
     """A registered user."""
 
     rest: Rest
-    """Asks in his name."""
+    """Asks in the user's name."""
     id: str
     tokens: dict[str, Any]
 

@@ -34,7 +34,7 @@ from tests.services.sql_server import SQLServer
 from tests.writing.world import LIMITS
 
 ME, LONG = 1, 1
-"""A user, and a conversation of his with many messages."""
+"""A user, and a conversation of theirs with many messages."""
 USERS, CONVERSATIONS, MESSAGES, FEW = 40, 400, 8_000, 3
 MINE = range(1, CONVERSATIONS, 2)
 EVERYTHING = dict.fromkeys(MINE, FEW + 1) | {LONG: MESSAGES + 1}

@@ -140,7 +140,7 @@ def test_who_is_blocked_cannot_begin_anew(database_url: str) -> None:
             assert isinstance(await refused(it, AddMembers(theirs, ben, (anna,))), NotFound)
             ours = await it.create(group(carl, anna, ben))
             assert (await it.send(send(ours, ben))).message.seq == 1, "a group is of all its members"
-            assert await it.create(group(anna, ben)), "who blocked may add whom he blocked"
+            assert await it.create(group(anna, ben)), "who blocked may add whom they blocked"
             await it.writer.submit(block(anna, ben, on=False))
             assert await it.create(direct(ben, anna))
 

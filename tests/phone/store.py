@@ -41,7 +41,7 @@ class Conversation:
         return max(0, self.last_seq - self.read_seq - self.skipped)
 
     def read_by(self, user_id: str) -> int:
-        """How far another member has read: what his row says, or his own newest message."""
+        """How far another member has read: what their row says, or their own newest message."""
         said = self.members[user_id]["read_seq"] if user_id in self.members else 0
         wrote = (read_with(message) for message in self.messages.values() if message["sender_id"] == user_id)
         return max(said, *wrote, 0)

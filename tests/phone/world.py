@@ -62,7 +62,7 @@ class World:
         self.reader = ConversationReader(self._database, limits)
         self._online: dict[UserId, Line] = {}
         self._members: dict[ConversationId, dict[UserId, int | None]] = {}
-        """From which seq on each sees it; None: he is told apart, and has to ask."""
+        """From which seq on each sees it; None: they are told apart, and have to ask."""
         self._runner.run(self._start())
 
     async def _start(self) -> None:
@@ -113,9 +113,9 @@ class World:
         raise AssertionError("no session is ended here")
 
     def _spread(self, change: Change) -> None:
-        """A broadcast to the members, without what they may not see; to who left, that he did.
+        """A broadcast to the members, without what they may not see; to who left, that they did.
 
-        Who is told apart, what only he may see, asks for it.
+        Who is told apart, what only they may see, asks for it.
         """
         cid = change.delta.conversation_id
         members = self._members.setdefault(cid, {})

@@ -85,7 +85,7 @@ def _check_order(journal: Journal) -> None:
 
 
 Periods = dict[tuple[str, str], list[tuple[int, bool, int]]]
-"""By conversation and user: from which revision on he is in or not, and from which seq on he sees."""
+"""By conversation and user: from which revision on they are in or not, and from which seq on they see."""
 
 
 def _memberships(cluster: Cluster) -> Periods:
@@ -100,7 +100,7 @@ def _memberships(cluster: Cluster) -> Periods:
 
 
 def _check_strangers(journal: Journal, periods: Periods) -> None:
-    """Nobody heard of what happened while he was no member, nor what was before his time."""
+    """Nobody heard of what happened while they were no member, nor what was before their time."""
     for (cid, user_id), deltas in journal.heard.items():
         history = periods.get((cid, user_id), [])
         for revision, oldest in deltas:

@@ -72,8 +72,8 @@ class User:
 
     Args:
         pace: actions a second, on average.
-        quiet: he hardly writes, so that much stays unread.
-        everyone: the ids of all users with a phone, himself too.
+        quiet: they hardly write, so that much stays unread.
+        everyone: the ids of all users with a phone, themselves too.
         sleepers: the ids of users without one, who make one group so large that its members are not shown.
     """
 
@@ -240,7 +240,7 @@ class User:
         sending.acked_body = body
 
     def _of_mine(self, fits: Callable[[Sending], bool]) -> Sending | None:
-        """One of the newest of his own messages that fits."""
+        """One of the newest of their own messages that fits."""
         fitting = [sending for sending in self._mine[-200:] if fits(sending)]
         return self._rng.choice(fitting) if fitting else None
 

@@ -226,7 +226,7 @@ async def _lag(cluster: Cluster, users: Sequence[User]) -> list[tuple[str, str]]
         if time.monotonic() > deadline:
             break
         await asyncio.sleep(POLL_S)
-    # Who was removed before he ever heard that he was in is not told that he is out.
+    # Who was removed before they ever heard that they were in is not told that they are out.
     still = {(user_id, cid) for user_id, cid, _ in await _there(cluster)}
     lagging = [(user_id, cid) for user_id, cid, _ in there]
     return [it for it in lagging if it in still or phones[it[0]].store.revision(it[1])]

@@ -1,4 +1,4 @@
-"""Who may connect, how he is refused, and how a connection ends."""
+"""Who may connect, how they are refused, and how a connection ends."""
 
 import asyncio
 from typing import Any

@@ -136,7 +136,7 @@ class TestIdempotency:
 
 
 def numbers(sent: dict[str, Any]) -> dict[str, Any]:
-    """What a sender may know of his message even as an ex-member."""
+    """What a sender may know of their message even as an ex-member."""
     return {
         name: sent[name]
         for name in ("conversation_id", "seq", "revision", "sender_id", "client_message_id", "created_at")

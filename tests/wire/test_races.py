@@ -1,4 +1,4 @@
-"""Members come and go while their phones connect: nobody hears what is not his, nobody misses what is."""
+"""Members come and go while their phones connect: nobody hears what is not theirs, nobody misses what is."""
 
 import asyncio
 import random

@@ -9,7 +9,7 @@ from gochat.core.model import Millis, Profile, SessionId, User, UserId
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user as logging in needs him. `password_hash` is an argon2id PHC string."""
+    """A user as logging in needs them. `password_hash` is an argon2id PHC string."""
 
     user: User
     password_hash: str
@@ -69,7 +69,7 @@ class Accounts(Protocol):
         ...
 
     async def profile(self, user_id: UserId) -> Profile | None:
-        """What a user sees of himself; None: there is no such user."""
+        """What a user sees of themselves; None: there is no such user."""
         ...
 
     async def blocked(self, user_id: UserId) -> tuple[User, ...]:

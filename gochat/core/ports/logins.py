@@ -74,7 +74,7 @@ class Logins(Protocol):
 
         Raises:
             InvalidPayload: both, neither, or no phone number.
-            InvalidCredentials: no such user or not his password; both take the same time.
+            InvalidCredentials: no such user or not their password; both take the same time.
             RateLimited: too many tries failed, of this account or from this address. Not where the device was
                 logged in to the account before: it has a count of its own.
         """

@@ -112,7 +112,7 @@ class Reader(Protocol):
     ) -> Delta:
         """What one member has to know after `since` (None: all): the answer to a join.
 
-        It has `conversation` and `me`, always. Too much, an unknown revision, or one from before he joined
+        It has `conversation` and `me`, always. Too much, an unknown revision, or one from before they joined
         is answered whole, from 0, with its newest page and, if the phone had something, `gap`.
 
         Args:
@@ -138,14 +138,14 @@ class Reader(Protocol):
         ...
 
     async def seen(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
-        """Those of the others whose presence he may see, himself too.
+        """Those of the others whose presence they may see, themselves too.
 
-        Who is in a conversation with him now and does not hide it, where neither has blocked the other.
+        Who is in a conversation with them now and does not hide it, where neither has blocked the other.
         """
         ...
 
     async def seers(self, user_id: UserId, others: Iterable[UserId]) -> frozenset[UserId]:
-        """The other way: those of the others who may see his."""
+        """The other way: those of the others who may see theirs."""
         ...
 
     async def places(self, user_id: UserId) -> tuple[ConversationId, ...]:
@@ -170,7 +170,7 @@ class Reader(Protocol):
         ...
 
     async def sync(self, user_id: UserId, request: SyncRequest) -> SyncPage:
-        """What a phone lacks. Where he is no longer a member, what he names comes as `removed`."""
+        """What a phone lacks. Where they are no longer a member, what they name comes as `removed`."""
         ...
 
 

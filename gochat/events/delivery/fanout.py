@@ -254,7 +254,7 @@ class Fanout:
         for membership in memberships:
             cid = membership.conversation_id
             if cid in connection.left or connection.sid in self._sockets.members(conversation_room(cid)):
-                continue  # he left, or came again, while they were read
+                continue  # they left, or came again, meanwhile
             self._sockets.enter(connection.sid, conversation_room(cid))
             self._visibility.show_from(cid, connection.sid, membership.visible_from_seq)
             if cid not in self._conversations:
@@ -287,7 +287,7 @@ class Fanout:
             asyncio.get_running_loop().call_soon(self._forget_if_empty, notice.conversation_id)
 
     def _welcome(self, notice: Notice) -> list[str]:
-        """Who joined enters. If the conversation was there before him he gets it whole, not this delta."""
+        """Who joined enters. If the conversation was there before them they get it whole, not this delta."""
         cid = notice.conversation_id
         told: list[str] = []
         self._rights.joined(cid, notice.joined)
@@ -385,7 +385,7 @@ class Fanout:
         return True
 
     async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
-        """What its user may see, after `since`, or whole; None: he is no member, or the socket went."""
+        """What its user may see, after `since`, or whole; None: they are no member, or the socket went."""
         while self._roster.get(connection.sid) is connection:
             try:
                 async with self._telling:
@@ -457,6 +457,6 @@ class Fanout:
 
 
 def _joined(membership: Membership, user_id: UserId) -> Notice:
-    """As if he had just joined: numbers alone, so that all is read."""
+    """As if they had just joined: numbers alone, so that all is read."""
     revision = membership.revision
     return Notice(Why.CHANGES, membership.conversation_id, 0, revision, None, (user_id,))

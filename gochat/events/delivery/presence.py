@@ -1,7 +1,7 @@
 """Who of those that a phone watches is online: told when it changes, and found out when a process dies.
 
-The cost is bounded: a process writes when a user's first socket comes and his last has gone for a while, and
-one beat; it reads what its own phones watch, and the beats of the processes that these users are at.
+The cost is bounded: a process writes when a user's first socket comes and their last has gone for a while,
+and one beat; it reads what its own phones watch, and the beats of the processes that these users are at.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from gochat.events.sockets import conversation_room, presence_room, user_room
 MARGIN = 512
 """Bytes of a delta without its messages, where other processes are to get it whole."""
 MAX_ROOMS = 16
-"""Of more who come or go at once not each is told in his own room, but all processes."""
+"""Of more who come or go at once not each is told in their own room, but all processes."""
 
 
 class Ringing:
@@ -43,7 +43,7 @@ class Ringing:
         self._doorbell.ring(user_room(user_id), REVOKED, Ended(user_id, session_id, code))
 
     def tell(self, notice: Notice) -> None:
-        """Who comes or goes is told where he is: the conversation's own room is not heard there yet."""
+        """Who comes or goes is told where they are: the conversation's own room is not heard there yet."""
         people = {*notice.joined, *notice.left}
         rooms = [EVERYBODY] if len(people) > MAX_ROOMS else [user_room(user_id) for user_id in people]
         for room in (conversation_room(notice.conversation_id), *rooms):

@@ -105,7 +105,7 @@ creating = st.builds(
 
 
 class Follower:
-    """Somebody who holds what the deltas told him, and what they had told each by himself; nothing else."""
+    """Somebody who holds what the deltas told them, and what each was told apart; nothing else."""
 
     def __init__(self) -> None:
         self.conversations: dict[ConversationId, Conversation] = {}
