@@ -80,7 +80,7 @@ def _ids(logger: Any, method: str, line: structlog.typing.EventDict) -> structlo
         if isinstance(line[name], int):
             line[name] = id_out(line[name])
     if "conversations" in line:
-        line["conversations"] = [id_out(cid) for cid in line["conversations"]]
+        line["conversations"] = [id_out(conversation_id) for conversation_id in line["conversations"]]
     return line
 
 

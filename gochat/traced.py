@@ -173,10 +173,10 @@ class _Open:
             if self._sends.get(key) is span:  # else it is the same message once more
                 del self._sends[key]
             return
-        spans = self._others[cid := _conversation(command)]
+        spans = self._others[conversation_id := _conversation(command)]
         spans.remove(span)
         if not spans:
-            del self._others[cid]
+            del self._others[conversation_id]
 
     def of(self, change: Change) -> list[Span]:
         """Those that may have made a change; it is the one, where there is one."""
@@ -193,8 +193,8 @@ class _Writer:
 
     def submit(self, command: Command[A]) -> Awaitable[A]:
         attributes = {"gochat.command": type(command).__name__}
-        if cid := _conversation(command):
-            attributes["gochat.conversation"] = id_out(cid)
+        if conversation_id := _conversation(command):
+            attributes["gochat.conversation"] = id_out(conversation_id)
         span = self._tracer.start_span("commit", attributes=attributes)
         self._open.add(command, span)
         try:
@@ -217,8 +217,8 @@ class _Writer:
 
 def _conversation(command: AnyCommand) -> ConversationId:
     """The one that a command is about; 0: none, or one that is not there yet."""
-    cid: ConversationId = getattr(command, "conversation_id", 0)
-    return cid
+    conversation_id: ConversationId = getattr(command, "conversation_id", 0)
+    return conversation_id
 
 
 def _error_of(done: asyncio.Future[Any]) -> BaseException | None:
@@ -313,10 +313,10 @@ class _Sockets:
         if not trace.get_current_span().is_recording():
             self._inner.broadcast(told, room, skip)
             return
-        cid = conversation_of(room)
+        conversation_id = conversation_of(room)
         attributes: dict[str, Any] = {"gochat.event": told.event, "gochat.sockets": len(self.members(room))}
-        if cid is not None:
-            attributes["gochat.conversation"] = id_out(cid)
+        if conversation_id is not None:
+            attributes["gochat.conversation"] = id_out(conversation_id)
         with self._span("deliver", attributes=attributes):
             self._inner.broadcast(told, room, skip)
 

@@ -201,8 +201,8 @@ def show_conversation(conversation: str, as_json: Json = False) -> None:
     """Show what a conversation is and how far its members are; no message."""
     from gochat.contract.ids import id_out
 
-    cid = number(conversation, "conversation")
-    found = operate(lambda operator: operator.conversation(cid))
+    conversation_id = number(conversation, "conversation")
+    found = operate(lambda operator: operator.conversation(conversation_id))
     if found is None:
         fail(f"There is no conversation {conversation}.")
     kind, revision, last_seq, last_at, members, created, creator = found
@@ -217,7 +217,7 @@ def show_conversation(conversation: str, as_json: Json = False) -> None:
         "by": id_out(creator),
     }
     show([told], as_json)
-    rows = operate(lambda operator: operator.members(cid))
+    rows = operate(lambda operator: operator.members(conversation_id))
     show(
         (
             {
@@ -244,14 +244,14 @@ def ban(
     from gochat.core.bans import BanMember
     from gochat.core.errors import ChatError
 
-    cid, user_id = number(conversation, "conversation"), number(user, "user")
+    conversation_id, user_id = number(conversation, "conversation"), number(user, "user")
     done = act("conversation unban" if lift else "conversation ban", conversation, f"{user}: {why}", who)
 
     async def run(operator: Operator) -> None:
         await operator.note(done)
         try:
             async with writer(read().database_url.get_secret_value()) as door:
-                await door.submit(BanMember(cid, None, user_id, on=not lift))
+                await door.submit(BanMember(conversation_id, None, user_id, on=not lift))
         except ChatError as error:
             await operator.note(replace(done, act=f"{done.act} refused"))
             fail(error.message)

@@ -20,18 +20,20 @@ async def quit_all(
         ChatError: not all of them are decided; the same again goes on with the rest.
     """
     wanted = list(dict.fromkeys(conversation_ids))
-    answers = await asyncio.gather(*(_quit(writer, user_id, cid) for cid in wanted), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(_quit(writer, user_id, conversation_id) for conversation_id in wanted), return_exceptions=True
+    )
     settled: dict[ConversationId, str | None] = {}
-    for cid, answer in zip(wanted, answers, strict=True):
+    for conversation_id, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, BaseException):
             raise answer
-        settled[cid] = answer
+        settled[conversation_id] = answer
     return settled
 
 
-async def _quit(writer: Writer, user_id: UserId, cid: ConversationId) -> str | None:
+async def _quit(writer: Writer, user_id: UserId, conversation_id: ConversationId) -> str | None:
     try:
-        await writer.submit(RemoveMember(cid, user_id, user_id))
+        await writer.submit(RemoveMember(conversation_id, user_id, user_id))
     except NotFound:
         return None
     except Forbidden as error:
@@ -42,10 +44,10 @@ async def _quit(writer: Writer, user_id: UserId, cid: ConversationId) -> str | N
 def quit_out(answers: Mapping[ConversationId, str | None]) -> shapes.QuitAnswer:
     """What became of each."""
     return {
-        "quit": [id_out(cid) for cid, code in answers.items() if code is None],
+        "quit": [id_out(conversation_id) for conversation_id, code in answers.items() if code is None],
         "refused": [
-            {"conversation_id": id_out(cid), "code": code}
-            for cid, code in answers.items()
+            {"conversation_id": id_out(conversation_id), "code": code}
+            for conversation_id, code in answers.items()
             if code is not None
         ],
     }

@@ -422,13 +422,13 @@ def _repeat(state: State, stored: Message, request_hash: bytes) -> Message:
     return told_again(stored, member.visible_from_seq if member is not None and member.active else None)
 
 
-def visible(state: State, member: Member, cid: ConversationId, seq: int, field: str) -> Message:
+def visible(state: State, member: Member, conversation_id: ConversationId, seq: int, field: str) -> Message:
     """A message that a member sees.
 
     Raises:
         NotFound: there is none; of `field`.
     """
-    message = state.messages.find((cid, seq))
+    message = state.messages.find((conversation_id, seq))
     if message is None or seq < member.visible_from_seq:
         raise NotFound("There is no such message.", field=field)
     return message

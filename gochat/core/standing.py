@@ -115,9 +115,11 @@ def changes(batches: Iterable[Batch], user_id: UserId) -> Changes:
     before: dict[ConversationId, int] = {}
     joined: set[ConversationId] = set()
     for batch in batches:
-        for cid, (since, _) in batch.conversations.items():
-            before[cid] = min(since, before.get(cid, since))
-        joined.update(cid for cid, user_ids in batch.joined.items() if user_id in user_ids)
+        for conversation_id, (since, _) in batch.conversations.items():
+            before[conversation_id] = min(since, before.get(conversation_id, since))
+        joined.update(
+            conversation_id for conversation_id, user_ids in batch.joined.items() if user_id in user_ids
+        )
     return Changes(before, frozenset(joined))
 
 
@@ -135,17 +137,17 @@ def reckon(
     known: dict[ConversationId, int] = {}
     came = moved = 0
     for outline in outlines:
-        cid, before = outline.conversation_id, told.before[outline.conversation_id]
-        if cid in told.joined:  # the phone did not have it, or the sums will not add up
+        conversation_id, before = outline.conversation_id, told.before[outline.conversation_id]
+        if conversation_id in told.joined:  # the phone did not have it, or the sums will not add up
             came += 1
             moved += outline.left_at or outline.revision
             if outline.left_at:  # it may have heard of their coming, and not of their going
-                known[cid] = before
+                known[conversation_id] = before
         elif not outline.left_at:
-            known[cid] = before
+            known[conversation_id] = before
             moved += outline.revision - before
         elif outline.left_at > before:
-            known[cid] = before
+            known[conversation_id] = before
             moved += outline.left_at - before
     adds_up = (now.count - then.count, now.total - then.total) == (came, moved)
     return known if adds_up else None

@@ -191,7 +191,7 @@ class State:
         """
         if conversation_id not in self.needs.successors:
             raise NotAskedError(conversation_id)
-        return [it for (cid, _), it in self.members.items() if cid == conversation_id and it.active]
+        return [it for (place, _), it in self.members.items() if place == conversation_id and it.active]
 
     def apply(self, decision: Decision[Any]) -> None:
         """Take a decision in."""
@@ -235,8 +235,11 @@ class State:
     def spans(self) -> dict[ConversationId, tuple[int, int]]:
         """The revision of each changed conversation before the batch, and after it."""
         return {
-            cid: (self.conversations[cid].revision - len(decisions), self.conversations[cid].revision)
-            for cid, decisions in self.decisions.items()
+            conversation_id: (
+                self.conversations[conversation_id].revision - len(decisions),
+                self.conversations[conversation_id].revision,
+            )
+            for conversation_id, decisions in self.decisions.items()
         }
 
     def revealed(self, limits: Limits) -> dict[ConversationId, int]:
@@ -246,8 +249,8 @@ class State:
         in `changed_members` are, the others are for storage to mark.
         """
         revealed = {
-            cid: decision.conversation.revision
-            for cid, decisions in self.decisions.items()
+            conversation_id: decision.conversation.revision
+            for conversation_id, decisions in self.decisions.items()
             for decision in decisions
             if decision.left and decision.conversation is not None and _reveals(decision, limits)
         }
@@ -324,9 +327,9 @@ class State:
         self.reactions[key] = before | {emoji} if on else before - {emoji}
         self.changed_reactions[(*key, emoji)] = message.revision if on else 0
 
-    def _forget_reactions(self, cid: ConversationId, seq: int) -> None:
-        self.forgotten_reactions.append((cid, seq))
-        for key in [it for it in self.changed_reactions if (it[0], it[2]) == (cid, seq)]:
+    def _forget_reactions(self, conversation_id: ConversationId, seq: int) -> None:
+        self.forgotten_reactions.append((conversation_id, seq))
+        for key in [it for it in self.changed_reactions if (it[0], it[2]) == (conversation_id, seq)]:
             del self.changed_reactions[key]
 
     def _mention(self, message: Message, before: frozenset[UserId]) -> None:
@@ -336,15 +339,15 @@ class State:
 
     def _skip(self, message: Message) -> None:
         self.unreadable.append(message)
-        cid, seq, sender_id = message.conversation_id, message.seq, message.sender_id
+        conversation_id, seq, sender_id = message.conversation_id, message.seq, message.sender_id
         for key, member in self.members.items():
-            if key[0] == cid and key[1] != sender_id and member.active and member.read_seq < seq:
+            if key[0] == conversation_id and key[1] != sender_id and member.active and member.read_seq < seq:
                 skipping = replace(member, skipped=member.skipped + 1)
                 self.members[key] = skipping
                 if key in self.changed_members:
                     self.changed_members[key] = skipping
         for after in self.deleted_after:
-            if after[0] == cid and after[1] != sender_id and after[2] < seq:
+            if after[0] == conversation_id and after[1] != sender_id and after[2] < seq:
                 self.deleted_after[after] += 1
 
 

@@ -113,10 +113,10 @@ class Connections:
         if connection.timer is not None:
             connection.timer.cancel()
         self._presence.went(connection)
-        for cid in connection.typing:
-            self._typing.stop(cid, connection.user_id)
+        for conversation_id in connection.typing:
+            self._typing.stop(conversation_id, connection.user_id)
         places = [conversation_of(room) for room in rooms]
-        conversations = [cid for cid in places if cid is not None]
+        conversations = [conversation_id for conversation_id in places if conversation_id is not None]
         # The server takes it out of its rooms when this returns.
         asyncio.get_running_loop().call_soon(self._fanout.detach, connection, conversations)
 

@@ -184,13 +184,13 @@ class _Call:
     def _place(self, request_id: str | None = None) -> dict[str, object]:
         """What leads from a line to the phone, and from the phone's error to the line."""
         payload = self.args[0] if self.args else None
-        cid = id_in(str(payload.get("conversation_id"))) if isinstance(payload, dict) else None
+        conversation_id = id_in(str(payload.get("conversation_id"))) if isinstance(payload, dict) else None
         places = {
             "event_name": self.event,
             "request_id": request_id,
             "connection": self.connection.sid,
             "user": self.connection.user_id,
-            "conversation": cid,
+            "conversation": conversation_id,
         }
         return {name: value for name, value in places.items() if value is not None}
 

@@ -145,22 +145,24 @@ class Handlers:
 
     async def _show(self, connection: Connection, request: requests.Join) -> Delta:
         """Put it on screen, unless it was left while it was read."""
-        cid = request.conversation_id
+        conversation_id = request.conversation_id
         await connection.wait_ready()
         try:
-            delta = await self.reader.changes(connection.user_id, cid, request.revision)
+            delta = await self.reader.changes(connection.user_id, conversation_id, request.revision)
         except NotFound:
-            connection.screens -= {cid}
+            connection.screens -= {conversation_id}
             raise
-        if cid in connection.screens and connection.sid in self.sockets.members(conversation_room(cid)):
-            self.sockets.enter(connection.sid, screen_room(cid))
+        if conversation_id in connection.screens and connection.sid in self.sockets.members(
+            conversation_room(conversation_id)
+        ):
+            self.sockets.enter(connection.sid, screen_room(conversation_id))
         return delta
 
     def _leave(self, connection: Connection, request: requests.InConversation) -> None:
-        cid = request.conversation_id
-        connection.screens -= {cid}
-        self.sockets.leave(connection.sid, screen_room(cid))
-        self._typed(connection, cid)
+        conversation_id = request.conversation_id
+        connection.screens -= {conversation_id}
+        self.sockets.leave(connection.sid, screen_room(conversation_id))
+        self._typed(connection, conversation_id)
 
     def _quit(
         self, connection: Connection, request: requests.Quit
@@ -226,29 +228,31 @@ class Handlers:
         connection.typing |= {request.conversation_id}
         return self._type(connection, request.conversation_id, request.kind)
 
-    async def _type(self, connection: Connection, cid: ConversationId, kind: shapes.TypingKind) -> None:
+    async def _type(
+        self, connection: Connection, conversation_id: ConversationId, kind: shapes.TypingKind
+    ) -> None:
         """Tell that the user types, unless they stopped before it was known that they may."""
         try:
-            await self._require_member(connection, cid)
+            await self._require_member(connection, conversation_id)
         except ChatError:
-            connection.typing -= {cid}
+            connection.typing -= {conversation_id}
             raise
-        if cid in connection.typing:
-            self.typing.start(cid, connection.user_id, kind)
+        if conversation_id in connection.typing:
+            self.typing.start(conversation_id, connection.user_id, kind)
 
     def _stop_typing(self, connection: Connection, request: requests.InConversation) -> Awaitable[None]:
         self._typed(connection, request.conversation_id)
         return self._require_member(connection, request.conversation_id)
 
-    def _typed(self, connection: Connection, cid: ConversationId) -> None:
+    def _typed(self, connection: Connection, conversation_id: ConversationId) -> None:
         """The user types no more, if they did on this socket."""
-        if cid in connection.typing:
-            connection.typing -= {cid}
-            self.typing.stop(cid, connection.user_id)
+        if conversation_id in connection.typing:
+            connection.typing -= {conversation_id}
+            self.typing.stop(conversation_id, connection.user_id)
 
-    async def _require_member(self, connection: Connection, cid: ConversationId) -> None:
+    async def _require_member(self, connection: Connection, conversation_id: ConversationId) -> None:
         await connection.wait_ready()
-        if connection.sid not in self.sockets.members(conversation_room(cid)):
+        if connection.sid not in self.sockets.members(conversation_room(conversation_id)):
             raise NotFound("There is no such conversation.", field="conversation_id")
 
     # ---- presence, sync and auth

@@ -83,18 +83,20 @@ async def _lines(
         position = page.position
 
 
-async def _inside(deps: Deps, user_id: int, cid: int) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+async def _inside(
+    deps: Deps, user_id: int, conversation_id: int
+) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
     after: int | None = None
     while True:
-        members = await deps.reader.members(user_id, cid, after, PAGE)
+        members = await deps.reader.members(user_id, conversation_id, after, PAGE)
         for member in members.members:
-            yield "member", {"conversation_id": f"{cid:016x}", **member_out(member)}
+            yield "member", {"conversation_id": f"{conversation_id:016x}", **member_out(member)}
         if members.position is None:
             break
         after = members.position
     seq = 0
     while True:
-        history = await deps.reader.history(user_id, cid, after_seq=seq, limit=PAGE)
+        history = await deps.reader.history(user_id, conversation_id, after_seq=seq, limit=PAGE)
         for message in history.messages:
             yield "message", message_out(message)
         if not history.has_more_after:

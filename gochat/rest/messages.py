@@ -32,13 +32,13 @@ async def search_messages(deps: Deps, call: UserCall[parameters.Search]) -> shap
 
 async def reactions(deps: Deps, call: UserCall[parameters.Reactions]) -> shapes.ReactionList:
     """`GET messages/{conversation_id}/{seq}/reactions`."""
-    cid, seq, query = call.conversation_id, call.ids["seq"], call.request
+    conversation_id, seq, query = call.conversation_id, call.ids["seq"], call.request
     emoji = None if query.emoji is None else kind_of(query.emoji)
-    purpose = f"reactions {cid} {seq} {emoji}"
+    purpose = f"reactions {conversation_id} {seq} {emoji}"
     position = None
     if query.cursor is not None:
         position = ReactionPosition(*deps.cursors.read(purpose, call.user_id, query.cursor, 3))
-    page = await deps.reader.reactions(call.user_id, cid, seq, emoji, position, query.limit)
+    page = await deps.reader.reactions(call.user_id, conversation_id, seq, emoji, position, query.limit)
     more = None if page.position is None else deps.cursors.write(purpose, call.user_id, page.position)
     return reactions_out(page, more)
 

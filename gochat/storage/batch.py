@@ -60,8 +60,8 @@ def run(
     ]
     changed = state.written
     if changed:
-        for cid, revision in state.revealed(limits).items():
-            transaction.run(transaction.sql.reveal, revision, cid)
+        for conversation_id, revision in state.revealed(limits).items():
+            transaction.run(transaction.sql.reveal, revision, conversation_id)
         _write(transaction, loaded, process_id, n)
     totals = _total_unread(transaction, state.totals, loaded.now)
     if totals:
@@ -97,17 +97,20 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
     old: list[Row] = []
     moved: list[Row] = []
     spans = state.spans()
-    for cid, it in state.changed.items():
-        if cid not in state.restated:
+    for conversation_id, it in state.changed.items():
+        if conversation_id not in state.restated:
             moved.append(rows.MOVED.write(it))
             continue
-        created = spans[cid][0] == 0
+        created = spans[conversation_id][0] == 0
         (new if created and it.unique_key is None else old).append(rows.CONVERSATIONS.write(it))
     _skip(transaction, state.unreadable)
     for message in state.forgotten_reactions:
         transaction.run(sql.forget_reactions, *message)
     transaction.write(
-        (sql.unreserve, [(cid,) for cid in sorted(loaded.reserved - state.changed.keys())]),
+        (
+            sql.unreserve,
+            [(conversation_id,) for conversation_id in sorted(loaded.reserved - state.changed.keys())],
+        ),
         (sql.insert_messages, [rows.MESSAGES.write(it) for it in state.created.values()]),
         (sql.update_messages, [rows.MESSAGES.write(it) for it in state.updated.values()]),
         (sql.write_sides, [rows.SIDES.write(it) for it in state.changed_sides.values()]),
@@ -144,9 +147,11 @@ def _skip(transaction: Transaction, unreadable: Iterable[Message]) -> None:
     by_conversation: dict[ConversationId, list[Message]] = {}
     for message in unreadable:
         by_conversation.setdefault(message.conversation_id, []).append(message)
-    for cid, messages in by_conversation.items():
+    for conversation_id, messages in by_conversation.items():
         given = (number for it in messages for number in (it.seq, it.sender_id))
-        transaction.run(transaction.sql.skip(len(messages)), *given, cid, max(it.seq for it in messages))
+        transaction.run(
+            transaction.sql.skip(len(messages)), *given, conversation_id, max(it.seq for it in messages)
+        )
 
 
 def _total_unread(transaction: Transaction, users: Set[UserId], now: Millis) -> dict[UserId, int]:
@@ -168,9 +173,9 @@ def _total_unread(transaction: Transaction, users: Set[UserId], now: Millis) -> 
 def _unread_mentions(
     transaction: Transaction, user_id: UserId, positions: Iterable[tuple[ConversationId, int]]
 ) -> dict[ConversationId, int]:
-    keys = [(cid, user_id, read_seq) for cid, read_seq in positions]
+    keys = [(conversation_id, user_id, read_seq) for conversation_id, read_seq in positions]
     found = transaction.find(transaction.sql.unread_mentions, keys)
-    return {cid: count for cid, _, count in found}
+    return {conversation_id: count for conversation_id, _, count in found}
 
 
 def _me_changes(
@@ -196,7 +201,7 @@ def _own(
     behind = [(it.conversation_id, it.read_seq) for it in members if it.unread(last[it.conversation_id])]
     mentions = _unread_mentions(transaction, user_id, behind)
     for member in members:
-        cid = member.conversation_id
-        side = state.sides.find((cid, user_id))
-        private = Private.of(side, member, last[cid], mentions.get(cid, 0), now)
-        yield MeConversation(member, member.unread(last[cid]), private)
+        conversation_id = member.conversation_id
+        side = state.sides.find((conversation_id, user_id))
+        private = Private.of(side, member, last[conversation_id], mentions.get(conversation_id, 0), now)
+        yield MeConversation(member, member.unread(last[conversation_id]), private)

@@ -109,8 +109,8 @@ def load(transaction: Transaction, commands: Sequence[AnyCommand], *, wait: bool
         needs.conversations.update(loaded.state.by_key.values())
     _read(transaction, needs, loaded, wait=wait)
     state = loaded.state
-    for cid in needs.successors:
-        _read_successors(transaction, cid, len(commands), state)
+    for conversation_id in needs.successors:
+        _read_successors(transaction, conversation_id, len(commands), state)
     for key in needs.reactors:
         most = SHOWN + len(needs.reactions)
         state.reactors[key] = tuple(row[0] for row in transaction.rows(transaction.sql.reactors, *key, most))
@@ -226,28 +226,33 @@ def _take_sent(found: Sequence[Any], transaction: Transaction, needs: Needs, sta
         _take_members(transaction.find(transaction.sql.members, list(missing)), transaction, state)
 
 
-def _read_successors(transaction: Transaction, cid: ConversationId, count: int, state: State) -> None:
+def _read_successors(
+    transaction: Transaction, conversation_id: ConversationId, count: int, state: State
+) -> None:
     """As many as the batch may take out, and one: but only if its commands can reach the owner at all."""
-    if any(key[0] == cid and member.role is Role.OWNER for key, member in state.members.items()):
-        for row in transaction.rows(transaction.sql.successors, cid, count + 1):
-            state.members[(cid, row[1])] = rows.MEMBERS.read(row)
+    if any(key[0] == conversation_id and member.role is Role.OWNER for key, member in state.members.items()):
+        for row in transaction.rows(transaction.sql.successors, conversation_id, count + 1):
+            state.members[(conversation_id, row[1])] = rows.MEMBERS.read(row)
 
 
 def _count_deleted(transaction: Transaction, needs: Needs, state: State) -> None:
     """Deleted messages after each seq: counted there, or before it back to `read_seq`, if that is shorter."""
     spans = {}
-    for cid, user_id, seq in needs.deleted_after:
-        state.deleted_after[(cid, user_id, seq)] = 0
-        member, conversation = state.members.get((cid, user_id)), state.conversations.get(cid)
+    for conversation_id, user_id, seq in needs.deleted_after:
+        state.deleted_after[(conversation_id, user_id, seq)] = 0
+        member, conversation = (
+            state.members.get((conversation_id, user_id)),
+            state.conversations.get(conversation_id),
+        )
         if member is None or conversation is None or not member.skipped:
             continue
         if member.read_seq < seq < conversation.last_seq:
             before = seq - member.read_seq < conversation.last_seq - seq
             span = (member.read_seq, seq) if before else (seq, conversation.last_seq)
-            spans[(cid, user_id, seq)] = (*span, member.skipped if before else 0)
+            spans[(conversation_id, user_id, seq)] = (*span, member.skipped if before else 0)
     if not spans:
         return
     asked = [(*key, first, last) for key, (first, last, _) in spans.items()]
-    for cid, user_id, seq, count in transaction.find(transaction.sql.deleted, asked):
-        skipped = spans[(cid, user_id, seq)][2]
-        state.deleted_after[(cid, user_id, seq)] = skipped - count if skipped else count
+    for conversation_id, user_id, seq, count in transaction.find(transaction.sql.deleted, asked):
+        skipped = spans[(conversation_id, user_id, seq)][2]
+        state.deleted_after[(conversation_id, user_id, seq)] = skipped - count if skipped else count

@@ -84,14 +84,14 @@ class Operator:
         """The newest logins of a user, ended ones too."""
         return await self._database.read(fetch, _SESSIONS, user_id)
 
-    async def conversation(self, cid: ConversationId) -> Sequence[Any] | None:
+    async def conversation(self, conversation_id: ConversationId) -> Sequence[Any] | None:
         """Kind, revision, last seq and its time, members, when made and by whom."""
-        found = await self._database.read(fetch, _CONVERSATION, cid)
+        found = await self._database.read(fetch, _CONVERSATION, conversation_id)
         return found[0] if found else None
 
-    async def members(self, cid: ConversationId) -> Sequence[Sequence[Any]]:
+    async def members(self, conversation_id: ConversationId) -> Sequence[Sequence[Any]]:
         """Who is in it and how far they are."""
-        return await self._database.read(fetch, _MEMBERS, cid)
+        return await self._database.read(fetch, _MEMBERS, conversation_id)
 
     async def acts(self, target: str | None) -> list[Act]:
         """The newest acts, of all or on one target."""

@@ -83,6 +83,6 @@ def seen(connection: Connection, user_id: UserId, messages: Iterable[Message]) -
     unsure = [
         (it.conversation_id, user_id, it.seq) for it in reacted if not all(map(names_all, it.reactions))
     ]
-    for cid, seq, emoji in fetch_any(connection, _OWN, _OF_USER, unsure):
-        own.setdefault((cid, seq), set()).add(emoji)
+    for conversation_id, seq, emoji in fetch_any(connection, _OWN, _OF_USER, unsure):
+        own.setdefault((conversation_id, seq), set()).add(emoji)
     return tuple(seen_by(it, user_id, own.get((it.conversation_id, it.seq), ())) for it in given)

@@ -17,14 +17,14 @@ class ReceiptGatherer:
             writer, AdvanceReceipts, most=MOST
         )
 
-    async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
+    async def advance(self, conversation_id: ConversationId, user_id: UserId, position: Position) -> Receipt:
         """See the port."""
-        before = self._gatherer.asked(cid).get(user_id)
+        before = self._gatherer.asked(conversation_id).get(user_id)
         if before is not None and before.private is not position.private:
-            self._gatherer.close(cid)
+            self._gatherer.close(conversation_id)
             before = None
         further = position if before is None else _further(before, position)
-        return await self._gatherer.ask(cid, user_id, further)
+        return await self._gatherer.ask(conversation_id, user_id, further)
 
 
 def _further(one: Position, other: Position) -> Position:

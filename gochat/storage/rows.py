@@ -285,11 +285,11 @@ FENCE = '{"conversations":{},"users":{},"joined":{}}'
 
 def changes_out(state: State) -> str:
     """What the batch changed, as it is stored."""
-    spans = {str(cid): span for cid, span in state.spans().items()}
+    spans = {str(conversation_id): span for conversation_id, span in state.spans().items()}
     users = {str(user_id): (since, state.me[user_id]) for user_id, since in state.me_since.items()}
     joined = {
-        str(cid): newcomers
-        for cid, decisions in state.decisions.items()
+        str(conversation_id): newcomers
+        for conversation_id, decisions in state.decisions.items()
         if (newcomers := [user_id for decision in decisions for user_id in decision.joined])
     }
     decided = list(state.decided)
@@ -305,9 +305,12 @@ def changes_in(text: str) -> Changes:
     """What the column `changes` holds."""
     stored = orjson.loads(text)
     return Changes(
-        {int(cid): (since, revision) for cid, (since, revision) in stored["conversations"].items()},
+        {
+            int(conversation_id): (since, revision)
+            for conversation_id, (since, revision) in stored["conversations"].items()
+        },
         {int(user_id): (since, revision) for user_id, (since, revision) in stored["users"].items()},
-        {int(cid): tuple(user_ids) for cid, user_ids in stored["joined"].items()},
+        {int(conversation_id): tuple(user_ids) for conversation_id, user_ids in stored["joined"].items()},
         tuple(stored.get("profiles", ())),
         {int(user_id): revision for user_id, revision in stored.get("said", {}).items()},
     )

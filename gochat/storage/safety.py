@@ -86,14 +86,17 @@ def _file(connection: Connection, report: Report, now: Millis) -> UserId | None:
 
 
 def _snapshot(
-    connection: Connection, reporter_id: UserId, cid: ConversationId, seq: int
+    connection: Connection, reporter_id: UserId, conversation_id: ConversationId, seq: int
 ) -> tuple[UserId, str] | None:
     """A message's author and the messages around it, as far as the reporter sees them."""
-    seen = fetch(connection, _SEEN, reporter_id, cid)
+    seen = fetch(connection, _SEEN, reporter_id, conversation_id)
     if not seen:
         return None
     first = max(seen[0][0], seq - AROUND // 2)
-    found = [rows.MESSAGES.read(row) for row in fetch(connection, _MESSAGES, cid, first, seq + AROUND // 2)]
+    found = [
+        rows.MESSAGES.read(row)
+        for row in fetch(connection, _MESSAGES, conversation_id, first, seq + AROUND // 2)
+    ]
     author = next((message.sender_id for message in found if message.seq == seq), None)
     if author is None:
         return None

@@ -96,8 +96,8 @@ class _Search:
         sql = _TEXTS.format(_packed(self.connection, columns))
         given = [(*them, *more) for them in values]
         found = list(fetch_any(self.connection, sql, where + bounds, given, limit=limit))
-        for created_at, cid, seq, body, *attachments in _unpacked(self.connection, found):
-            key = (created_at, cid, seq)
+        for created_at, conversation_id, seq, body, *attachments in _unpacked(self.connection, found):
+            key = (created_at, conversation_id, seq)
             if body is None or self.query not in fold(body) or not self._follows(key):
                 continue
             if self.request.has is None or _holds(self.request.has, body, attachments[0]):
@@ -144,7 +144,7 @@ def _mine(
     columns = ("me.conversation_id", "me.visible_from_seq", "c.revision", "COALESCE(s.revision, 0)")
     sql, values = _of_one(_MINE.format(as_list(connection, *columns)), user_id, conversation_id)
     ((found,),) = fetch(connection, sql, *values)
-    return {cid: _Mine(*them) for cid, *them in parse_list(found)}
+    return {place: _Mine(*them) for place, *them in parse_list(found)}
 
 
 def _blocks(
@@ -160,9 +160,9 @@ def _blocks(
     ((found,),) = fetch(connection, sql, *values)
     return sorted(
         (
-            (newest, cid, number)
-            for cid, number, newest, oldest in parse_list(found)
-            if oldest <= until and newest > since and number >= block_of(mine[cid].first_seq)
+            (newest, conversation_id, number)
+            for conversation_id, number, newest, oldest in parse_list(found)
+            if oldest <= until and newest > since and number >= block_of(mine[conversation_id].first_seq)
         ),
         reverse=True,
     )
@@ -178,7 +178,11 @@ def _of_one(
 
 def _look_at_unindexed(it: _Search) -> bool:
     """Look at what changed since the index was written; whether that was all."""
-    behind = [(cid, at.indexed, at.first_seq) for cid, at in it.mine.items() if at.indexed < at.revision]
+    behind = [
+        (conversation_id, at.indexed, at.first_seq)
+        for conversation_id, at in it.mine.items()
+        if at.indexed < at.revision
+    ]
     left = UNINDEXED
     for first in range(0, len(behind), _FILTERS_TOGETHER):
         left -= it.look(_CHANGED, behind[first : first + _FILTERS_TOGETHER], left)
@@ -204,7 +208,10 @@ def _look_at_blocks(it: _Search, blocks: Sequence[Block]) -> Millis:
             newest_at = candidates[0][0]
             if it.is_enough(newest_at) or (left <= 0 and newest_at < overlap):
                 return newest_at
-            it.look(_SPAN, [_span(it, cid, number) for _, cid, number in candidates[:together]])
+            it.look(
+                _SPAN,
+                [_span(it, conversation_id, number) for _, conversation_id, number in candidates[:together]],
+            )
             candidates = candidates[together:]
             left -= together
             together = min(_MOST, together * 2)
@@ -213,14 +220,14 @@ def _look_at_blocks(it: _Search, blocks: Sequence[Block]) -> Millis:
 
 def _not_denied(connection: Connection, probe: Probe, blocks: Sequence[Block]) -> list[Block]:
     """Those of the blocks whose filters let the query through."""
-    keys = [(cid, number) for _, cid, number in blocks]
+    keys = [(conversation_id, number) for _, conversation_id, number in blocks]
     found = fetch_any(connection, _FILTERS, _FILTER, keys)
     may = {(row[0], row[1]) for row in found if probe.may_be_in(row[2])}
     return [block for block in blocks if block[1:] in may]
 
 
-def _span(it: _Search, cid: ConversationId, number: int) -> tuple[ConversationId, int, int]:
-    return cid, max(number * BLOCK + 1, it.mine[cid].first_seq), (number + 1) * BLOCK
+def _span(it: _Search, conversation_id: ConversationId, number: int) -> tuple[ConversationId, int, int]:
+    return conversation_id, max(number * BLOCK + 1, it.mine[conversation_id].first_seq), (number + 1) * BLOCK
 
 
 def _page(it: _Search, reached: Millis, complete: bool) -> SearchPage:
@@ -232,7 +239,7 @@ def _page(it: _Search, reached: Millis, complete: bool) -> SearchPage:
         position = SearchPosition(*keys[-1])
     elif reached >= 0:
         position, complete = SearchPosition(reached, _LAST, _LAST), False
-    wanted = [(cid, seq) for _, cid, seq in keys]
+    wanted = [(conversation_id, seq) for _, conversation_id, seq in keys]
     read = map(rows.MESSAGES.read, fetch_any(it.connection, _MESSAGES, _MESSAGE, wanted))
     told = seen(it.connection, it.user_id, read)
     messages = {(message.conversation_id, message.seq): message for message in told}

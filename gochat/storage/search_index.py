@@ -69,20 +69,20 @@ class SearchIndex:
         statements: list[tuple[str, tuple[object, ...]]] = []
         left = MESSAGES
         done = True
-        for cid, revision, indexed in _revisions(connection, sorted(changed)):
+        for conversation_id, revision, indexed in _revisions(connection, sorted(changed)):
             if indexed is not None and indexed >= revision:
                 continue
             if left <= 0:
                 done = False
                 break
-            found = fetch(connection, _CHANGED, cid, indexed or 0)
+            found = fetch(connection, _CHANGED, conversation_id, indexed or 0)
             left -= len(found)
             reached = revision
             if len(found) == MESSAGES:
                 # The last revision may have more messages.
                 reached, done = found[-1][1] - 1, False
-            statements += _indexed(connection, cid, found)
-            statements.append((_ADD_STATE if indexed is None else _WRITE_STATE, (reached, cid)))
+            statements += _indexed(connection, conversation_id, found)
+            statements.append((_ADD_STATE if indexed is None else _WRITE_STATE, (reached, conversation_id)))
         return Writes(statements, done)
 
     def behind(
@@ -90,7 +90,11 @@ class SearchIndex:
     ) -> tuple[Sequence[ConversationId], ConversationId | None]:
         """Conversations with changes that are not indexed, in a window of ids."""
         window = fetch(connection, _WINDOW_OF, after)
-        ids = [cid for cid, revision, indexed in window if indexed is None or indexed < revision]
+        ids = [
+            conversation_id
+            for conversation_id, revision, indexed in window
+            if indexed is None or indexed < revision
+        ]
         return ids, window[-1][0] if len(window) == _WINDOW else None
 
 
@@ -107,7 +111,7 @@ def _revisions(
 
 
 def _indexed(
-    connection: Connection, cid: ConversationId, found: Sequence[Sequence[object]]
+    connection: Connection, conversation_id: ConversationId, found: Sequence[Sequence[object]]
 ) -> list[tuple[str, tuple[object, ...]]]:
     """What has to be written so that these messages (seq, revision, created_at, body) are in their blocks."""
     by_block: dict[int, list[tuple[Millis, str]]] = {}
@@ -116,7 +120,7 @@ def _indexed(
         assert isinstance(created_at, int)
         assert body is None or isinstance(body, str)
         by_block.setdefault(block_of(seq), []).append((created_at, fold(body or "")))
-    stored = _stored(connection, cid, by_block)
+    stored = _stored(connection, conversation_id, by_block)
     statements: list[tuple[str, tuple[object, ...]]] = []
     for number, messages in by_block.items():
         block = stored.get(number)
@@ -128,18 +132,24 @@ def _indexed(
                 block.filter.add(text)
                 block.oldest_at, block.newest_at = min(block.oldest_at, at), max(block.newest_at, at)
         if block.filter.is_full:
-            block.filter = Filter.of(_texts(connection, cid, number))
+            block.filter = Filter.of(_texts(connection, conversation_id, number))
         statement = _ADD_BLOCK if block.is_new else _WRITE_BLOCK
-        values = (block.oldest_at, block.newest_at, block.filter.data, cid, number)
+        values = (block.oldest_at, block.newest_at, block.filter.data, conversation_id, number)
         statements.append((statement, values))
     return statements
 
 
-def _stored(connection: Connection, cid: ConversationId, numbers: Mapping[int, object]) -> dict[int, _Block]:
-    found = fetch_any(connection, _BLOCKS, _BLOCK, [(cid, number) for number in numbers])
+def _stored(
+    connection: Connection, conversation_id: ConversationId, numbers: Mapping[int, object]
+) -> dict[int, _Block]:
+    found = fetch_any(connection, _BLOCKS, _BLOCK, [(conversation_id, number) for number in numbers])
     return {row[1]: _Block(Filter(row[4]), row[2], row[3]) for row in found}
 
 
-def _texts(connection: Connection, cid: ConversationId, number: int) -> list[str]:
+def _texts(connection: Connection, conversation_id: ConversationId, number: int) -> list[str]:
     first = number * BLOCK + 1
-    return [fold(row[0]) for row in fetch(connection, _BODIES, cid, first, first + BLOCK - 1) if row[0]]
+    return [
+        fold(row[0])
+        for row in fetch(connection, _BODIES, conversation_id, first, first + BLOCK - 1)
+        if row[0]
+    ]

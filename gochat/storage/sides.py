@@ -91,8 +91,8 @@ def _private(
     behind = [(it.conversation_id, it.read_seq) for it, last_seq in given if it.unread(last_seq)]
     mentions, now = _unread_mentions(connection, user_id, behind), _now()
     for member, last_seq in given:
-        cid = member.conversation_id
-        yield Private.of(sides.get(cid), member, last_seq, mentions.get(cid, 0), now)
+        conversation_id = member.conversation_id
+        yield Private.of(sides.get(conversation_id), member, last_seq, mentions.get(conversation_id, 0), now)
 
 
 def _sides(
@@ -110,11 +110,11 @@ def _unread_mentions(
     connection: Connection, user_id: UserId, positions: Iterable[tuple[ConversationId, int]]
 ) -> Mapping[ConversationId, int]:
     """Messages that mean the user, after what they have read; conversations without any are left out."""
-    values = [(cid, user_id, read_seq) for cid, read_seq in positions]
+    values = [(conversation_id, user_id, read_seq) for conversation_id, read_seq in positions]
     seqs: dict[ConversationId, set[int]] = {}
-    for cid, seq in fetch_any(connection, _SEQS, _UNREAD_MENTIONS, values):
-        seqs.setdefault(cid, set()).add(seq)
-    return {cid: len(found) for cid, found in seqs.items()}
+    for conversation_id, seq in fetch_any(connection, _SEQS, _UNREAD_MENTIONS, values):
+        seqs.setdefault(conversation_id, set()).add(seq)
+    return {conversation_id: len(found) for conversation_id, found in seqs.items()}
 
 
 def _now() -> Millis:

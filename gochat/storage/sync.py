@@ -241,7 +241,7 @@ def _changed_since(
     if after is None:
         raise PositionLost(field="position")
     told = changes_since(read_batches(connection, after, MAX_BATCHES), user_id)
-    named = [(user_id, cid) for cid in told.before]
+    named = [(user_id, conversation_id) for conversation_id in told.before]
     found = fetch_any(connection, _OUTLINES_OF, _OF, named)
     outlines = [Outline._make(row) for row in found]
     known = reckon(then, now.standing, told, outlines)
@@ -367,10 +367,14 @@ def _fill(connection: Connection, user_id: UserId, page: Page, candidates: Seque
     for first in range(0, len(candidates), _CHUNK):
         known = {it.outline.conversation_id: it.known for it in candidates[first : first + _CHUNK]}
         found = views(connection, user_id, tuple(known))
-        items = {cid: _start(view, known[cid]) for cid, view in found.items()}
+        items = {
+            conversation_id: _start(view, known[conversation_id]) for conversation_id, view in found.items()
+        }
         changed = _count_changed(connection, items.values())
-        for place, cid in enumerate(known, first):
-            if cid in items and not page.take(settle(items[cid], changed[cid])):
+        for place, conversation_id in enumerate(known, first):
+            if conversation_id in items and not page.take(
+                settle(items[conversation_id], changed[conversation_id])
+            ):
                 return place
     return len(candidates)
 
@@ -434,12 +438,12 @@ def _messages(connection: Connection, items: Sequence[Item]) -> Mapping[Conversa
     changed: list[tuple[int, int, int]] = []
     found: list[Sequence[Any]] = []
     for item in items:
-        cid, last_seq = item.conversation.id, item.conversation.last_seq
-        values = (cid, item.since, item.visible_from_seq)
+        conversation_id, last_seq = item.conversation.id, item.conversation.last_seq
+        values = (conversation_id, item.since, item.visible_from_seq)
         if item.partial:
             found += fetch(connection, _FIRST_CHANGED, *values, item.messages)
         elif item.whole and item.messages:
-            newest.append((cid, last_seq - item.messages))
+            newest.append((conversation_id, last_seq - item.messages))
         elif item.messages:
             changed.append(values)
     found += fetch_any(connection, _MESSAGES, _NEWEST, newest)
@@ -461,14 +465,14 @@ def _members(
     everyone: list[tuple[int]] = []
     changed: list[tuple[int, int, int]] = []
     for item in items:
-        cid, me = item.conversation.id, item.me
+        conversation_id, me = item.conversation.id, item.me
         if me is None:
-            changed.append((cid, item.since, item.conversation.revision))
+            changed.append((conversation_id, item.since, item.conversation.revision))
         elif item.conversation.member_count <= limits.shown_members:
             if item.whole:
-                everyone.append((cid,))
+                everyone.append((conversation_id,))
             else:
-                changed.append((cid, item.since, told[cid]))
+                changed.append((conversation_id, item.since, told[conversation_id]))
         elif item.whole or me.revision > item.since:
             own.append(me)
     found = [*fetch_any(connection, _MEMBERS, _ALL_MEMBERS, everyone)]

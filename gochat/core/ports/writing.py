@@ -34,7 +34,7 @@ class Writer(Protocol):
 class Receipts(Protocol):
     """The door for receipts: they gather for a moment, then go through `Writer` together."""
 
-    async def advance(self, cid: ConversationId, user_id: UserId, position: Position) -> Receipt:
+    async def advance(self, conversation_id: ConversationId, user_id: UserId, position: Position) -> Receipt:
         """Move a member's positions; the answer comes after the commit.
 
         Raises:

@@ -116,8 +116,10 @@ class Fanout:
         """What was committed by whichever process, as its log says; most of it was handed on already."""
         own: dict[UserId, tuple[int, int]] = {}
         for batch in batches:
-            for cid, (since, revision) in batch.conversations.items():
-                notice = Notice(Why.CHANGES, cid, since, revision, None, batch.joined.get(cid, ()))
+            for conversation_id, (since, revision) in batch.conversations.items():
+                notice = Notice(
+                    Why.CHANGES, conversation_id, since, revision, None, batch.joined.get(conversation_id, ())
+                )
                 self._receive(notice, LOG_PATIENCE_S)
             for user_id in batch.profiles:
                 self._rights.decided(user_id)
@@ -147,12 +149,15 @@ class Fanout:
         conversations, own = self._conversations.revisions(), self._me.revisions()
         revisions = await self._changes.revisions(conversations)
         me_revisions = await self._changes.me_revisions(own)
-        if any(revisions.get(cid, 0) < revision for cid, revision in conversations.items()):
+        if any(
+            revisions.get(conversation_id, 0) < revision
+            for conversation_id, revision in conversations.items()
+        ):
             return False
         if any(me_revisions.get(user_id, 0) < revision for user_id, revision in own.items()):
             return False
-        for cid, revision in revisions.items():
-            self._conversations.learn(cid, revision)
+        for conversation_id, revision in revisions.items():
+            self._conversations.learn(conversation_id, revision)
         for user_id, revision in me_revisions.items():
             self._me.learn(user_id, revision)
         if memberships:
@@ -191,8 +196,8 @@ class Fanout:
 
     def detach(self, connection: Connection, conversations: Iterable[ConversationId]) -> None:
         """A socket went: forget what nobody here hears any more."""
-        for cid in conversations:
-            self._forget(cid, connection)
+        for conversation_id in conversations:
+            self._forget(conversation_id, connection)
         if not self._roster.of((connection.user_id,)):
             self._rights.went(connection.user_id)
             self._me.close(connection.user_id)
@@ -200,8 +205,8 @@ class Fanout:
 
     def start_anew(self) -> None:
         """Forget how far everything was handed on: the sockets that are here will not stay."""
-        for cid in self._conversations.revisions():
-            self._doorbell.unlisten(conversation_room(cid))
+        for conversation_id in self._conversations.revisions():
+            self._doorbell.unlisten(conversation_room(conversation_id))
         self._conversations.close_all()
         self._me.close_all()
         self._people.forget()
@@ -220,21 +225,21 @@ class Fanout:
 
         Who joined by one that was handed on may be out again: it lets nobody in a second time.
         """
-        cid = notice.conversation_id
-        if notice.joined and self._conversations.handed_on(cid, notice):
+        conversation_id = notice.conversation_id
+        if notice.joined and self._conversations.handed_on(conversation_id, notice):
             return
-        if cid not in self._conversations:
+        if conversation_id not in self._conversations:
             if not self._admitted(notice.joined):
                 return
-            self._open(cid, notice.since)
-            self._tasks.spawn(self._catch_up([cid]))
-        if notice.joined and self._conversations.revision(cid) > notice.since:
+            self._open(conversation_id, notice.since)
+            self._tasks.spawn(self._catch_up([conversation_id]))
+        if notice.joined and self._conversations.revision(conversation_id) > notice.since:
             self._welcome_late(notice)
-        self._conversations.offer(cid, notice, patience=patience)
+        self._conversations.offer(conversation_id, notice, patience=patience)
 
-    def _open(self, cid: ConversationId, revision: int) -> None:
-        self._conversations.open(cid, revision)
-        self._doorbell.listen(conversation_room(cid))
+    def _open(self, conversation_id: ConversationId, revision: int) -> None:
+        self._conversations.open(conversation_id, revision)
+        self._doorbell.listen(conversation_room(conversation_id))
 
     async def _catch_up(self, conversations: Collection[ConversationId]) -> None:
         """Find out what was committed before the doorbell was heard for them."""
@@ -245,24 +250,26 @@ class Fanout:
             if self._seldom.lets(f"catch up {error.code}"):
                 log.warning("catch_up_failed", code=error.code)
             return
-        for cid, revision in revisions.items():
-            self._conversations.learn(cid, revision)
+        for conversation_id, revision in revisions.items():
+            self._conversations.learn(conversation_id, revision)
 
     def _enter(self, connection: Connection, memberships: Iterable[Membership]) -> list[ConversationId]:
         """The conversations that were not heard here before it."""
         opened = []
         for membership in memberships:
-            cid = membership.conversation_id
-            if cid in connection.left or connection.sid in self._sockets.members(conversation_room(cid)):
+            conversation_id = membership.conversation_id
+            if conversation_id in connection.left or connection.sid in self._sockets.members(
+                conversation_room(conversation_id)
+            ):
                 continue  # they left, or came again, meanwhile
-            self._sockets.enter(connection.sid, conversation_room(cid))
-            self._visibility.show_from(cid, connection.sid, membership.visible_from_seq)
-            if cid not in self._conversations:
-                self._open(cid, membership.revision)
-                opened.append(cid)
-            elif self._conversations.revision(cid) < membership.revision:
+            self._sockets.enter(connection.sid, conversation_room(conversation_id))
+            self._visibility.show_from(conversation_id, connection.sid, membership.visible_from_seq)
+            if conversation_id not in self._conversations:
+                self._open(conversation_id, membership.revision)
+                opened.append(conversation_id)
+            elif self._conversations.revision(conversation_id) < membership.revision:
                 # What is still to be heard here came before its rights: its phone reads that.
-                self._visibility.told(cid, connection.sid, membership.revision)
+                self._visibility.told(conversation_id, connection.sid, membership.revision)
         return opened
 
     def _hand_on(self, notice: Notice) -> None:
@@ -288,15 +295,15 @@ class Fanout:
 
     def _welcome(self, notice: Notice) -> list[str]:
         """Who joined enters. If the conversation was there before them they get it whole, not this delta."""
-        cid = notice.conversation_id
+        conversation_id = notice.conversation_id
         told: list[str] = []
-        self._rights.joined(cid, notice.joined)
+        self._rights.joined(conversation_id, notice.joined)
         for connection in self._admitted(notice.joined):
             if notice.since == 0 and not notice.apart:
-                self._sockets.enter(connection.sid, conversation_room(cid))
+                self._sockets.enter(connection.sid, conversation_room(conversation_id))
                 continue
             told.append(connection.sid)
-            if not self._visibility.knows(cid, connection.sid, notice.members_as_of):
+            if not self._visibility.knows(conversation_id, connection.sid, notice.members_as_of):
                 self._let_in(connection, notice)
         return told
 
@@ -305,11 +312,11 @@ class Fanout:
 
         They may be gone again, told or not: they enter when it has been read that they are members.
         """
-        cid = notice.conversation_id
-        members = self._sockets.members(conversation_room(cid))
+        conversation_id = notice.conversation_id
+        members = self._sockets.members(conversation_room(conversation_id))
         for connection in self._admitted(notice.joined):
             sid = connection.sid
-            if sid not in members and not self._visibility.knows(cid, sid, notice.members_as_of):
+            if sid not in members and not self._visibility.knows(conversation_id, sid, notice.members_as_of):
                 self._tell_apart(connection, notice, None)
 
     def _let_in(self, connection: Connection, notice: Notice) -> None:
@@ -319,8 +326,11 @@ class Fanout:
 
     def _tell_theirs(self, notice: Notice, told: Collection[str]) -> list[str]:
         """Those whose own row is shown to no other, but to those who are told by themselves already."""
-        cid = notice.conversation_id
-        heard = {*self._sockets.members(conversation_room(cid)), *self._visibility.telling(cid)} - {*told}
+        conversation_id = notice.conversation_id
+        heard = {
+            *self._sockets.members(conversation_room(conversation_id)),
+            *self._visibility.telling(conversation_id),
+        } - {*told}
         here = [it for it in self._admitted(notice.theirs) if it.sid in heard]
         for connection in here:
             self._tell_apart(connection, notice, notice.since)
@@ -335,31 +345,38 @@ class Fanout:
 
     def _tell_apart(self, connection: Connection, notice: Notice, since: int | None) -> None:
         """One socket by itself, of what its user may see; what comes meanwhile is held for it."""
-        cid = notice.conversation_id
-        telling = self._visibility.hold(cid, connection.sid, since, notice.members_as_of)
-        self._tasks.spawn(self._tell(connection, cid, notice.event, telling))
+        conversation_id = notice.conversation_id
+        telling = self._visibility.hold(conversation_id, connection.sid, since, notice.members_as_of)
+        self._tasks.spawn(self._tell(connection, conversation_id, notice.event, telling))
 
-    async def _tell(self, connection: Connection, cid: ConversationId, event: str, telling: Telling) -> None:
+    async def _tell(
+        self, connection: Connection, conversation_id: ConversationId, event: str, telling: Telling
+    ) -> None:
         """What it is to be told, as soon as it has read what was sent to it before."""
         try:
             told = False
             while not told:
                 await self._slow.caught_up(connection.sid)
-                delta = await self._read_for(connection, cid, telling.since)
-                if not self._visibility.holds(cid, connection.sid, telling):
+                delta = await self._read_for(connection, conversation_id, telling.since)
+                if not self._visibility.holds(conversation_id, connection.sid, telling):
                     return
                 if self._roster.get(connection.sid) is not connection:
                     break
-                told = self._told(connection, cid, event, delta, telling)
+                told = self._told(connection, conversation_id, event, delta, telling)
             else:
                 return
         except Exception:
-            log.exception("telling_failed", conversation=cid)
+            log.exception("telling_failed", conversation=conversation_id)
             self._sockets.evict(connection.sid, "delta not read")  # it comes back, and asks
-        self._forget(cid, connection)
+        self._forget(conversation_id, connection)
 
     def _told(
-        self, connection: Connection, cid: ConversationId, event: str, delta: Delta | None, telling: Telling
+        self,
+        connection: Connection,
+        conversation_id: ConversationId,
+        event: str,
+        delta: Delta | None,
+        telling: Telling,
     ) -> bool:
         """Send what was read for a socket, and what came meanwhile; False: there is more to read.
 
@@ -367,13 +384,13 @@ class Fanout:
         """
         sid = connection.sid
         if delta is None:
-            for gone in self._rights.left(cid, (connection.user_id,)):
-                self._forget(cid, gone)
+            for gone in self._rights.left(conversation_id, (connection.user_id,)):
+                self._forget(conversation_id, gone)
             return True
         assert delta.me is not None  # an answer for one user has it
-        if sid not in self._sockets.members(conversation_room(cid)):
-            self._sockets.enter(sid, conversation_room(cid))
-            self._rights.joined(cid, (connection.user_id,))
+        if sid not in self._sockets.members(conversation_room(conversation_id)):
+            self._sockets.enter(sid, conversation_room(conversation_id))
+            self._rights.joined(conversation_id, (connection.user_id,))
         whole = replace(delta, gap=delta.gap or telling.since is None)
         if telling.since is None or whole.gap or whole.revision > telling.since:
             for part in parts(whole, MAX_PAYLOAD - MARGIN):
@@ -381,52 +398,58 @@ class Fanout:
         if telling.more or is_partial(delta):
             telling.go_on(delta.revision)
             return False
-        self._visibility.release(cid, sid, delta.me.visible_from_seq, delta.revision)
+        self._visibility.release(conversation_id, sid, delta.me.visible_from_seq, delta.revision)
         return True
 
-    async def _read_for(self, connection: Connection, cid: ConversationId, since: int | None) -> Delta | None:
+    async def _read_for(
+        self, connection: Connection, conversation_id: ConversationId, since: int | None
+    ) -> Delta | None:
         """What its user may see, after `since`, or whole; None: they are no member, or the socket went."""
         while self._roster.get(connection.sid) is connection:
             try:
                 async with self._telling:
-                    return await self._reader.changes(connection.user_id, cid, since, in_parts=True)
+                    return await self._reader.changes(
+                        connection.user_id, conversation_id, since, in_parts=True
+                    )
             except NotFound:
                 return None
             except ChatError as error:
                 if self._seldom.lets(f"tell {error.code}"):
-                    log.warning("telling_failed", conversation=cid, code=error.code)
+                    log.warning("telling_failed", conversation=conversation_id, code=error.code)
                 await asyncio.sleep(RETRY_S)
         return None
 
     def _farewell(self, notice: Notice) -> None:
-        cid = notice.conversation_id
+        conversation_id = notice.conversation_id
         told = DELTA_EVENTS[notice.event].told(
             {
-                "conversation_id": id_out(cid),
+                "conversation_id": id_out(conversation_id),
                 "since": notice.since,
                 "revision": notice.members_as_of,
                 "removed": True,
             }
         )
-        for connection in self._rights.left(cid, notice.left):
-            self._visibility.show_from(cid, connection.sid, 1)
+        for connection in self._rights.left(conversation_id, notice.left):
+            self._visibility.show_from(conversation_id, connection.sid, 1)
             self._sockets.broadcast(told, connection.sid)
 
-    async def _read_conversation(self, cid: ConversationId, since: int) -> Notice:
+    async def _read_conversation(self, conversation_id: ConversationId, since: int) -> Notice:
         """What was missed of a conversation, as one notice; who joined meanwhile is told apart."""
-        return replace(notice_of(await self._reader.repair(cid, since)), apart=True)
+        return replace(notice_of(await self._reader.repair(conversation_id, since)), apart=True)
 
-    def _forget(self, cid: ConversationId, connection: Connection) -> None:
+    def _forget(self, conversation_id: ConversationId, connection: Connection) -> None:
         """A socket hears it no more."""
-        self._visibility.show_from(cid, connection.sid, 1)
-        self._forget_if_empty(cid)
+        self._visibility.show_from(conversation_id, connection.sid, 1)
+        self._forget_if_empty(conversation_id)
 
-    def _forget_if_empty(self, cid: ConversationId) -> None:
-        if self._sockets.members(conversation_room(cid)) or self._visibility.telling(cid):
+    def _forget_if_empty(self, conversation_id: ConversationId) -> None:
+        if self._sockets.members(conversation_room(conversation_id)) or self._visibility.telling(
+            conversation_id
+        ):
             return
-        if self._conversations.close(cid):
-            self._visibility.forget(cid)
-            self._doorbell.unlisten(conversation_room(cid))
+        if self._conversations.close(conversation_id):
+            self._visibility.forget(conversation_id)
+            self._doorbell.unlisten(conversation_room(conversation_id))
 
     # ---- what concerns one user alone
 

@@ -89,8 +89,8 @@ class People:
         sids: set[str] = set()
         places = await self._reader.places(user_id)
         for first in range(0, len(places), AT_ONCE):
-            for cid in places[first : first + AT_ONCE]:
-                sids.update(self._sockets.members(conversation_room(cid)))
+            for conversation_id in places[first : first + AT_ONCE]:
+                sids.update(self._sockets.members(conversation_room(conversation_id)))
             await asyncio.sleep(0)
         self._told.pop(user_id, None)
         self._told[user_id] = revision

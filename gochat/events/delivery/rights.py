@@ -40,24 +40,24 @@ class Rights:
         self._tasks = Tasks()
         self._reading: dict[UserId, asyncio.Task[None]] = {}
 
-    def joined(self, cid: ConversationId, user_ids: Collection[UserId]) -> None:
+    def joined(self, conversation_id: ConversationId, user_ids: Collection[UserId]) -> None:
         """They are members of a conversation, from now on or again; their sockets enter by themselves."""
         for connection in self._roster.of(user_ids):
-            connection.left -= {cid}
-        self._typing.allow(cid, user_ids)
+            connection.left -= {conversation_id}
+        self._typing.allow(conversation_id, user_ids)
         self._presence.doubt(user_ids)
 
-    def left(self, cid: ConversationId, user_ids: Collection[UserId]) -> list[Connection]:
+    def left(self, conversation_id: ConversationId, user_ids: Collection[UserId]) -> list[Connection]:
         """They are members no more; returns their sockets here, which are out of all its rooms now."""
         gone = [connection for connection in self._roster.of(user_ids) if connection.admitted]
         for connection in gone:
             if not connection.ready:
-                connection.left |= {cid}
-            self._sockets.leave(connection.sid, conversation_room(cid))
-            self._sockets.leave(connection.sid, screen_room(cid))
-            connection.screens -= {cid}
-            connection.typing -= {cid}
-        self._typing.forbid(cid, user_ids)
+                connection.left |= {conversation_id}
+            self._sockets.leave(connection.sid, conversation_room(conversation_id))
+            self._sockets.leave(connection.sid, screen_room(conversation_id))
+            connection.screens -= {conversation_id}
+            connection.typing -= {conversation_id}
+        self._typing.forbid(conversation_id, user_ids)
         self._presence.doubt(user_ids)
         return gone
 
@@ -109,7 +109,7 @@ class Rights:
             return
         for connection in connections:
             connection.identity = replace(connection.identity, standing=standing)
-            for cid in closed & connection.typing:
-                self._typing.stop(cid, user_id)
+            for conversation_id in closed & connection.typing:
+                self._typing.stop(conversation_id, user_id)
             connection.typing -= closed
         self._typing.close_for(user_id, closed)

@@ -42,38 +42,40 @@ class Typing:
         self._all_closed: frozenset[ConversationId] = frozenset()
         doorbell.hear(TYPING, self._set)
 
-    def __contains__(self, cid: ConversationId) -> bool:
+    def __contains__(self, conversation_id: ConversationId) -> bool:
         """Whether anybody types there, for those who look at it here."""
-        return cid in self._typists
+        return conversation_id in self._typists
 
-    def start(self, cid: ConversationId, user_id: UserId, kind: TypingKind) -> None:
+    def start(self, conversation_id: ConversationId, user_id: UserId, kind: TypingKind) -> None:
         """A user of this process types; where one has blocked the other it is told nobody."""
-        if cid not in self._all_closed:
-            self._say(Typed(cid, user_id, kind))
+        if conversation_id not in self._all_closed:
+            self._say(Typed(conversation_id, user_id, kind))
 
-    def stop(self, cid: ConversationId, user_id: UserId) -> None:
+    def stop(self, conversation_id: ConversationId, user_id: UserId) -> None:
         """A user of this process stopped."""
-        self._say(Typed(cid, user_id, None))
+        self._say(Typed(conversation_id, user_id, None))
 
-    def spoke(self, cid: ConversationId, payload: bytes) -> None:
+    def spoke(self, conversation_id: ConversationId, payload: bytes) -> None:
         """Messages came, as a delta: who wrote one does not type it any more, however it was sent."""
         messages = orjson.loads(payload).get("messages", ())
         new = [it for it in messages if it["edited_at"] is None and it["deleted_at"] is None]
-        self._end(cid, {id_in(message["sender_id"]) for message in new})
+        self._end(conversation_id, {id_in(message["sender_id"]) for message in new})
 
-    def forbid(self, cid: ConversationId, user_ids: Collection[UserId]) -> None:
+    def forbid(self, conversation_id: ConversationId, user_ids: Collection[UserId]) -> None:
         """They are no members any more: it ends here, and what comes late is not heard."""
         loop = asyncio.get_running_loop()
-        for user_id in user_ids if self._sockets.members(screen_room(cid)) else ():
-            self._forget_out(cid, user_id)
-            self._out[cid, user_id] = loop.call_later(TTL_S, self._out.pop, (cid, user_id), None)
-        if cid in self._typists:
-            self._end(cid, user_ids)
+        for user_id in user_ids if self._sockets.members(screen_room(conversation_id)) else ():
+            self._forget_out(conversation_id, user_id)
+            self._out[conversation_id, user_id] = loop.call_later(
+                TTL_S, self._out.pop, (conversation_id, user_id), None
+            )
+        if conversation_id in self._typists:
+            self._end(conversation_id, user_ids)
 
-    def allow(self, cid: ConversationId, user_ids: Iterable[UserId]) -> None:
+    def allow(self, conversation_id: ConversationId, user_ids: Iterable[UserId]) -> None:
         """They are members again."""
         for user_id in user_ids if self._out else ():
-            self._forget_out(cid, user_id)
+            self._forget_out(conversation_id, user_id)
 
     def close_for(self, user_id: UserId, closed: frozenset[ConversationId]) -> None:
         """A user here has blocked the others of these direct conversations, and no others."""
@@ -82,16 +84,16 @@ class Typing:
         elif self._closed.pop(user_id, None) is None:
             return
         self._all_closed = frozenset[ConversationId]().union(*self._closed.values())
-        for cid in closed & self._typists.keys():
-            self._end(cid, tuple(self._typists[cid]))
+        for conversation_id in closed & self._typists.keys():
+            self._end(conversation_id, tuple(self._typists[conversation_id]))
 
     def close(self) -> None:
         """Stop the timers."""
         for timer in (*self._timers.values(), *self._out.values()):
             timer.cancel()
 
-    def _forget_out(self, cid: ConversationId, user_id: UserId) -> None:
-        timer = self._out.pop((cid, user_id), None)
+    def _forget_out(self, conversation_id: ConversationId, user_id: UserId) -> None:
+        timer = self._out.pop((conversation_id, user_id), None)
         if timer is not None:
             timer.cancel()
 
@@ -100,42 +102,42 @@ class Typing:
         self._doorbell.ring(conversation_room(typed.conversation_id), TYPING, typed)
 
     def _set(self, typed: Typed) -> None:
-        cid, user_id, kind = typed
+        conversation_id, user_id, kind = typed
         if kind is None:
-            self._end(cid, (user_id,))
+            self._end(conversation_id, (user_id,))
             return
-        if not self._sockets.members(screen_room(cid)) or (cid, user_id) in self._out:
+        if not self._sockets.members(screen_room(conversation_id)) or (conversation_id, user_id) in self._out:
             return
-        if cid not in self._all_closed:
+        if conversation_id not in self._all_closed:
             until = asyncio.get_running_loop().time() + TTL_S
-            self._typists.setdefault(cid, {})[user_id] = Typist(until, kind)
-            self._tell(cid)
+            self._typists.setdefault(conversation_id, {})[user_id] = Typist(until, kind)
+            self._tell(conversation_id)
 
-    def _end(self, cid: ConversationId, user_ids: Iterable[UserId]) -> None:
-        typists = self._typists.get(cid, {})
+    def _end(self, conversation_id: ConversationId, user_ids: Iterable[UserId]) -> None:
+        typists = self._typists.get(conversation_id, {})
         ended = [typists.pop(user_id) for user_id in user_ids if user_id in typists]
         if ended:
-            self._tell(cid)
+            self._tell(conversation_id)
 
-    def _tell(self, cid: ConversationId) -> None:
+    def _tell(self, conversation_id: ConversationId) -> None:
         """The whole list, to those who look at the conversation; and again when it ends by itself."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        typists = {user: it for user, it in self._typists.get(cid, {}).items() if it.until > now}
-        timer = self._timers.pop(cid, None)
+        typists = {user: it for user, it in self._typists.get(conversation_id, {}).items() if it.until > now}
+        timer = self._timers.pop(conversation_id, None)
         if timer is not None:
             timer.cancel()
         untils = [it.until for it in typists.values()]
         if typists:
-            self._typists[cid] = typists
-            self._timers[cid] = loop.call_at(min(untils), self._tell, cid)
+            self._typists[conversation_id] = typists
+            self._timers[conversation_id] = loop.call_at(min(untils), self._tell, conversation_id)
         else:
-            self._typists.pop(cid, None)
+            self._typists.pop(conversation_id, None)
         listed = list(typists.items())[:MAX_LISTED]
         shape: TypingChanged = {
-            "conversation_id": id_out(cid),
+            "conversation_id": id_out(conversation_id),
             "user_ids": [id_out(user) for user, _ in listed],
             "typists": [{"user_id": id_out(user), "kind": it.kind} for user, it in listed],
             "expires_in_ms": int((max(untils, default=now) - now) * 1000),
         }
-        self._sockets.broadcast(TYPING_CHANGED.told(shape), screen_room(cid))
+        self._sockets.broadcast(TYPING_CHANGED.told(shape), screen_room(conversation_id))

@@ -60,60 +60,60 @@ class Visibility:
         self._told: dict[ConversationId, dict[str, int]] = {}
         """Up to which revision a socket was told already; until more comes."""
 
-    def show_from(self, cid: ConversationId, sid: str, seq: int) -> None:
+    def show_from(self, conversation_id: ConversationId, sid: str, seq: int) -> None:
         """Remember it, and hold nothing any more."""
-        self._telling.get(cid, {}).pop(sid, None)
-        self._told.get(cid, {}).pop(sid, None)
+        self._telling.get(conversation_id, {}).pop(sid, None)
+        self._told.get(conversation_id, {}).pop(sid, None)
         if seq > 1:
-            self._hidden.setdefault(cid, {})[sid] = seq
-        elif cid in self._hidden:
-            self._hidden[cid].pop(sid, None)
+            self._hidden.setdefault(conversation_id, {})[sid] = seq
+        elif conversation_id in self._hidden:
+            self._hidden[conversation_id].pop(sid, None)
 
-    def hold(self, cid: ConversationId, sid: str, since: int | None, as_of: int) -> Telling:
+    def hold(self, conversation_id: ConversationId, sid: str, since: int | None, as_of: int) -> Telling:
         """Keep what comes until the socket was told by itself, and it is known what it sees.
 
         What it was being told before it is told by this one, too.
         """
-        before = self._telling.get(cid, {}).get(sid)
+        before = self._telling.get(conversation_id, {}).get(sid)
         if before is not None and since is not None:
             since = None if before.since is None else min(before.since, since)
-        telling = self._telling.setdefault(cid, {})[sid] = Telling(since, as_of)
+        telling = self._telling.setdefault(conversation_id, {})[sid] = Telling(since, as_of)
         return telling
 
-    def holds(self, cid: ConversationId, sid: str, telling: Telling) -> bool:
+    def holds(self, conversation_id: ConversationId, sid: str, telling: Telling) -> bool:
         """Whether that still goes on: it was neither told nor removed, nor begun again."""
-        return self._telling.get(cid, {}).get(sid) is telling
+        return self._telling.get(conversation_id, {}).get(sid) is telling
 
-    def telling(self, cid: ConversationId) -> Collection[str]:
+    def telling(self, conversation_id: ConversationId) -> Collection[str]:
         """The sockets that are being told it by themselves; who is told late is in its room only after."""
-        return self._telling.get(cid, {}).keys()
+        return self._telling.get(conversation_id, {}).keys()
 
-    def knows(self, cid: ConversationId, sid: str, revision: int) -> bool:
+    def knows(self, conversation_id: ConversationId, sid: str, revision: int) -> bool:
         """Whether a socket was told by itself all up to a revision, or is going to be."""
-        telling = self._telling.get(cid, {}).get(sid)
+        telling = self._telling.get(conversation_id, {}).get(sid)
         if telling is not None:
             return telling.as_of >= revision
-        return self._told.get(cid, {}).get(sid, 0) >= revision
+        return self._told.get(conversation_id, {}).get(sid, 0) >= revision
 
-    def told(self, cid: ConversationId, sid: str, revision: int) -> None:
+    def told(self, conversation_id: ConversationId, sid: str, revision: int) -> None:
         """A socket knows all up to a revision that is still to be heard here."""
-        self._told.setdefault(cid, {})[sid] = revision
+        self._told.setdefault(conversation_id, {})[sid] = revision
 
-    def release(self, cid: ConversationId, sid: str, seq: int, revision: int) -> None:
+    def release(self, conversation_id: ConversationId, sid: str, seq: int, revision: int) -> None:
         """It was told all up to that revision: send what came after, without messages from before `seq`."""
-        telling = self._telling.get(cid, {}).pop(sid, None)
-        self.show_from(cid, sid, seq)
+        telling = self._telling.get(conversation_id, {}).pop(sid, None)
+        self.show_from(conversation_id, sid, seq)
         news = [] if telling is None else [it for it in telling.held if it.revision > revision]
         for notice in news:
             self._send(notice, orjson.loads(notice.payload or b"{}"), sid, seq)
         if not news:  # the database may have been ahead of what is heard here
-            self.told(cid, sid, revision)
+            self.told(conversation_id, sid, revision)
 
-    def forget(self, cid: ConversationId) -> None:
+    def forget(self, conversation_id: ConversationId) -> None:
         """Nobody here hears the conversation any more."""
-        self._hidden.pop(cid, None)
-        self._telling.pop(cid, None)
-        self._told.pop(cid, None)
+        self._hidden.pop(conversation_id, None)
+        self._telling.pop(conversation_id, None)
+        self._told.pop(conversation_id, None)
 
     def clear(self) -> None:
         """Forget all."""
@@ -133,8 +133,12 @@ class Visibility:
         Returns:
             Their sids, those to skip too.
         """
-        cid = notice.conversation_id
-        telling, told, hidden = self._telling.get(cid), self._told.get(cid), self._hidden.get(cid)
+        conversation_id = notice.conversation_id
+        telling, told, hidden = (
+            self._telling.get(conversation_id),
+            self._told.get(conversation_id),
+            self._hidden.get(conversation_id),
+        )
         apart = list(skip)
         if telling:
             apart += self._keep(notice, telling, skip)
