@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from gochat.core.errors import NotFound
-from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember
 from gochat.core.messages import DeleteMessage, EditMessage, told_again
 from gochat.core.model import UserId
@@ -223,14 +222,14 @@ def test_syncs_of_one_user_come_one_after_the_other_and_of_others_beside_them(
     both = threading.Barrier(2)
     original = sync_reading.sync
 
-    def watched(connection: Any, user_id: UserId, request: SyncRequest, limits: Limits) -> SyncPage:
+    def watched(connection: Any, user_id: UserId, *asked: Any) -> SyncPage:
         running.append(user_id)
         most[user_id] = max(most[user_id], running.count(user_id))
         if not together.is_set():  # the first of each: neither goes on without the other
             both.wait(30)
             together.set()
         try:
-            return original(connection, user_id, request, limits)
+            return original(connection, user_id, *asked)
         finally:
             running.remove(user_id)
 

@@ -41,6 +41,8 @@ TELLING = 8
 """Sockets for which it is read at the same time what each is told by itself."""
 LOOK_BACK_MS = 3_600_000
 """So long before it found out that the log did not tell all, what is said of users is looked through."""
+MAX_PUT_OFF = 256
+"""Notices that wait for one socket."""
 _SAYING = (Why.MESSAGE_CREATED, Why.CHANGES)
 """What may bring new messages."""
 
@@ -80,6 +82,8 @@ class Fanout:
         self._visibility = Visibility(sockets)
         self._slow = Slow(sockets)
         self._telling = asyncio.Semaphore(TELLING)
+        self._until_ready: dict[str, list[Notice]] = {}
+        """By socket: who joined what, as the log told while its conversations were read."""
         self._seldom = Seldom()
         self._tasks = Tasks()
         doorbell.hear(DELTA, self._receive)
@@ -193,9 +197,12 @@ class Fanout:
         if opened:
             await self._catch_up(opened)
         connection.become_ready()
+        for notice in self._until_ready.pop(connection.sid, ()):
+            self._receive(notice, LOG_PATIENCE_S)
 
     def detach(self, connection: Connection, conversations: Iterable[ConversationId]) -> None:
         """A socket went: forget what nobody here hears any more."""
+        self._until_ready.pop(connection.sid, None)
         for conversation_id in conversations:
             self._forget(conversation_id, connection)
         if not self._roster.of((connection.user_id,)):
@@ -211,6 +218,7 @@ class Fanout:
         self._me.close_all()
         self._people.forget()
         self._visibility.clear()
+        self._until_ready.clear()
 
     def close(self) -> None:
         """Stop what is under way."""
@@ -229,13 +237,29 @@ class Fanout:
         if notice.joined and self._conversations.handed_on(conversation_id, notice):
             return
         if conversation_id not in self._conversations:
-            if not self._admitted(notice.joined):
+            here = self._admitted(notice.joined)
+            if not here or self._put_off(notice, here):
                 return
             self._open(conversation_id, notice.since)
             self._tasks.spawn(self._catch_up([conversation_id]))
         if notice.joined and self._conversations.revision(conversation_id) > notice.since:
             self._welcome_late(notice)
         self._conversations.offer(conversation_id, notice, patience=patience)
+
+    def _put_off(self, notice: Notice, here: Collection[Connection]) -> bool:
+        """Let what the log alone tells wait for sockets whose conversations are being read; whether it waits.
+
+        They most likely come with that reading. If the gate were opened now, before it, what happens next
+        would be told as a repair.
+        """
+        if notice.payload is not None or any(it.ready for it in here):
+            return False
+        waiting = [self._until_ready.setdefault(it.sid, []) for it in here]
+        if any(len(it) >= MAX_PUT_OFF for it in waiting):
+            return False
+        for it in waiting:
+            it.append(notice)
+        return True
 
     def _open(self, conversation_id: ConversationId, revision: int) -> None:
         self._conversations.open(conversation_id, revision)

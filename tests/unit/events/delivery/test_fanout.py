@@ -22,6 +22,7 @@ from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.cluster.seam import MAX_PAYLOAD, NoDoorbell
 from gochat.events.connection import Connection, Roster
+from gochat.events.delivery import fanout as fanout_module
 from gochat.events.delivery import gates, slow, visibility
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.people import People
@@ -332,6 +333,45 @@ async def test_of_who_is_gone_before_they_are_told_late_nothing_is_kept(read: st
         await asyncio.sleep(0)
     assert CID not in fanout._conversations
     assert not fanout._visibility.telling(CID)
+    fanout.close()
+
+
+@pytest.mark.parametrize("read", ["before", "after"])
+async def test_what_the_log_tells_while_one_connects_makes_no_repair(
+    read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether their conversations are read before they join it or after: what follows is told live."""
+    monkeypatch.setattr(gates, "LOG_PATIENCE_S", 0)
+    monkeypatch.setattr(fanout_module, "LOG_PATIENCE_S", 0)
+    sockets, database, roster = Sockets(), Database(), Roster()
+    database.may_read.set()
+    may_list = asyncio.Event()
+
+    async def memberships(user_id: int) -> Memberships:
+        found = Memberships(0, (Membership(CID, database.revision, 1),) if BEN in database.members else ())
+        await may_list.wait()
+        return found
+
+    monkeypatch.setattr(database, "memberships", memberships)
+    fanout = fanout_of(sockets, roster, database)
+    database.members = {ANN}
+    added = database.add_ben() if read == "after" else None
+    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    roster.add(ben)
+    attaching = asyncio.create_task(fanout.attach(ben))
+    await asyncio.sleep(0)
+    added = added or database.add_ben()
+    fanout.learn([Batch(1, 1, {CID: (added.delta.since, added.delta.revision)}, {}, {CID: (BEN,)})])
+    for _ in range(10):
+        await asyncio.sleep(0)
+    may_list.set()
+    await attaching
+    if read == "before":
+        await asyncio.wait_for(sockets.whole.wait(), 10)
+    fanout.publish(Committed((database.send(), database.remove_ben())))
+    assert sockets.events[-2:] == ["message:created", "member:removed"]
+    assert database.reads == (1 if read == "before" else 0)
+    assert not fanout._until_ready
     fanout.close()
 
 
