@@ -122,9 +122,10 @@ class Publisher:
                 message.receivers.set_result(heard)
 
     async def _hang_up(self) -> None:
+        """With TLS a connection is closed only after a farewell: a loop that ends before leaves it open."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.disconnect(nowait=True)
+            await connection.disconnect(nowait=not self._closing)
 
 
 def _fail(messages: list[Message]) -> None:

@@ -123,7 +123,7 @@ class Subscriptions:
                 log.warning("subscriptions_lost", error=type(error).__name__, retry_s=delay)
             finally:
                 self._down()
-                await connection.disconnect(nowait=True)
+                await connection.disconnect(nowait=not self._closing)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
             delay = min(LAST_RETRY_S, 2 * delay)
 
