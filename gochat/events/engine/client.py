@@ -156,8 +156,6 @@ class Client:
         if dispatcher is None or member.namespace != "/":
             return self.server.handle_event(member, identifier, name, args)
         self._in_flight += 1
-        if self._in_flight >= self._limit:
-            self.session.pause()
         ack = Ack(member, identifier)
         try:
             result = dispatcher(member.sid, name, args, ack)
@@ -167,6 +165,10 @@ class Client:
             return None
         if result is not None:
             self.server.eio.spawn(self._finish(result, ack))
+        # Not before: one that is answered at once would have the next packet handed over from within this
+        # call, and so each after it, as deep as there are packets.
+        if self._in_flight >= self._limit:
+            self.session.pause()
         return None
 
     async def _finish(self, result: Awaitable[object], ack: Ack) -> None:

@@ -72,3 +72,22 @@ def test_a_post_waits_at_the_bound(start: Start) -> None:
             expect_silence(client)
             other.send('42["open"]')
             assert answer(client) == (200, "ok")
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+def test_many_that_are_answered_at_once_beside_as_many_as_may_wait(start: Start, transport: str) -> None:
+    """However many come together: each is answered, none within the one before it."""
+    waiting = [f'42{n}["wait"]' for n in range(IN_FLIGHT - 1)]
+    at_once = [f'42{n}["echo"]' for n in range(1_000, 2_500)]
+    wanted = {f"43{n}[]" for n in range(1_000, 2_500)}
+    with start("dispatcher", max_in_flight=IN_FLIGHT) as server, Ws(server.port).connect() as other:
+        if transport == "polling":
+            poller, heard = Poller(server.port).connect(), set[str]()
+            assert poller.post("\x1e".join((*waiting, *at_once))) == (200, "ok")
+            while not wanted <= heard:
+                heard |= set(poller.poll()[1].split("\x1e"))
+        else:
+            with Ws(server.port).connect() as ws:
+                ws.send(*waiting, *at_once)
+                assert {ws.text() for _ in at_once} == wanted
+        other.send('42["open"]')
