@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -51,6 +51,8 @@ PROTOCOL = Path(__file__).resolve().parents[2] / "docs/protocol.md"
 CONNECT_S = 30
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ID = re.compile(r"\b[0-9a-f]{16}\b")
+SYSTEM_KEY = re.compile(r"\b([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-(?=0000-[0-9a-f]{12}\b)")
+"""The `client_message_id` of a message of the server's own: the conversation's id, then the seq."""
 NAMES = ("ann", "ben", "cleo", "dora")
 
 
@@ -87,7 +89,15 @@ class Recording:
         return value
 
     def _id(self, text: str) -> str:
-        return ID.sub(lambda it: self._ids.setdefault(it[0], f"34450000{len(self._ids) + 1:08x}"), text)
+        text = SYSTEM_KEY.sub(self._system_key, text)
+        return ID.sub(lambda it: self._same(it[0]), text)
+
+    def _system_key(self, found: re.Match[str]) -> str:
+        number = self._same("".join(found.groups()))
+        return f"{number[:8]}-{number[8:12]}-{number[12:]}-"
+
+    def _same(self, number: str) -> str:
+        return self._ids.setdefault(number, f"34450000{len(self._ids) + 1:08x}")
 
     def error(self, error: Mapping[str, Any]) -> None:
         """One that an ack, a refusal of a connection or an answer of REST told."""
@@ -135,9 +145,9 @@ class Scene:
             self.seen.events[event] = {"request": self.seen.plain(payload), "ack": self.seen.plain(ack)}
         return ack["data"]
 
-    async def told(self, phone: Phone, event: str) -> Any:
+    async def told(self, phone: Phone, event: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
         """Wait for an event; it is an example."""
-        payload = await phone.expect_event(event)
+        payload = await phone.expect_event(event, wanted)
         self.seen.told.setdefault(event, self.seen.plain(payload))
         return payload
 
@@ -220,7 +230,7 @@ class Scene:
         await emit(ann, "conversation:draft", {"conversation_id": cid, "text": "too soon"})
         await told(ann, "me:changed")
         self.ask("update_me", "ben", {"display_name": "Ben B."}, again=True)
-        await told(ann, "user:updated")
+        await told(ann, "user:updated", lambda it: it["user_id"] == self.id("ben"))
         await emit(ann, "conversation:leave", {"conversation_id": cid})
 
     async def groups(self, ann: Phone, ben: Phone) -> None:
