@@ -128,4 +128,6 @@ def at_rest(server: Server) -> tuple[int, int]:
         tasks = int(ws.text()[4:-1])
         ws.send('421["shut"]')
         ws.expect("431[]")
+        ws.send('421["trim"]')
+        ws.expect("431[]")
         return server.memory(), tasks
