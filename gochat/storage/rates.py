@@ -89,6 +89,8 @@ class AloneRates:
         self._clock = clock
         self._counted: dict[tuple[str, Key, str], tuple[float, set[bytes]]] = {}
         """What `take_new` counted, until when, that of the first at the beginning."""
+        self._remembered = 0
+        """How much that is, of all together."""
 
     async def check(self, name: str, who: Mapping[Key, str]) -> None:
         """Ask without counting."""
@@ -105,17 +107,21 @@ class AloneRates:
     async def take_new(self, name: str, key: Key, who: str, what: Collection[str]) -> None:
         """Count those that are new."""
         now, place = self._clock(), (name, key, who)
-        until, known = self._counted.get(place, (0.0, set[bytes]()))
-        if until <= now:
-            self._counted.pop(place, None)
-            until, known = now + NEW_S, set()
+        if place in self._counted and self._counted[place][0] <= now:
+            self._forget(place)
+        until, known = self._counted.get(place, (now + NEW_S, set[bytes]()))
         new = {hashlib.blake2b(it.encode(), digest_size=8).digest() for it in what} - known
         if not new:
             return
         self._buckets.take(name, key, who, len(new))
-        self._counted[place] = until, known | new
-        while sum(len(counted) for _, counted in self._counted.values()) > _REMEMBERED:
-            del self._counted[next(iter(self._counted))]
+        known |= new
+        self._counted[place] = until, known
+        self._remembered += len(new)
+        while self._remembered > _REMEMBERED:
+            self._forget(next(iter(self._counted)))
+
+    def _forget(self, place: tuple[str, Key, str]) -> None:
+        self._remembered -= len(self._counted.pop(place)[1])
 
     async def give_back(self, name: str, who: Mapping[Key, str]) -> None:
         """Count a use no more."""
