@@ -79,7 +79,8 @@ class Connection:
         if self._awaited is None:
             self._awaited = asyncio.Event()
         try:
-            await asyncio.wait_for(self._awaited.wait(), READY_TIMEOUT_S)
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await self._awaited.wait()
         except TimeoutError:
             raise Unavailable from None
 

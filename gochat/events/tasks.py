@@ -41,7 +41,7 @@ class Tasks:
             log.error("task_failed", exc_info=error)
 
 
-async def end(tasks: Collection[asyncio.Task[None]], patience: float = END_S) -> None:
+async def end(tasks: Collection[asyncio.Task[Any]], patience: float = END_S) -> None:
     """Cancel tasks and wait until they have ended, at most that long.
 
     A library may swallow the cancellation (redis-py does, while it connects): a loop over such a call needs

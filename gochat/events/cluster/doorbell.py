@@ -55,7 +55,8 @@ class RedisDoorbell:
             url,
             protocol=2,
             socket_connect_timeout=_TIMEOUT_S,
-            socket_timeout=_TIMEOUT_S,
+            socket_timeout=None,  # else redis-py writes by `wait_for`, which before Python 3.12 may
+            # swallow a cancellation: a writer would outlive its connection. Who waits has a timeout.
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
         )

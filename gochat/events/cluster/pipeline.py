@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import TimeoutError as NoFarewell
 
 from gochat.events.tasks import end
 
@@ -30,6 +32,17 @@ async def connect(connection: AbstractConnection) -> None:
         raise ConnectionError("not connected")
 
 
+async def hang_up(connection: AbstractConnection, farewell: bool) -> None:
+    """Close a connection to Redis.
+
+    Args:
+        farewell: wait for the other side's, as long as for connecting at most: with TLS a connection is
+            closed only after it, and a loop that ends before leaves it open.
+    """
+    with suppress(NoFarewell):
+        await connection.disconnect(nowait=not farewell)
+
+
 class Message(NamedTuple):
     """`receivers`, if anyone waits for it: how many connections heard it."""
 
@@ -42,7 +55,7 @@ class Publisher:
     """Publishes in the order of the calls.
 
     Args:
-        connect: makes a connection to Redis with protocol 2, not yet open.
+        connect: makes a connection to Redis with protocol 2 and no timeout of its own, not yet open.
     """
 
     def __init__(self, connect: Callable[[], AbstractConnection]) -> None:
@@ -117,15 +130,14 @@ class Publisher:
         commands = [(b"PUBLISH", message.channel, message.data) for message in messages]
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         for message in messages:
-            heard = await connection.read_response()
+            heard = await connection.read_response(disconnect_on_error=False)
             if message.receivers is not None and not message.receivers.done():
                 message.receivers.set_result(heard)
 
     async def _hang_up(self) -> None:
-        """With TLS a connection is closed only after a farewell: a loop that ends before leaves it open."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.disconnect(nowait=not self._closing)
+            await hang_up(connection, farewell=self._closing)
 
 
 def _fail(messages: list[Message]) -> None:

@@ -8,11 +8,12 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import structlog
 from redis.asyncio.connection import AbstractConnection
 
-from gochat.events.cluster.pipeline import connect
+from gochat.events.cluster.pipeline import connect, hang_up
 from gochat.events.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,7 @@ class Subscriptions:
     cost a few commands. Each write ends with a PING, and its answer confirms all that stood before it.
 
     Args:
-        connect: makes a connection to Redis with protocol 2, not yet open.
+        connect: makes a connection to Redis with protocol 2 and no timeout of its own, not yet open.
         hear: called with channel and message, in the order of arrival.
         connected: called whenever everything wanted is heard anew.
     """
@@ -123,7 +124,7 @@ class Subscriptions:
                 log.warning("subscriptions_lost", error=type(error).__name__, retry_s=delay)
             finally:
                 self._down()
-                await connection.disconnect(nowait=not self._closing)
+                await hang_up(connection, farewell=self._closing)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
             delay = min(LAST_RETRY_S, 2 * delay)
 
@@ -137,13 +138,13 @@ class Subscriptions:
         self._unwritten.add_done_callback(self._renewed)
         self._deaf.clear()
         works = (self._write(connection), self._read(connection), self._deaf.wait())
-        tasks = [asyncio.create_task(work) for work in works]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         for task in done:
             task.result()
 
@@ -178,7 +179,7 @@ class Subscriptions:
 
     async def _read(self, connection: AbstractConnection) -> None:
         while True:
-            answer = await connection.read_response(timeout=math.inf)
+            answer = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
             if answer[0] == b"message":
                 self._hear(answer[1], answer[2])
             elif answer[0] == b"pong":
