@@ -1,5 +1,6 @@
 """Databases with many rows, as a server would have written them; and each kind of database to fill."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import islice
@@ -60,6 +61,17 @@ def fill(url: str, table: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> 
                     connection.execute(insert(table), some)
     finally:
         engine.dispose()
+
+
+def server_version(url: str) -> str:
+    """What the database calls its own version."""
+    if url.startswith("sqlite"):
+        return sqlite3.sqlite_version
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        version = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
+    engine.dispose()
+    return version
 
 
 def conversation(cid: ConversationId, messages: int, members: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, text
 
-from benchmarks.filled import AT, DATABASES, conversation, fill, member, message
+from benchmarks.filled import AT, DATABASES, conversation, fill, member, message, server_version
 from benchmarks.report import Page, circumstances, sqlite_version
 from gochat.contract.cursor import Cursors
 from gochat.contract.ids import id_out
@@ -55,10 +55,11 @@ def run(*, quick: bool) -> Page:
         lines: list[Sequence[object]] = []
         for size in SIZES[:2] if quick else SIZES:
             with database() as (url, cpu):
+                title = f"{name} {server_version(url)}"
                 for line in Case(url, cpu, size).lines():
                     lines.append(line)
                     print(name, *line, flush=True)
-        page.say(f"## {name}")
+        page.say(f"## {title}")
         head = ("conversations", "processes", "away for", "new", "up", "ms", "answer", "up by `known`", "ms")
         page.table(head, lines)
     return page

@@ -4,34 +4,38 @@ A message matches when its folded body contains the folded query. Folding is Uni
 without marks that people leave out when they type; white space of any kind and length is one space. So there
 is no query language: `C++`, `"` and `%` are looked for as they stand, in every script.
 
-To look at few messages, each block of `BLOCK` successive messages has a Bloom filter of the characters and
-the pairs of characters in it. A filter never denies what is there; what it lets through is looked at.
+The index holds the folded text itself, of `BLOCK` successive messages in one value, so that a database goes
+through it byte by byte without any idea of scripts; beside it what else a search asks of a message.
 """
 
+import struct
 import unicodedata
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
 from gochat.core.errors import InvalidPayload
 from gochat.core.model import Attachment, ConversationId, Message, Millis, UserId
 
-BLOCK = 128
-"""Messages under one filter."""
+BLOCK = 32
+"""Messages in one block: so few that to write it anew for each message costs little."""
 MAX_QUERY = 200
 """Characters of a query, before folding."""
 MAX_RANGES = 20
 """Places of one message that are shown."""
-_HASHES = 3
-_SMALLEST, _LARGEST = 128, 32_768
-"""Bytes of a filter, a power of two."""
-_FULLEST = 0.25
-"""Of the bits of a filter may be set: then one in 64 lets a pair through that is not there."""
-_MADE = 0.15
-"""Of the bits of a filter that is made anew may be set: so there is room for more."""
+LONGEST = 16_384
+"""Bytes of a message's folded text that the index holds; longer ones are looked at themselves."""
+_SHORT = 4
+"""Characters of a piece of text that is remembered folded."""
+_BETWEEN = b"\n"
+"""Between the texts of a block: no folded text has one."""
+_ABOUT = struct.Struct("<qqqB")
+"""Of each text of a block: seq, created_at, sender and bits."""
+_TOO_LONG = 0x80
+"""The bit of a message whose text is longer than `LONGEST`."""
 
 _IGNORED = dict.fromkeys(
     [
@@ -68,6 +72,9 @@ class Has(StrEnum):
     AUDIO = "audio"
     FILE = "file"
     LINK = "link"
+
+
+_BITS = {has: 1 << n for n, has in enumerate(Has)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +152,11 @@ def ranges(body: str, query: str) -> tuple[tuple[int, int], ...]:
     A part of a character that folds to several (the `s` of `ß`) shows the whole character; where characters
     fold together that stand far apart, the whole body is shown.
     """
-    pieces = list(_pieces(body))
+    pieces = [_folded(piece) for piece in _pieces(body)]
     folded, owners = _joined(pieces)
     if folded != fold(body):
         return ((0, _utf16_length(body)),)
-    starts = [0, *accumulate(_utf16_length(piece) for piece in pieces)]
+    starts = [0, *accumulate(units for _, units in pieces)]
     found: list[tuple[int, int]] = []
     at = folded.find(query)
     while at >= 0 and len(found) < MAX_RANGES:
@@ -172,85 +179,68 @@ def block_of(seq: int) -> int:
     return (seq - 1) // BLOCK
 
 
-def grams(folded: str) -> set[str]:
-    """The characters and the pairs of characters of a folded text."""
-    found = set(folded)
-    found.update(map(str.__add__, folded, folded[1:]))
-    return found
+class Entry(NamedTuple):
+    """What the index knows of one message that has a body."""
 
-
-def sought(query: str) -> set[str]:
-    """The grams that a filter has to have for a folded query: pairs alone, if there are any."""
-    return grams(query) - set(query) if len(query) > 1 else {query}
-
-
-class Filter:
-    """The grams of some texts, as bits. It grows by being made anew: see `is_full`."""
-
-    def __init__(self, data: bytes = bytes(_SMALLEST)) -> None:
-        self._bits = bytearray(data)
+    seq: int
+    created_at: Millis
+    sender_id: UserId
+    bits: int
+    """For each of `Has` whether it holds that; and whether its text is too long for the index."""
+    text: bytes = b""
+    """What it holds, folded."""
 
     @classmethod
-    def of(cls, folded: Iterable[str]) -> "Filter":
-        """A filter of these texts, of the smallest size that is not full."""
-        found: set[str] = set()
-        for text in folded:
-            found |= grams(text)
-        size = _SMALLEST
-        while size < _LARGEST and len(found) * _HASHES > _MADE * size * 8:
-            size *= 2
-        made = cls(bytes(size))
-        made._set(found)
-        return made
+    def of(
+        cls,
+        seq: int,
+        created_at: Millis,
+        sender_id: UserId,
+        body: str,
+        attachments: tuple[Attachment, ...],
+    ) -> "Entry":
+        """Fold a message."""
+        bits = sum(bit for has, bit in _BITS.items() if holds(has, body, attachments))
+        text = fold(body).encode("utf-8", "surrogatepass")
+        if len(text) > LONGEST:
+            bits, text = bits | _TOO_LONG, b""
+        return cls(seq, created_at, sender_id, bits, text)
 
     @property
-    def data(self) -> bytes:
-        """What is stored."""
-        return bytes(self._bits)
+    def is_too_long(self) -> bool:
+        """Whether its text is not here."""
+        return bool(self.bits & _TOO_LONG)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it lets too much through, and a larger one would not."""
-        if len(self._bits) >= _LARGEST:
-            return False
-        return int.from_bytes(self._bits).bit_count() > _FULLEST * len(self._bits) * 8
-
-    def add(self, folded: str) -> None:
-        """Take in a text."""
-        self._set(grams(folded))
-
-    def _set(self, found: Iterable[str]) -> None:
-        bits = self._bits
-        mask = len(bits) * 8 - 1
-        for gram in found:
-            for place in _places(gram):
-                at = place & mask
-                bits[at >> 3] |= 1 << (at & 7)
+    def has(self, has: Has) -> bool:
+        """See `holds`."""
+        return bool(self.bits & _BITS[has])
 
 
-class Probe:
-    """A folded query, to be held against filters."""
-
-    def __init__(self, query: str) -> None:
-        self._grams = sought(query)
-        self._masks: dict[int, int] = {}
-
-    def may_be_in(self, data: bytes) -> bool:
-        """Whether a filter does not deny that a text with the query is under it."""
-        mask = self._masks.get(len(data))
-        if mask is None:
-            made = Filter(bytes(len(data)))
-            made._set(self._grams)
-            mask = self._masks[len(data)] = int.from_bytes(made.data)
-        return int.from_bytes(data) & mask == mask
+def pack(entries: Iterable[Entry]) -> tuple[bytes, bytes]:
+    """A block as it is stored: its texts, and what there is about them."""
+    entries = tuple(entries)
+    about = (_ABOUT.pack(it.seq, it.created_at, it.sender_id, it.bits) for it in entries)
+    return _BETWEEN.join(it.text for it in entries), b"".join(about)
 
 
-@lru_cache(1 << 16)
-def _places(gram: str) -> tuple[int, int, int]:
-    """Where a gram's bits are, modulo a filter's size: two hashes make three (Kirsch, Mitzenmacher 2006)."""
-    first = zlib.crc32(gram.encode("utf-8", "surrogatepass"))
-    second = (first * 0x9E3779B1 >> 7) | 1
-    return first, first + second, first + 2 * second
+def unpack(text: bytes, about: bytes) -> list[Entry]:
+    """What `pack` made."""
+    return [
+        Entry._make((*numbers, each))
+        for numbers, each in zip(_ABOUT.iter_unpack(about), text.split(_BETWEEN), strict=False)
+    ]
+
+
+def sought(query: str) -> bytes:
+    """What a text of the index holds if the message holds a folded query."""
+    return query.encode("utf-8", "surrogatepass")
+
+
+def candidates(text: bytes, about: bytes, needle: bytes) -> Iterator[Entry]:
+    """The entries of a block whose text holds what is sought, or is too long; without their text."""
+    for numbers, each in zip(_ABOUT.iter_unpack(about), text.split(_BETWEEN), strict=False):
+        if needle in each or numbers[3] & _TOO_LONG:
+            yield Entry._make((*numbers, b""))
 
 
 def _fold(text: str) -> str:
@@ -270,12 +260,22 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[first:]
 
 
-def _joined(pieces: Iterable[str]) -> tuple[str, list[int]]:
-    """What pieces fold to, white space as in `fold`; and of each character the number of its piece."""
+def _folded(piece: str) -> tuple[str, int]:
+    """A piece folded, and its UTF-16 code units. Most are one character, and the same ones again."""
+    return _folded_short(piece) if len(piece) <= _SHORT else (_fold(piece), _utf16_length(piece))
+
+
+@lru_cache(1 << 13)
+def _folded_short(piece: str) -> tuple[str, int]:
+    return _fold(piece), _utf16_length(piece)
+
+
+def _joined(pieces: Iterable[tuple[str, int]]) -> tuple[str, list[int]]:
+    """Folded pieces in one, white space as in `fold`; and of each character the number of its piece."""
     characters: list[str] = []
     owners: list[int] = []
-    for number, piece in enumerate(pieces):
-        for character in _fold(piece):
+    for number, (piece, _) in enumerate(pieces):
+        for character in piece:
             if not character.isspace():
                 characters.append(character)
             elif characters and characters[-1] != " ":

@@ -81,6 +81,10 @@ class Work(Protocol):
         """
         ...
 
+    def is_missing(self, connection: Connection) -> bool:
+        """Whether nothing of what it writes is there, as after a change of the schema: all is compared."""
+        ...
+
 
 class _LostError(Exception):
     """Another process has the follower."""
@@ -200,7 +204,7 @@ class Follower:
         log.info("This process has the follower %s.", self._work.name)
         cursors = {row[0]: row[1] for row in fetch(connection, _CURSORS, self._work.name)}
         held = _Held(None if compared < 0 else compared, cursors, self._renew_at())
-        if now - until > ABSENT_MS:
+        if now - until > ABSENT_MS or (held.compared is None and self._work.is_missing(connection)):
             self._compare_anew(connection, held, read_heads(connection).numbers)
         return held
 

@@ -1,77 +1,88 @@
-"""Search: blocks of messages from the newest on, those that the index does not rule out, then the messages.
+"""Search: a database looks for the query in the index, the newest of what it finds is looked at first.
 
-Membership, what a member sees of the past, edits and deletions are those of the moment: the index only says
-where to look. What is not indexed yet is looked at as it is.
+Membership, what a member sees of the past, edits and deletions are those of the moment: what changed since
+the index was written is looked at as it is, and so is each message that is told.
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-import orjson
 from sqlalchemy import Connection
 
 from gochat.core.errors import NotFound
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.search import (
     BLOCK,
+    Entry,
     Found,
-    Has,
-    Probe,
     SearchPage,
     SearchPosition,
     SearchRequest,
     block_of,
+    candidates,
     fold,
     fold_query,
-    holds,
     ranges,
+    sought,
 )
 from gochat.storage import rows
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, fetch, fetch_any, parse_list
 from gochat.storage.reactions import seen
 
-FILTERS = 4_096
-"""Filters that one request looks at."""
-LOOKED_AT = 96
-"""Blocks whose messages one request looks at."""
+BLOCKS = 4_096
+"""Blocks in which the database looks for the query of one request."""
+READ = 3 << 19
+"""Bytes of blocks which hold the query that one request reads."""
 UNINDEXED = 2_048
 """Messages that are not indexed yet which one request looks at."""
-_FILTERS_TOGETHER = 256
-_FEWEST, _MOST = 2, 16
-"""Blocks whose messages are read at once: few at first, since the newest may be enough."""
+_FIRST, _MOST = 1 << 16, 1 << 19
+"""Bytes that are read at once: few at first, since the newest may be enough. A block with messages that are
+too long for the index counts as `_MOST`."""
+_TOGETHER = 100
+"""Blocks, or conversations, that are asked for at once."""
 _LAST = 2**63 - 1
 
 _MINE = """
 SELECT {} FROM members me JOIN conversations c ON c.id = me.conversation_id
-LEFT JOIN search_states s ON s.conversation_id = c.id
+LEFT JOIN search_marks s ON s.conversation_id = c.id
 WHERE me.user_id = ? AND me.active = 1
 """
-_BLOCKS = """
-SELECT {} FROM members me JOIN search_blocks b ON b.conversation_id = me.conversation_id
-WHERE me.user_id = ? AND me.active = 1
+_BLOCKS = f"""
+SELECT {{}} FROM members me JOIN search_texts t ON t.conversation_id = me.conversation_id
+WHERE me.user_id = ? AND me.active = 1 AND (t.block + 1) * {BLOCK} >= me.visible_from_seq
+AND t.newest_at > ? AND t.oldest_at <= ?
 """
-_FILTERS = "SELECT b.conversation_id, b.block, b.filter FROM search_blocks b"
-_FILTER = "b.conversation_id = ? AND b.block = ?"
-_TEXTS = "SELECT {} FROM messages x"
-_SPAN = "x.conversation_id = ? AND x.seq BETWEEN ? AND ? AND x.deleted_at IS NULL"
-_CHANGED = "x.conversation_id = ? AND x.revision > ? AND x.seq >= ? AND x.deleted_at IS NULL"
+_HOLDS = " AND (t.partial = 1 OR INSTR(t.text, ?) > 0)"
+_SIZE = f"LENGTH(t.text) + t.partial * {_MOST}"
+_TEXTS = "SELECT t.conversation_id, t.text, t.about FROM search_texts t"
+_TEXT = "t.conversation_id = ? AND t.block = ?"
+_ROWS = "SELECT x.conversation_id, x.seq, x.created_at, x.sender_id, x.body, x.attachments FROM messages x"
+_CHANGED = "x.conversation_id = ? AND x.revision > ? AND x.seq >= ?"
 _MESSAGES = f"SELECT {rows.columns(rows.MESSAGES, 'x')} FROM messages x"
 _MESSAGE = "x.conversation_id = ? AND x.seq = ?"
 
 Key = tuple[Millis, ConversationId, int]
 """Of a message: results come with the highest first."""
-Block = tuple[Millis, ConversationId, int]
-"""When its newest message was sent, its conversation and its number."""
+
+
+class _Block(NamedTuple):
+    """A block that may hold what is asked for; they come in this order, the highest first."""
+
+    newest_at: Millis
+    conversation_id: ConversationId
+    number: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Mine:
-    """A conversation of the user's: from which seq on they see it, and how far it is indexed."""
+    """A conversation of the user's: from which seq on they see it, and how far it is and is indexed."""
 
     first_seq: int
+    last_seq: int
     revision: int
     indexed: int
 
@@ -86,43 +97,52 @@ class _Search:
     query: str
     mine: dict[ConversationId, _Mine]
     hits: set[Key] = field(default_factory=set)
+    changed: set[tuple[ConversationId, int]] = field(default_factory=set)
+    """Messages of which the index does not know the present state."""
 
-    def look(self, where: str, values: Sequence[tuple[object, ...]], limit: int | None = None) -> int:
-        """Take in those messages that match; the number that was read."""
-        bounds, more = self._bounds()
-        columns = ["x.created_at", "x.conversation_id", "x.seq", "x.body"]
-        if self.request.has is not None:
-            columns.append("x.attachments")
-        sql = _TEXTS.format(_packed(self.connection, columns))
-        given = [(*them, *more) for them in values]
-        found = list(fetch_any(self.connection, sql, where + bounds, given, limit=limit))
-        for created_at, conversation_id, seq, body, *attachments in _unpacked(self.connection, found):
-            key = (created_at, conversation_id, seq)
-            if body is None or self.query not in fold(body) or not self._follows(key):
-                continue
-            if self.request.has is None or _holds(self.request.has, body, attachments[0]):
-                self.hits.add(key)
-        return len(found)
+    @property
+    def until(self) -> Millis:
+        """When the newest message may have been sent."""
+        until = _LAST if self.request.before is None else self.request.before - 1
+        return min(until, self.overlap)
+
+    @property
+    def overlap(self) -> Millis:
+        """When the last message of the page before was sent."""
+        return _LAST if self.request.position is None else self.request.position.created_at
+
+    def take(self, conversation_id: ConversationId, entry: Entry) -> None:
+        """Take in a message that holds the query, if all else is as it was asked for."""
+        it = self.request
+        key = (entry.created_at, conversation_id, entry.seq)
+        at = it.position
+        if (
+            entry.seq >= self.mine[conversation_id].first_seq
+            and it.sender_id in (None, entry.sender_id)
+            and (it.before is None or entry.created_at < it.before)
+            and (it.after is None or entry.created_at > it.after)
+            and (at is None or key < (at.created_at, at.conversation_id, at.seq))
+            and (it.has is None or entry.has(it.has))
+        ):
+            self.hits.add(key)
+
+    def look(
+        self, where: str, values: Sequence[tuple[object, ...]], limit: int | None = None
+    ) -> set[tuple[ConversationId, int]]:
+        """Look at messages themselves, and say at which."""
+        looked_at = set()
+        for conversation_id, seq, created_at, sender_id, body, attachments in fetch_any(
+            self.connection, _ROWS, where, values, limit=limit
+        ):
+            looked_at.add((conversation_id, seq))
+            if body is not None and self.query in fold(body):
+                has = rows.attachments_in(attachments) if attachments else ()
+                self.take(conversation_id, Entry.of(seq, created_at, sender_id, body, has))
+        return looked_at
 
     def is_enough(self, reached: Millis) -> bool:
         """Whether a page is full of what is newer than all that was not looked at."""
         return sum(key[0] > reached for key in self.hits) > self.request.limit
-
-    def _bounds(self) -> tuple[str, tuple[object, ...]]:
-        """What the database can tell of a message by itself."""
-        it = self.request
-        bounds = {
-            " AND x.sender_id = ?": it.sender_id,
-            " AND x.created_at < ?": it.before,
-            " AND x.created_at > ?": it.after,
-            " AND x.created_at <= ?": None if it.position is None else it.position.created_at,
-        }
-        given = {sql: value for sql, value in bounds.items() if value is not None}
-        return "".join(given), tuple(given.values())
-
-    def _follows(self, key: Key) -> bool:
-        at = self.request.position
-        return at is None or key < (at.created_at, at.conversation_id, at.seq)
 
 
 def search(connection: Connection, user_id: UserId, request: SearchRequest) -> SearchPage:
@@ -134,46 +154,58 @@ def search(connection: Connection, user_id: UserId, request: SearchRequest) -> S
             raise NotFound("There is no such conversation.", field="conversation_id")
         under_way = _Search(connection, user_id, request, query, mine)
         complete = _look_at_unindexed(under_way)
-        reached = _look_at_blocks(under_way, _blocks(connection, user_id, request, mine))
-        return _page(under_way, reached, complete)
+        since = _since(under_way)
+        reached = _look_at_blocks(under_way, _blocks(under_way, since))
+        return _page(under_way, since if reached is None else reached, complete)
 
 
 def _mine(
     connection: Connection, user_id: UserId, conversation_id: ConversationId | None
 ) -> dict[ConversationId, _Mine]:
-    columns = ("me.conversation_id", "me.visible_from_seq", "c.revision", "COALESCE(s.revision, 0)")
-    sql, values = _of_one(_MINE.format(as_list(connection, *columns)), user_id, conversation_id)
-    ((found,),) = fetch(connection, sql, *values)
+    columns = (
+        "me.conversation_id",
+        "me.visible_from_seq",
+        "c.last_seq",
+        "c.revision",
+        "COALESCE(s.revision, 0)",
+    )
+    only, values = _only(conversation_id)
+    ((found,),) = fetch(connection, _MINE.format(as_list(connection, *columns)) + only, user_id, *values)
     return {place: _Mine(*them) for place, *them in parse_list(found)}
 
 
-def _blocks(
-    connection: Connection, user_id: UserId, request: SearchRequest, mine: dict[ConversationId, _Mine]
-) -> list[Block]:
-    """The blocks that may hold what is asked for, by the times of their messages; the newest first."""
-    columns = ("b.conversation_id", "b.block", "b.newest_at", "b.oldest_at")
-    sql, values = _of_one(_BLOCKS.format(as_list(connection, *columns)), user_id, request.conversation_id)
-    until = _LAST if request.before is None else request.before - 1
-    if request.position is not None:
-        until = min(until, request.position.created_at)
-    since = -1 if request.after is None else request.after
-    ((found,),) = fetch(connection, sql, *values)
-    return sorted(
-        (
-            (newest, conversation_id, number)
-            for conversation_id, number, newest, oldest in parse_list(found)
-            if oldest <= until and newest > since and number >= block_of(mine[conversation_id].first_seq)
-        ),
-        reverse=True,
-    )
+def _since(it: _Search) -> Millis:
+    """After which time all blocks are looked at; -1: there are so few that all are.
+
+    Those that overlap the page before are looked at however many they are, or no page would get beyond them.
+    """
+    if sum(block_of(at.last_seq) - block_of(at.first_seq) + 1 for at in it.mine.values()) <= BLOCKS:
+        return -1
+    times = sorted((newest_at for (newest_at,) in _asked(it, -1, ("t.newest_at",))), reverse=True)
+    return -1 if len(times) <= BLOCKS else min(times[BLOCKS], it.overlap - 1)
 
 
-def _of_one(
-    sql: str, user_id: UserId, conversation_id: ConversationId | None
-) -> tuple[str, tuple[object, ...]]:
-    if conversation_id is None:
-        return sql, (user_id,)
-    return f"{sql} AND me.conversation_id = ?", (user_id, conversation_id)
+def _blocks(it: _Search, since: Millis) -> list[_Block]:
+    """Those that may hold what is asked for, the newest first."""
+    columns = ("t.newest_at", "t.conversation_id", "t.block", _SIZE)
+    found = _asked(it, since, columns, _HOLDS, sought(it.query))
+    return sorted((_Block(*them) for them in found), reverse=True)
+
+
+def _asked(
+    it: _Search, since: Millis, columns: Sequence[str], more: str = "", *values: object
+) -> list[list[int]]:
+    """Columns of the blocks that the user sees, of the time that is asked for."""
+    after = -1 if it.request.after is None else it.request.after
+    only, of = _only(it.request.conversation_id)
+    sql = _BLOCKS.format(as_list(it.connection, *columns)) + only + more
+    ((found,),) = fetch(it.connection, sql, it.user_id, max(after, since), it.until, *of, *values)
+    return parse_list(found)
+
+
+def _only(conversation_id: ConversationId | None) -> tuple[str, tuple[object, ...]]:
+    """The end of a condition, and its value, if one conversation is asked for."""
+    return ("", ()) if conversation_id is None else (" AND me.conversation_id = ?", (conversation_id,))
 
 
 def _look_at_unindexed(it: _Search) -> bool:
@@ -183,51 +215,48 @@ def _look_at_unindexed(it: _Search) -> bool:
         for conversation_id, at in it.mine.items()
         if at.indexed < at.revision
     ]
-    left = UNINDEXED
-    for first in range(0, len(behind), _FILTERS_TOGETHER):
-        left -= it.look(_CHANGED, behind[first : first + _FILTERS_TOGETHER], left)
-        if left <= 0:
-            return False
-    return True
+    it.changed = it.look(_CHANGED, behind, UNINDEXED)
+    return len(it.changed) < UNINDEXED
 
 
-def _look_at_blocks(it: _Search, blocks: Sequence[Block]) -> Millis:
-    """Look at blocks until there are enough hits; all that is newer than the answer was looked at.
-
-    Those that overlap the page before are gone through whatever that takes, or no page would get beyond them.
-    """
-    probe = Probe(it.query)
-    overlap = _LAST if it.request.position is None else it.request.position.created_at
-    left, together, at = LOOKED_AT, _FEWEST, 0
+def _look_at_blocks(it: _Search, blocks: Sequence[_Block]) -> Millis | None:
+    """Look at blocks until there are enough hits: all that is newer than the answer was; None: all was."""
+    needle = sought(it.query)
+    left, together, at = READ, _FIRST, 0
     while at < len(blocks):
-        if at >= FILTERS and blocks[at][0] < overlap:
-            return blocks[at][0]
-        candidates = _not_denied(it.connection, probe, blocks[at : at + _FILTERS_TOGETHER])
-        at += _FILTERS_TOGETHER
-        while candidates:
-            newest_at = candidates[0][0]
-            if it.is_enough(newest_at) or (left <= 0 and newest_at < overlap):
-                return newest_at
-            it.look(
-                _SPAN,
-                [_span(it, conversation_id, number) for _, conversation_id, number in candidates[:together]],
-            )
-            candidates = candidates[together:]
-            left -= together
-            together = min(_MOST, together * 2)
-    return -1
+        newest_at = blocks[at].newest_at
+        if it.is_enough(newest_at) or (left <= 0 and newest_at < it.overlap):
+            return newest_at
+        some = list(_of_size(blocks[at : at + _TOGETHER], together))
+        _look_at(it, some, needle)
+        left -= sum(block.size for block in some)
+        at += len(some)
+        together = min(_MOST, together * 2)
+    return None
 
 
-def _not_denied(connection: Connection, probe: Probe, blocks: Sequence[Block]) -> list[Block]:
-    """Those of the blocks whose filters let the query through."""
-    keys = [(conversation_id, number) for _, conversation_id, number in blocks]
-    found = fetch_any(connection, _FILTERS, _FILTER, keys)
-    may = {(row[0], row[1]) for row in found if probe.may_be_in(row[2])}
-    return [block for block in blocks if block[1:] in may]
+def _of_size(blocks: Sequence[_Block], size: int) -> Iterator[_Block]:
+    """The first ones, together of about that many bytes."""
+    for block in blocks:
+        yield block
+        size -= block.size
+        if size <= 0:
+            return
 
 
-def _span(it: _Search, conversation_id: ConversationId, number: int) -> tuple[ConversationId, int, int]:
-    return conversation_id, max(number * BLOCK + 1, it.mine[conversation_id].first_seq), (number + 1) * BLOCK
+def _look_at(it: _Search, blocks: Sequence[_Block], needle: bytes) -> None:
+    """Take in what is in blocks."""
+    unknown: list[tuple[ConversationId, int]] = []
+    keys = [(block.conversation_id, block.number) for block in blocks]
+    for conversation_id, text, about in fetch_any(it.connection, _TEXTS, _TEXT, keys):
+        for entry in candidates(text, about, needle):
+            if (conversation_id, entry.seq) in it.changed:
+                continue
+            if entry.is_too_long:
+                unknown.append((conversation_id, entry.seq))
+            else:
+                it.take(conversation_id, entry)
+    it.look(_MESSAGE, unknown)
 
 
 def _page(it: _Search, reached: Millis, complete: bool) -> SearchPage:
@@ -243,22 +272,9 @@ def _page(it: _Search, reached: Millis, complete: bool) -> SearchPage:
     read = map(rows.MESSAGES.read, fetch_any(it.connection, _MESSAGES, _MESSAGE, wanted))
     told = seen(it.connection, it.user_id, read)
     messages = {(message.conversation_id, message.seq): message for message in told}
-    found = (Found(messages[key], ranges(messages[key].body or "", it.query)) for key in wanted)
+    found = [
+        Found(messages[key], ranges(body, it.query))
+        for key in wanted
+        if (body := messages[key].body) is not None and it.query in fold(body)
+    ]
     return SearchPage(tuple(found), position, complete)
-
-
-def _packed(connection: Connection, columns: Sequence[str]) -> str:
-    """Columns as one JSON text a row on MySQL, whose driver takes its time for each; plain on SQLite."""
-    values = ", ".join(columns)
-    return values if connection.dialect.name == "sqlite" else f"JSON_ARRAY({values})"
-
-
-def _unpacked(connection: Connection, found: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
-    if connection.dialect.name == "sqlite":
-        return found
-    values: list[list[Any]] = orjson.loads(f"[{','.join(row[0] for row in found)}]")
-    return values
-
-
-def _holds(has: Has, body: str, attachments: str | None) -> bool:
-    return holds(has, body, rows.attachments_in(attachments) if attachments else ())

@@ -1,17 +1,17 @@
-"""The index that search looks into: a filter for each block of a conversation's messages, made by a follower.
+"""The index that search looks into: the folded texts of a conversation's messages, made by a follower.
 
-A filter may let through what is not there any more (an edit leaves the old text in it), but never denies what
-is: whoever searches looks at the messages themselves, and at those that are not in the index yet.
+It is behind by what the follower has not done yet: whoever searches looks at that itself.
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
-from gochat.core.model import ConversationId, Millis
-from gochat.core.search import BLOCK, Filter, block_of, fold
+from gochat.core.model import ConversationId
+from gochat.core.search import Entry, block_of, pack, unpack
+from gochat.storage import rows
 from gochat.storage.fetch import fetch, fetch_any, marks
 from gochat.storage.followers import Writes
 
@@ -24,39 +24,33 @@ _WINDOW = 1_000
 
 _REVISIONS = """
 SELECT c.id, c.revision, s.revision FROM conversations c
-LEFT JOIN search_states s ON s.conversation_id = c.id WHERE c.id IN ({})
+LEFT JOIN search_marks s ON s.conversation_id = c.id WHERE c.id IN ({})
 """
 _WINDOW_OF = f"""
 SELECT c.id, c.revision, s.revision
 FROM (SELECT id, revision FROM conversations WHERE id > ? ORDER BY id LIMIT {_WINDOW}) c
-LEFT JOIN search_states s ON s.conversation_id = c.id ORDER BY c.id
+LEFT JOIN search_marks s ON s.conversation_id = c.id ORDER BY c.id
 """
 _CHANGED = f"""
-SELECT x.seq, x.revision, x.created_at, x.body FROM messages x
+SELECT x.revision, x.seq, x.created_at, x.sender_id, x.body, x.attachments FROM messages x
 WHERE x.conversation_id = ? AND x.revision > ? ORDER BY x.revision LIMIT {MESSAGES}
 """
-_BODIES = "SELECT x.body FROM messages x WHERE x.conversation_id = ? AND x.seq BETWEEN ? AND ?"
-_BLOCKS = "SELECT b.conversation_id, b.block, b.oldest_at, b.newest_at, b.filter FROM search_blocks b"
-_BLOCK = "b.conversation_id = ? AND b.block = ?"
-_ADD_BLOCK = (
-    "INSERT INTO search_blocks (oldest_at, newest_at, filter, conversation_id, block) VALUES (?, ?, ?, ?, ?)"
+_TEXTS = "SELECT t.block, t.text, t.about FROM search_texts t"
+_TEXT = "t.conversation_id = ? AND t.block = ?"
+_ADD_TEXT = (
+    "INSERT INTO search_texts (newest_at, oldest_at, partial, text, about, conversation_id, block)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_WRITE_BLOCK = (
-    "UPDATE search_blocks SET oldest_at = ?, newest_at = ?, filter = ?"
+_WRITE_TEXT = (
+    "UPDATE search_texts SET newest_at = ?, oldest_at = ?, partial = ?, text = ?, about = ?"
     " WHERE conversation_id = ? AND block = ?"
 )
-_ADD_STATE = "INSERT INTO search_states (revision, conversation_id) VALUES (?, ?)"
-_WRITE_STATE = "UPDATE search_states SET revision = ? WHERE conversation_id = ?"
+_ADD_MARK = "INSERT INTO search_marks (revision, conversation_id) VALUES (?, ?)"
+_WRITE_MARK = "UPDATE search_marks SET revision = ? WHERE conversation_id = ?"
+_ANY_MARK = "SELECT 1 FROM search_marks LIMIT 1"
 
-
-@dataclass(slots=True)
-class _Block:
-    """A block in the making. The times are of its oldest message and of its newest."""
-
-    filter: Filter
-    oldest_at: Millis
-    newest_at: Millis
-    is_new: bool = False
+Block = dict[int, Entry]
+"""What is in a block, by seq."""
 
 
 class SearchIndex:
@@ -80,9 +74,9 @@ class SearchIndex:
             reached = revision
             if len(found) == MESSAGES:
                 # The last revision may have more messages.
-                reached, done = found[-1][1] - 1, False
+                reached, done = found[-1][0] - 1, False
             statements += _indexed(connection, conversation_id, found)
-            statements.append((_ADD_STATE if indexed is None else _WRITE_STATE, (reached, conversation_id)))
+            statements.append((_ADD_MARK if indexed is None else _WRITE_MARK, (reached, conversation_id)))
         return Writes(statements, done)
 
     def behind(
@@ -96,6 +90,10 @@ class SearchIndex:
             if indexed is None or indexed < revision
         ]
         return ids, window[-1][0] if len(window) == _WINDOW else None
+
+    def is_missing(self, connection: Connection) -> bool:
+        """Whether nothing is indexed."""
+        return not fetch(connection, _ANY_MARK)
 
 
 def _revisions(
@@ -111,45 +109,35 @@ def _revisions(
 
 
 def _indexed(
-    connection: Connection, conversation_id: ConversationId, found: Sequence[Sequence[object]]
+    connection: Connection, conversation_id: ConversationId, found: Sequence[Sequence[Any]]
 ) -> list[tuple[str, tuple[object, ...]]]:
-    """What has to be written so that these messages (seq, revision, created_at, body) are in their blocks."""
-    by_block: dict[int, list[tuple[Millis, str]]] = {}
-    for seq, _, created_at, body in found:
-        assert isinstance(seq, int)
-        assert isinstance(created_at, int)
-        assert body is None or isinstance(body, str)
-        by_block.setdefault(block_of(seq), []).append((created_at, fold(body or "")))
+    """What has to be written so that messages (as `_CHANGED` has them) are in their blocks as they are."""
+    by_block: dict[int, list[Sequence[Any]]] = {}
+    for _, *message in found:
+        by_block.setdefault(block_of(message[0]), []).append(message)
     stored = _stored(connection, conversation_id, by_block)
     statements: list[tuple[str, tuple[object, ...]]] = []
     for number, messages in by_block.items():
-        block = stored.get(number)
-        if block is None:
-            times = [at for at, _ in messages]
-            block = _Block(Filter.of(text for _, text in messages), min(times), max(times), is_new=True)
-        else:
-            for at, text in messages:
-                block.filter.add(text)
-                block.oldest_at, block.newest_at = min(block.oldest_at, at), max(block.newest_at, at)
-        if block.filter.is_full:
-            block.filter = Filter.of(_texts(connection, conversation_id, number))
-        statement = _ADD_BLOCK if block.is_new else _WRITE_BLOCK
-        values = (block.oldest_at, block.newest_at, block.filter.data, conversation_id, number)
-        statements.append((statement, values))
+        block = stored.get(number, {})
+        for seq, created_at, sender_id, body, attachments in messages:
+            block.pop(seq, None)
+            if body is not None:
+                has = rows.attachments_in(attachments) if attachments else ()
+                block[seq] = Entry.of(seq, created_at, sender_id, body, has)
+        statement = _WRITE_TEXT if number in stored else _ADD_TEXT
+        statements.append((statement, (*_columns(block), conversation_id, number)))
     return statements
+
+
+def _columns(block: Block) -> tuple[object, ...]:
+    """As the statements have them."""
+    times = [it.created_at for it in block.values()] or [0]
+    partial = any(it.is_too_long for it in block.values())
+    return max(times), min(times), int(partial), *pack(block.values())
 
 
 def _stored(
     connection: Connection, conversation_id: ConversationId, numbers: Mapping[int, object]
-) -> dict[int, _Block]:
-    found = fetch_any(connection, _BLOCKS, _BLOCK, [(conversation_id, number) for number in numbers])
-    return {row[1]: _Block(Filter(row[4]), row[2], row[3]) for row in found}
-
-
-def _texts(connection: Connection, conversation_id: ConversationId, number: int) -> list[str]:
-    first = number * BLOCK + 1
-    return [
-        fold(row[0])
-        for row in fetch(connection, _BODIES, conversation_id, first, first + BLOCK - 1)
-        if row[0]
-    ]
+) -> dict[int, Block]:
+    found = fetch_any(connection, _TEXTS, _TEXT, [(conversation_id, number) for number in numbers])
+    return {number: {it.seq: it for it in unpack(text, about)} for number, text, about in found}

@@ -47,6 +47,11 @@ def short_bytes() -> sa.types.TypeEngine[bytes]:
     return sa.LargeBinary(65_535).with_variant(mysql.BLOB(), "mysql")
 
 
+def long_bytes() -> sa.types.TypeEngine[bytes]:
+    """Return the type of up to 16,777,215 bytes."""
+    return sa.LargeBinary(0xFFFFFF).with_variant(mysql.MEDIUMBLOB(), "mysql")
+
+
 def key(name: str) -> sa.Column[int]:
     """Return a column of the primary key."""
     return sa.Column(name, sa.BigInteger(), primary_key=True, autoincrement=False)

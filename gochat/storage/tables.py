@@ -405,7 +405,7 @@ class FollowerCursorRow(SQLModel, table=True):
 
 
 class SearchStateRow(SQLModel, table=True):
-    """Up to which revision a conversation's messages are in the index of search."""
+    """Used by the code of revisions 0005 to 0015 only; to be dropped once nobody runs that any more."""
 
     __tablename__ = "search_states"
     __table_args__ = (_UTF8,)
@@ -415,7 +415,7 @@ class SearchStateRow(SQLModel, table=True):
 
 
 class SearchBlockRow(SQLModel, table=True):
-    """What stands in successive messages, as a filter; when the first and the last of them were sent."""
+    """Used by the code of revisions 0005 to 0015 only; to be dropped once nobody runs that any more."""
 
     __tablename__ = "search_blocks"
     __table_args__ = (
@@ -428,6 +428,38 @@ class SearchBlockRow(SQLModel, table=True):
     newest_at: int = _big()
     oldest_at: int = _big()
     filter: bytes = _column(LargeBinary(65_535).with_variant(mysql.BLOB(), "mysql"), Type.HEX)
+
+
+class SearchMarkRow(SQLModel, table=True):
+    """Up to which revision a conversation's messages are in the index of search."""
+
+    __tablename__ = "search_marks"
+    __table_args__ = (_UTF8,)
+
+    conversation_id: int = _key()
+    revision: int = _big()
+
+
+class SearchTextRow(SQLModel, table=True):
+    """The folded texts of successive messages, and what search asks of each (`core.search.pack`).
+
+    `newest_at` and `oldest_at`: when the last and the first of them were sent. `partial`: whether there is
+    one whose text is too long to stand here.
+    """
+
+    __tablename__ = "search_texts"
+    __table_args__ = (
+        Index("ix_search_texts_times", "conversation_id", "block", "newest_at", "oldest_at"),
+        _UTF8,
+    )
+
+    conversation_id: int = _key()
+    block: int = _key()
+    newest_at: int = _big()
+    oldest_at: int = _big()
+    partial: int = _small()
+    about: bytes = _column(LargeBinary(65_535).with_variant(mysql.BLOB(), "mysql"), Type.HEX)
+    text: bytes = _column(LargeBinary(0xFFFFFF).with_variant(mysql.MEDIUMBLOB(), "mysql"), Type.HEX)
 
 
 class SchemaMarkRow(SQLModel, table=True):

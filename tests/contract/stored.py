@@ -4,7 +4,7 @@ from sqlalchemy import create_engine, func, select
 
 from gochat.storage import tables
 
-FOLLOWED = {"followers", "follower_cursors", "search_states", "search_blocks"}
+FOLLOWED = {"followers", "follower_cursors", "search_marks", "search_texts"}
 """Written by followers, some time after what they follow."""
 
 

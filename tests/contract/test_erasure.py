@@ -78,7 +78,9 @@ async def gone(rest: Rest, user_id: str) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize(("messages", "left"), [("keep", {"messages.body"}), ("erase", set())])
+@pytest.mark.parametrize(
+    ("messages", "left"), [("keep", {"messages.body", "search_texts.text"}), ("erase", set())]
+)
 async def test_what_is_left_of_a_deleted_account(database_url: str, messages: str, left: set[str]) -> None:
     async with running(database_url, delete_grace_s=0, deleted_messages=messages) as rest:
         ann, ben, group_id, direct_id = await told(rest)

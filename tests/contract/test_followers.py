@@ -19,6 +19,7 @@ class Heard:
     """Work that keeps what it is told, and writes nothing."""
 
     name = "test"
+    lost = False
 
     def __init__(self) -> None:
         self.changed: list[set[ConversationId]] = []
@@ -34,6 +35,9 @@ class Heard:
         self.compared.append(after)
         found = fetch(connection, "SELECT id FROM conversations WHERE id > ? ORDER BY id LIMIT 1", after)
         return ([found[0][0]], found[0][0]) if found else ([], None)
+
+    def is_missing(self, connection: Connection) -> bool:
+        return self.lost
 
 
 def catch_up(follower: Follower) -> None:

@@ -86,6 +86,6 @@ async def test_the_server_keeps_the_index(rest: Rest, database_url: str) -> None
 def indexed(url: str) -> int:
     engine = write_engine(url)
     with engine.connect() as connection:
-        count = int(connection.exec_driver_sql("SELECT COUNT(*) FROM search_blocks").scalar_one())
+        count = int(connection.exec_driver_sql("SELECT COUNT(*) FROM search_texts").scalar_one())
     engine.dispose()
     return count

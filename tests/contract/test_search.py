@@ -12,6 +12,8 @@ from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, ConversationId, UserId
 from gochat.core.search import BLOCK, Found, Has, SearchRequest, fold, holds, ranges
 from gochat.storage import search as module
+from gochat.storage.engines import write_engine
+from gochat.storage.fetch import fetch, run
 from gochat.storage.followers import Follower
 from gochat.storage.reader import ConversationReader
 from gochat.storage.search_index import SearchIndex
@@ -121,7 +123,7 @@ def test_search_finds_what_a_scan_finds(
 ) -> None:
     """`tight`: each request may do so little that it has to be gone on with."""
     if tight:
-        for name, value in {"FILTERS": 2, "LOOKED_AT": 1, "_FILTERS_TOGETHER": 2}.items():
+        for name, value in {"BLOCKS": 6, "READ": 4_096, "_FIRST": 1, "_MOST": 2_048}.items():
             monkeypatch.setattr(module, name, value)
     rng = random.Random(7)
     users = prepare(database_url, 3)
@@ -141,7 +143,8 @@ def test_search_finds_what_a_scan_finds(
             sent: list[tuple[ConversationId, UserId, int]] = []
             for round_ in range(3):
                 for cid, who in talk.items():
-                    mine = [(rng.choice(who), some_text(rng)) for _ in range(rng.randint(20, BLOCK - 20))]
+                    count = rng.randint(BLOCK // 2, 3 * BLOCK)
+                    mine = [(rng.choice(who), some_text(rng)) for _ in range(count)]
                     answers = await it.submit_all([_message(rng, cid, *each) for each in mine])
                     texts += [text for _, text in mine]
                     for (sender, _), answer in zip(mine, answers, strict=True):
@@ -262,3 +265,120 @@ def test_much_that_is_not_indexed_says_so(database_url: str, monkeypatch: pytest
         await asyncio.to_thread(follower.stop)
 
     asyncio.run(scenario())
+
+
+def test_what_is_too_long_for_the_index_is_found(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        follower = Follower(database_url, SearchIndex())
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(direct(anna, ben))
+            for text in ["tea", "long " * 1_500 + "tea", "ก" * 7_000 + "tea", "coffee"]:
+                await it.send(send(cid, anna, text))
+            await caught_up(follower)
+            assert await check(reader, ben, SearchRequest("tea", 2)) == 3
+            assert await check(reader, ben, SearchRequest("กtea", 2)) == 1
+        await asyncio.to_thread(follower.stop)
+
+    asyncio.run(scenario())
+
+
+def texts_of(url: str) -> bytes:
+    """All that the index holds."""
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        found = fetch(connection, "SELECT text FROM search_texts")
+    engine.dispose()
+    return b" ".join(row[0] for row in found)
+
+
+def test_the_index_forgets_what_was_deleted_or_edited(database_url: str) -> None:
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        follower = Follower(database_url, SearchIndex())
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(direct(anna, ben))
+            for text in ["my secret", "another secret", "tea"]:
+                await it.send(send(cid, anna, text))
+            await caught_up(follower)
+            assert b"secret" in texts_of(database_url)
+            await it.writer.submit(DeleteMessage(cid, anna, 1))
+            await it.writer.submit(EditMessage(cid, anna, 2, "coffee"))
+            assert await check(reader, ben, SearchRequest("secret", 2)) == 0
+            await caught_up(follower)
+            assert b"secret" not in texts_of(database_url)
+            assert await check(reader, ben, SearchRequest("coffee", 2)) == 1
+        await asyncio.to_thread(follower.stop)
+
+    asyncio.run(scenario())
+
+
+def test_an_index_that_is_lost_is_made_anew(database_url: str) -> None:
+    """As after an update to a release that keeps another one."""
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, anna, "tea"))
+            for _ in range(2):
+                follower = Follower(database_url, SearchIndex())
+                await asyncio.to_thread(empty, database_url)
+                await caught_up(follower)
+                assert texts_of(database_url) == b"tea"
+                await asyncio.to_thread(follower.stop)
+            assert await check(reader, ben, SearchRequest("tea", 2)) == 1
+
+    asyncio.run(scenario())
+
+
+def empty(url: str) -> None:
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        for table in ("search_texts", "search_marks"):
+            run(connection, f"DELETE FROM {table}")
+    engine.dispose()
+
+
+@pytest.mark.slow
+def test_two_thousand_searches(database_url: str) -> None:
+    """Each of an indexed chat finds what a look at all that the user sees finds."""
+    rng = random.Random(11)
+    users = prepare(database_url, 3)
+
+    async def scenario() -> None:
+        follower = Follower(database_url, SearchIndex())
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cids = await chat(it, users)
+            talk = dict(zip(cids, (users[:2], users, users[:2], users[1:]), strict=True))
+            texts = [some_text(rng) for _ in range(1_000)]
+            for first in range(0, len(texts), 100):
+                some = [(rng.choice(cids), text) for text in texts[first : first + 100]]
+                await it.submit_all([send(cid, rng.choice(talk[cid]), text) for cid, text in some])
+                await caught_up(follower)
+            seen = {user: await look_at_all(reader, user) for user in users}
+            for _ in range(2_000):
+                query, user = some_query(rng, texts), rng.choice(users)
+                found = await search_all(reader, user, SearchRequest(query, 50))
+                keys = [(at.message.created_at, at.message.conversation_id, at.message.seq) for at in found]
+                assert keys == [key for key, text in seen[user] if fold(query) in text], query
+        await asyncio.to_thread(follower.stop)
+
+    asyncio.run(scenario())
+
+
+async def look_at_all(
+    reader: ConversationReader, user_id: UserId
+) -> list[tuple[tuple[int, ConversationId, int], str]]:
+    """All messages that a user sees, folded, the newest first."""
+    found = []
+    for membership in (await reader.memberships(user_id)).conversations:
+        after, more = 0, True
+        while more:
+            page = await reader.history(user_id, membership.conversation_id, after_seq=after, limit=100)
+            for it in page.messages:
+                found.append(((it.created_at, it.conversation_id, it.seq), fold(it.body or "")))
+            more, after = page.has_more_after, page.messages[-1].seq if page.messages else 0
+    return sorted(found, reverse=True)

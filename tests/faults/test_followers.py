@@ -66,7 +66,7 @@ def assert_indexed(url: str) -> None:
     with engine.connect() as connection:
         behind = fetch(
             connection,
-            "SELECT c.id FROM conversations c LEFT JOIN search_states s ON s.conversation_id = c.id"
+            "SELECT c.id FROM conversations c LEFT JOIN search_marks s ON s.conversation_id = c.id"
             " WHERE s.revision IS NULL OR s.revision < c.revision",
         )
     engine.dispose()

@@ -1,4 +1,4 @@
-"""What search takes for equal, where it stands, and that no filter denies what is there."""
+"""What search takes for equal, where it stands, and what the index holds of it."""
 
 import itertools
 import unicodedata
@@ -11,16 +11,20 @@ from gochat.core.errors import InvalidPayload
 from gochat.core.model import Attachment
 from gochat.core.search import (
     BLOCK,
+    LONGEST,
     MAX_QUERY,
     MAX_RANGES,
-    Filter,
+    Entry,
     Has,
-    Probe,
     block_of,
+    candidates,
     fold,
     fold_query,
     holds,
+    pack,
     ranges,
+    sought,
+    unpack,
 )
 
 TEXTS = st.text(max_size=60)
@@ -82,10 +86,7 @@ def test_every_part_of_a_text_is_found_in_it(body: str, data: st.DataObject) -> 
     query = folded[first : data.draw(st.integers(first, len(folded)))]
     if not query:
         return
-    assert Probe(query).may_be_in(Filter.of([folded]).data)
-    grown = Filter()
-    grown.add(folded)
-    assert Probe(query).may_be_in(grown.data)
+    assert [it.seq for it in candidates(*pack([entry(1, body)]), sought(query))] == [1]
     found = ranges(body, query)
     assert found
     size = len(body.encode("utf-16-le", "surrogatepass")) // 2
@@ -98,22 +99,33 @@ def test_folding_twice_changes_nothing(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-def test_a_filter_denies_most_of_what_is_not_there() -> None:
-    filter_ = Filter.of([fold(f"message number {n} of somebody, about {n * n}") for n in range(BLOCK)])
-    queries = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}{chr(97 + n * 7 % 26)}" for n in range(26 * 26)]
-    let_through = [query for query in queries if Probe(query).may_be_in(filter_.data)]
-    assert len(let_through) < 60
+def entry(seq: int, body: str, *mime_types: str) -> Entry:
+    attachments = tuple(Attachment("https://x.test/a", it) for it in mime_types)
+    return Entry.of(seq, 1_700_000_000_000 + seq, (1 << 62) + seq, body, attachments)
 
 
-def test_a_filter_says_when_it_is_full() -> None:
-    filter_ = Filter()
-    filter_.add("a few")
-    assert not filter_.is_full
-    crowded = Filter()
-    for n in range(200):
-        crowded.add(chr(0x4E00 + n) + chr(0x5E00 + n))
-    assert crowded.is_full
-    assert not Filter.of([chr(0x4E00 + n) for n in range(5_000)]).is_full
+@given(st.lists(TEXTS, max_size=BLOCK), TEXTS)
+def test_a_block_finds_those_that_hold_it(bodies: list[str], query: str) -> None:
+    entries = [entry(seq, body) for seq, body in enumerate(bodies, 1)]
+    packed = pack(entries)
+    assert unpack(*packed) == entries
+    if folded := fold(query):
+        found = [it.seq for it in candidates(*packed, sought(folded))]
+        assert found == [seq for seq, body in enumerate(bodies, 1) if folded in fold(body)]
+
+
+def test_an_entry_says_who_when_and_what_else() -> None:
+    (found,) = candidates(*pack([entry(7, "tea at https://x.test", "image/png")]), b"tea")
+    assert (found.seq, found.created_at, found.sender_id) == (7, 1_700_000_000_007, (1 << 62) + 7)
+    assert [it for it in Has if found.has(it)] == [Has.IMAGE, Has.LINK]
+    assert not found.is_too_long
+
+
+def test_what_is_too_long_may_hold_anything() -> None:
+    packed = pack([entry(1, "tea"), entry(2, "x" * (LONGEST + 1)), entry(3, "y" * LONGEST)])
+    assert len(packed[0]) < 2 * LONGEST
+    found = list(candidates(*packed, b"tea"))
+    assert [(it.seq, it.is_too_long) for it in found] == [(1, False), (2, True)]
 
 
 def test_blocks_follow_each_other() -> None:
