@@ -417,3 +417,36 @@ def test_a_key_used_for_another_request_is_a_conflict_and_a_retry_is_not(
 
     asyncio.run(scene())
     assert [m["body"] for m in ann.history(direct)] == ["hi"]
+
+
+def test_one_more_than_is_allowed_is_refused_and_stores_nothing(
+    server: GoChatServer, ann: Account, ben: Account, direct: str
+) -> None:
+    """The 21st kind of reaction of one user, and the 51st pin."""
+    kinds, pins = 20, 50
+
+    async def scene() -> None:
+        async with AsyncExitStack() as stack:
+            phone = Phone("ann")
+            stack.push_async_callback(phone.close)
+            await phone.connect(server.url, ann.token)
+            for n in range(pins + 1):
+                await phone.expect_ok("message:send", message(direct, f"{n}"))
+            for n in range(kinds):
+                await phone.expect_ok("message:react", the_first | {"emoji": f"custom:{n}", "on": True})
+            for n in range(pins):
+                await phone.expect_ok("message:pin", {"conversation_id": direct, "seq": n + 1, "on": True})
+            before = await asyncio.to_thread(ben.post, "/sync", {})
+            for event, payload, name, limit in [
+                ("message:react", the_first | {"emoji": "👍"}, "reactions", kinds),
+                ("message:pin", {"conversation_id": direct, "seq": pins + 1}, "pins", pins),
+            ]:
+                error = await phone.expect_error(event, payload | {"on": True}, "limit_exceeded")
+                assert error["details"] == {"name": name, "limit": limit}
+            after = await asyncio.to_thread(ben.post, "/sync", {})
+            left_out = {"server_time": "", "position": ""}
+            assert after | left_out == before | left_out
+            assert phone.connects == 1
+
+    the_first: dict[str, Any] = {"conversation_id": direct, "seq": 1}
+    asyncio.run(scene())
