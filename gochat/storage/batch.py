@@ -161,21 +161,15 @@ def _total_unread(transaction: Transaction, users: Set[UserId], now: Millis) -> 
     keys = [(user_id,) for user_id in sorted(users)]
     found, sided = transaction.find_each((transaction.sql.total_unread, keys), (transaction.sql.sided, keys))
     totals = dict.fromkeys(users, 0) | {user_id: int(total) for user_id, total in found}
-    by_user: dict[UserId, list[sides.Sided]] = {}
-    for row in sided:
-        side = rows.SIDES.read(row[_SIDE_AT:])
-        by_user.setdefault(side.user_id, []).append((row[0], rows.MEMBERS.read(row[1:_SIDE_AT]), side))
-    for user_id, theirs in by_user.items():
-        totals[user_id] += sides.counted(theirs, partial(_unread_mentions, transaction, user_id), now)
+    theirs = [(row[0], rows.MEMBERS.read(row[1:_SIDE_AT]), rows.SIDES.read(row[_SIDE_AT:])) for row in sided]
+    for user_id, added in sides.counted(theirs, partial(_unread_mentions, transaction), now).items():
+        totals[user_id] += added
     return totals
 
 
-def _unread_mentions(
-    transaction: Transaction, user_id: UserId, positions: Iterable[tuple[ConversationId, int]]
-) -> dict[ConversationId, int]:
-    keys = [(conversation_id, user_id, read_seq) for conversation_id, read_seq in positions]
-    found = transaction.find(transaction.sql.unread_mentions, keys)
-    return {conversation_id: count for conversation_id, _, count in found}
+def _unread_mentions(transaction: Transaction, asked: Sequence[sides.ReadUpTo]) -> sides.Mentions:
+    found = transaction.find(transaction.sql.unread_mentions, asked)
+    return {(conversation_id, user_id): count for conversation_id, user_id, count in found}
 
 
 def _me_changes(
@@ -185,23 +179,28 @@ def _me_changes(
     for member in state.changed_members.values():
         if member.user_id in own and member.me_revision > state.me_since[member.user_id]:
             own[member.user_id].append(member)
+    # One question for them all: while it is asked, everybody else's writes wait.
+    behind = [
+        (it.conversation_id, it.user_id, it.read_seq)
+        for theirs in own.values()
+        for it in theirs
+        if it.unread(state.conversations[it.conversation_id].last_seq)
+    ]
+    mentions = _unread_mentions(transaction, behind)
     decided = set(state.decided)
     for user_id, since in state.me_since.items():
-        told = tuple(_own(transaction, state, user_id, own[user_id], now))
+        told = tuple(_own(state, own[user_id], mentions, now))
         total, profile = totals.get(user_id, 0), user_id in decided
         said = state.said.get(user_id, 0)
         yield MeChange(user_id, since, state.me[user_id], told, total, profile, said)
 
 
 def _own(
-    transaction: Transaction, state: State, user_id: UserId, members: Sequence[Member], now: Millis
+    state: State, members: Sequence[Member], mentions: sides.Mentions, now: Millis
 ) -> Iterable[MeConversation]:
     """A user's own sides of conversations, as of the end of the batch."""
-    last = {it.conversation_id: state.conversations[it.conversation_id].last_seq for it in members}
-    behind = [(it.conversation_id, it.read_seq) for it in members if it.unread(last[it.conversation_id])]
-    mentions = _unread_mentions(transaction, user_id, behind)
     for member in members:
-        conversation_id = member.conversation_id
-        side = state.sides.find((conversation_id, user_id))
-        private = Private.of(side, member, last[conversation_id], mentions.get(conversation_id, 0), now)
-        yield MeConversation(member, member.unread(last[conversation_id]), private)
+        key = member.conversation_id, member.user_id
+        last_seq = state.conversations[member.conversation_id].last_seq
+        private = Private.of(state.sides.find(key), member, last_seq, mentions.get(key, 0), now)
+        yield MeConversation(member, member.unread(last_seq), private)

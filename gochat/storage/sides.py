@@ -15,8 +15,11 @@ from gochat.storage.fetch import fetch, fetch_any, marks
 
 Sided = tuple[int, Member, Side]
 """The last seq of a conversation, with the row and the side of one member."""
-Count = Callable[[Sequence[tuple[ConversationId, int]]], Mapping[ConversationId, int]]
-"""How many messages mean the member, in conversations after what they have read there."""
+ReadUpTo = tuple[ConversationId, UserId, int]
+"""A member, with what they have read."""
+Mentions = Mapping[tuple[ConversationId, UserId], int]
+"""How many messages mean a member, after what they have read; members of whom none do are left out."""
+Count = Callable[[Sequence[ReadUpTo]], Mentions]
 
 _CHUNK = 500
 _SEQS = "SELECT n.conversation_id, n.seq FROM mentions n"
@@ -65,34 +68,34 @@ def total_unread(connection: Connection, user_id: UserId) -> int:
         (row[0], rows.MEMBERS.read(row[1:_SIDE_AT]), rows.SIDES.read(row[_SIDE_AT:]))
         for row in fetch(connection, _SIDED, user_id)
     ]
-    return int(unread or 0) + counted(
-        sided, lambda asked: _unread_mentions(connection, user_id, asked), _now()
-    )
+    added = counted(sided, lambda asked: _unread_mentions(connection, asked), _now())
+    return int(unread or 0) + added.get(user_id, 0)
 
 
-def counted(sided: Sequence[Sided], mentions: Count, now: Millis) -> int:
-    """What conversations add to the total in which one user has set something; mentions where they count."""
+def counted(sided: Sequence[Sided], mentions: Count, now: Millis) -> dict[UserId, int]:
+    """What is added to the totals of those who have set something; mentions where they count."""
     asked = [
-        (side.conversation_id, member.read_seq)
+        (side.conversation_id, side.user_id, member.read_seq)
         for _, member, side in sided
         if side.is_muted(now) and side.mute_level is MuteLevel.MENTIONS
     ]
     found = mentions(asked) if asked else {}
-    return sum(
-        side.counted(member, last_seq, found.get(side.conversation_id, 0), now)
-        for last_seq, member, side in sided
-    )
+    totals: dict[UserId, int] = {}
+    for last_seq, member, side in sided:
+        meant = found.get((side.conversation_id, side.user_id), 0)
+        totals[side.user_id] = totals.get(side.user_id, 0) + side.counted(member, last_seq, meant, now)
+    return totals
 
 
 def _private(
     connection: Connection, user_id: UserId, given: Sequence[tuple[Member, int]]
 ) -> Iterable[Private]:
     sides = _sides(connection, user_id, [member.conversation_id for member, _ in given])
-    behind = [(it.conversation_id, it.read_seq) for it, last_seq in given if it.unread(last_seq)]
-    mentions, now = _unread_mentions(connection, user_id, behind), _now()
+    behind = [(it.conversation_id, user_id, it.read_seq) for it, last_seq in given if it.unread(last_seq)]
+    mentions, now = _unread_mentions(connection, behind), _now()
     for member, last_seq in given:
-        conversation_id = member.conversation_id
-        yield Private.of(sides.get(conversation_id), member, last_seq, mentions.get(conversation_id, 0), now)
+        meant = mentions.get((member.conversation_id, user_id), 0)
+        yield Private.of(sides.get(member.conversation_id), member, last_seq, meant, now)
 
 
 def _sides(
@@ -106,15 +109,12 @@ def _sides(
     return sides
 
 
-def _unread_mentions(
-    connection: Connection, user_id: UserId, positions: Iterable[tuple[ConversationId, int]]
-) -> Mapping[ConversationId, int]:
-    """Messages that mean the user, after what they have read; conversations without any are left out."""
-    values = [(conversation_id, user_id, read_seq) for conversation_id, read_seq in positions]
+def _unread_mentions(connection: Connection, asked: Sequence[ReadUpTo]) -> Mentions:
+    """Of one user, who is named once for each conversation."""
     seqs: dict[ConversationId, set[int]] = {}
-    for conversation_id, seq in fetch_any(connection, _SEQS, _UNREAD_MENTIONS, values):
+    for conversation_id, seq in fetch_any(connection, _SEQS, _UNREAD_MENTIONS, asked):
         seqs.setdefault(conversation_id, set()).add(seq)
-    return {conversation_id: len(found) for conversation_id, found in seqs.items()}
+    return {(key, user_id): len(seqs[key]) for key, user_id, _ in asked if key in seqs}
 
 
 def _now() -> Millis:

@@ -1,13 +1,20 @@
 """Receipts gathered, shown and private; one suite over every database."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gochat.core.blocks import Block
 from gochat.core.delta import Why
 from gochat.core.errors import NotFound
-from gochat.core.receipts import Position, Receipt
+from gochat.core.model import Extras, Mentions, MuteLevel
+from gochat.core.receipts import AdvanceReceipts, Position, Receipt
+from gochat.core.sides import FOREVER, Mute
+from gochat.storage.dialects import Asked, Statement
+from gochat.storage.load import Transaction
 from gochat.storage.receipts import ReceiptGatherer
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, prepare, send, writing
@@ -37,6 +44,42 @@ def test_a_group_of_256_that_reads_one_message_costs_a_handful_of_revisions(data
 
     asyncio.run(scenario())
     check(read(database_url))
+
+
+def test_what_is_asked_of_the_database_does_not_grow_with_those_who_read(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are behind and told how many messages mean them, and half count nothing but those."""
+    few, many = 4, 64
+    users = prepare(database_url, few + many)
+    asked: list[Statement] = []
+    find_each = Transaction.find_each
+
+    def noted(transaction: Transaction, *statements: Asked) -> list[Sequence[Any]]:
+        asked.extend(statement for statement, keys in statements if keys)
+        return find_each(transaction, *statements)
+
+    monkeypatch.setattr(Transaction, "find_each", noted)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            counts = []
+            for own in (users[:few], users[few:]):
+                cid = await it.create(group(*own))
+                for _ in range(3):
+                    meant = Extras(mentions=Mentions(everyone=True))
+                    await it.send(replace(send(cid, own[0]), extras=meant))
+                await it.submit_all(Mute(cid, user, FOREVER, MuteLevel.MENTIONS) for user in own[1::2])
+                asked.clear()
+                advance = AdvanceReceipts(cid, {user: Position(2, 1) for user in own[1:]})
+                answers = await it.writer.submit(advance)
+                assert set(answers.values()) == {Receipt(2, 1, unread=2, total_unread=2)}
+                counts.append(len(asked))
+                private = [them.conversations[0].private for them in it.recorder.published[-1].me]
+                assert [them.unread_mentions for them in private] == [2] * (len(own) - 1)
+            assert counts[0] == counts[1]
+
+    asyncio.run(scenario())
 
 
 def test_a_private_receipt_moves_ones_own_position_and_shows_nothing(database_url: str) -> None:
