@@ -195,6 +195,7 @@ class Committer:
         (outcome, answer), self._undecided = self._undecided, None
         log.info("An undecided batch is %s.", "committed" if found else "not committed")
         if found:
+            self.last.committed = time.monotonic()
             answer(outcome)
         return found
 

@@ -25,7 +25,7 @@ from gochat.core.ports.writing import Publisher
 from gochat.core.receipts import AdvanceReceipts, Answers
 from gochat.storage.aside import Aside
 from gochat.storage.batch import Held, Outcome
-from gochat.storage.committer import Committer, NotStoredError
+from gochat.storage.committer import Committer, NotStoredError, Times
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
 from gochat.storage.turns import BATCH_ROWS, WAIT_SECONDS, Entry, Turns, entry_of
@@ -165,7 +165,7 @@ class ConversationWriter:
             if now - entry.at > ANSWER_SECONDS:
                 _resolve(entry.future, _unavailable())
 
-    def _deliver(self, answered: Sequence[tuple[Entry, object]], outcome: Outcome) -> None:
+    def _deliver(self, answered: Sequence[tuple[Entry, object]], outcome: Outcome, times: Times) -> None:
         """Publish, then answer."""
         assert self._loop is not None
         if outcome.committed is not None:
@@ -177,17 +177,20 @@ class ConversationWriter:
             deliver_s = time.monotonic() - began
             self._measures.publishes.note(deliver_s)
             if answered and began + deliver_s - answered[0][0].at > self._measures.slow_s:
-                self._tell_slow(answered, outcome.committed, deliver_s)
+                self._tell_slow(answered, outcome.committed, times, deliver_s)
         for entry, answer in answered:
             _resolve(entry.future, answer)
         # Once those who were answered have run.
         self._loop.call_soon(self._delivered.set)
 
     def _tell_slow(
-        self, answered: Sequence[tuple[Entry, object]], committed: Committed, deliver_s: float
+        self,
+        answered: Sequence[tuple[Entry, object]],
+        committed: Committed,
+        times: Times,
+        deliver_s: float,
     ) -> None:
         """One line for the batch, with its parts, and ids by which the lines of slow events are found."""
-        times = self._committer.last
         log.warning(
             "slow_batch",
             ms=round((times.committed + deliver_s - answered[0][0].at) * 1000),
@@ -274,7 +277,8 @@ class ConversationWriter:
             self._aside.put(held, time.monotonic(), again=again)
             answered = [(entry, answer) for entry, answer in answered if answer is not Held.HELD]
         self._delivered.clear()
-        self._loop.call_soon_threadsafe(self._deliver, answered, outcome)
+        # When it is delivered the next may run already.
+        self._loop.call_soon_threadsafe(self._deliver, answered, outcome, self._committer.last)
 
     def _refuse(self, entries: Sequence[Entry], refusal: Callable[[], ChatError]) -> None:
         assert self._loop is not None

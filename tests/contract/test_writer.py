@@ -1,14 +1,16 @@
 """The conversation writer on every database: one writer, no faults."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
 from gochat.core.command import AnyCommand
 from gochat.core.conversations import UpdateConversation
-from gochat.core.delta import Why
+from gochat.core.delta import Committed, Why
 from gochat.core.errors import (
     ChatError,
     Forbidden,
@@ -19,6 +21,7 @@ from gochat.core.errors import (
     Unavailable,
 )
 from gochat.core.limits import Limits
+from gochat.core.measures import Measures
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, Conversation, Message, Role
@@ -346,6 +349,38 @@ def test_receipts_and_unread(database_url: str) -> None:
     stored = read(database_url)
     check(stored)
     assert stored.me_revisions == {anna: 0, ben: 2, eve: 1}
+
+
+def test_a_slow_batch_is_told_with_its_own_times(database_url: str) -> None:
+    """While it is published the next one runs, and its times are of no matter."""
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        measures = Measures(slow_s=0.0)
+        async with writing(database_url, batch_rows=1, measures=measures) as it:
+            cid = await it.create(direct(anna, ben))
+            publish, ends = it.recorder.publish, []
+
+            def late(committed: Committed) -> None:
+                ends.append(time.monotonic())
+                time.sleep(0.03)
+                publish(committed)
+
+            it.recorder.publish = late  # type: ignore[method-assign]
+            began = time.monotonic()
+            with capture_logs() as logs:
+                await it.submit_all(send(cid, anna) for _ in range(4))
+            told = [line for line in logs if line["event"] == "slow_batch"]
+            assert len(told) == 4
+            for line, published in zip(told, ends, strict=True):
+                parts = [line[f"{part}_ms"] for part in ("queue", "run", "commit", "deliver")]
+                assert min(parts) >= 0
+                rounded = 2
+                assert abs(line["ms"] - sum(parts)) <= rounded
+                committed_ms = line["ms"] - line["deliver_ms"]
+                assert committed_ms <= (published - began) * 1_000 + rounded, "before it was published"
+
+    asyncio.run(scenario())
 
 
 def test_a_full_queue_refuses_at_once(database_url: str) -> None:

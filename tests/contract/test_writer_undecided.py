@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from gochat.core.errors import Unavailable
+from gochat.core.measures import Measures
 from gochat.core.messages import Sent
 from gochat.storage import committer
 from tests.services import mysql
@@ -22,14 +24,17 @@ def test_it_is_answered_as_it_turns_out(sql_server_url: str, cut: Cut) -> None:
 
     async def scenario() -> None:
         with Proxy(sql_server_url) as proxy:
-            async with writing(proxy.url) as it:
+            async with writing(proxy.url, measures=Measures(slow_s=0.0)) as it:
                 cid = await it.create(direct(anna, ben))
                 for n in range(1, 6):
                     proxy.cuts = [cut]
-                    sent = await it.send(send(cid, anna))
+                    with capture_logs() as logs:
+                        sent = await it.send(send(cid, anna))
                     assert not sent.duplicate
                     assert sent.message.seq == n
                     assert not proxy.cuts
+                    (told,) = [line for line in logs if line["event"] == "slow_batch"]
+                    assert told["commit_ms"] >= 0
                 assert it.seqs_published() == [1, 2, 3, 4, 5]
 
     asyncio.run(scenario())

@@ -15,6 +15,7 @@ from gochat.core.command import AnyCommand
 from gochat.core.conversations import CreateConversation
 from gochat.core.delta import Committed
 from gochat.core.limits import Limits
+from gochat.core.measures import Measures
 from gochat.core.messages import SendMessage, Sent
 from gochat.core.model import Conversation, ConversationId, Kind, UserId
 from gochat.storage import migrate
@@ -134,7 +135,7 @@ class Writing:
 
 
 @asynccontextmanager
-async def writing(url: str, limits: Limits = LIMITS, **options: float) -> AsyncIterator[Writing]:
+async def writing(url: str, limits: Limits = LIMITS, **options: float | Measures) -> AsyncIterator[Writing]:
     """A writer on a database, stopped at the end; one user may have as much waiting as all, for any time."""
     options = {"each_max": options.get("queue_max", MANY), "ack_s": math.inf, **options}
     engine = write_engine(url)
