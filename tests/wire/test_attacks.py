@@ -2,10 +2,11 @@
 
 import base64
 import json
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gochat.contract.ids import id_out
+from gochat.contract.routes import ROUTES
 from tests.services.issuer import NAME, Issuer, claims, jwk, sign
 from tests.wire.account import API, Account
 from tests.wire.conftest import SECRET
@@ -22,6 +24,8 @@ from tests.wire.place import Place
 
 PASSWORD = "secret-{}"
 CANARY = "canary-9c1e"
+PHONE = "+493012345678"
+"""Of somebody who shows it to nobody."""
 
 
 @dataclass
@@ -35,7 +39,8 @@ class Scene:
     direct: str
     group: str
     issuer: Issuer
-    tokens: dict[str, str] = field(default_factory=dict)
+    key: str
+    """A server key that may make tokens, and no users."""
 
     def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> tuple[int, str | None]:
         """Status, and code if it was refused."""
@@ -44,6 +49,15 @@ class Scene:
         response = self.place.http.request(method, API + path, headers=headers, **options)
         body = response.json() if response.content else {}
         return response.status_code, body.get("code") if isinstance(body, dict) else None
+
+    def place_of(self, account: Account) -> str:
+        """A conversation of theirs."""
+        made = account.post("/conversations", {"kind": "group", "member_ids": [self.ben.id]})
+        return str(made["conversation"]["id"])
+
+    def message(self, conversation_id: str) -> dict[str, Any]:
+        """Its first, as reports name it."""
+        return {"conversation_id": conversation_id, "seq": 1}
 
     def claims(self, account: Account) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(account.token, options={"verify_signature": False})
@@ -57,7 +71,10 @@ def scene(place: Place, issuer: Issuer) -> Scene:
     group = ann.post("/conversations", {"kind": "group", "member_ids": [ben.id]})["conversation"]["id"]
     body = {"client_message_id": str(uuid4()), "body": f"{CANARY} secret"}
     ann.post("/messages", {"conversation_id": talk, **body})
-    return Scene(place, ann, ben, eve, talk, group, issuer)
+    given = {"username": "dora.attacked", "password": "correct horse", "phone": PHONE}
+    assert place.http.post(f"{API}/auth/register", json=given).status_code == 200
+    key = place.operator("key", "create", "reader", "--scope", "tokens", "--why", "x")
+    return Scene(place, ann, ben, eve, talk, group, issuer, key)
 
 
 Attack = Callable[..., tuple[int, str | None]]
@@ -280,6 +297,19 @@ STRANGERS: dict[str, Callable[[Scene], tuple[int, str | None]]] = {
     "receipts": lambda s: s.ask(
         "POST", f"/conversations/{s.direct}/receipts", s.eve.token, json={"read_seq": 1}
     ),
+    "search": lambda s: s.ask("GET", f"/messages/search?q={CANARY}&conversation_id={s.direct}", s.eve.token),
+    "reactions": lambda s: s.ask("GET", f"/messages/{s.direct}/1/reactions", s.eve.token),
+    "a forward": lambda s: s.ask(
+        "POST",
+        "/messages",
+        s.eve.token,
+        json={
+            "conversation_id": s.place_of(s.eve),
+            "client_message_id": str(uuid4()),
+            "body": "x",
+            "forwarded_from": {"conversation_id": s.direct, "seq": 1},
+        },
+    ),
     "another's session": lambda s: s.ask("DELETE", f"/auth/sessions/{s.claims(s.ann)['sid']}", s.eve.token),
     "a session that is not there": lambda s: s.ask("DELETE", f"/auth/sessions/{id_out(5)}", s.eve.token),
     "a block of nobody": lambda s: s.ask("PUT", "/me/blocks", s.eve.token, json={"user_id": "0" * 16}),
@@ -307,6 +337,61 @@ def _(scene: Scene) -> tuple[int, str | None]:
 def _(scene: Scene) -> tuple[int, str | None]:
     return scene.ask("POST", "/conversations/quit", scene.eve.token, json={"conversation_ids": [scene.group]})
 
+
+@attack("others: what they wrote, found by a search of all", 200, None)
+def _(scene: Scene) -> tuple[int, str | None]:
+    assert scene.eve.get("/messages/search", q=CANARY)["results"] == []
+    return scene.ask("GET", f"/messages/search?q={CANARY}", scene.eve.token)
+
+
+@attack("others: a conversation by a sync that names it", 200, None)
+def _(scene: Scene) -> tuple[int, str | None]:
+    told = scene.eve.post("/sync", {"known": {scene.direct: 0, scene.group: 1}})["conversations"]
+    theirs = [it for it in told if it["conversation_id"] in {scene.direct, scene.group}]
+    assert all(it.get("removed") and not it.keys() & {"conversation", "messages", "members"} for it in theirs)
+    return scene.ask("POST", "/sync", scene.eve.token, json={"known": {scene.direct: 0}})
+
+
+# ---- keys of a team's server, and what each may
+
+KEYED: dict[str, tuple[Callable[[Scene], tuple[int, str | None]], tuple[int, str]]] = {
+    "outside its scope": (
+        lambda s: s.ask("POST", "/server/users", s.key, json={"external_id": "1"}),
+        (403, "forbidden"),
+    ),
+    "for a user who was not made by it": (
+        lambda s: s.ask("POST", "/server/tokens", s.key, json={"external_id": s.ann.name}),
+        (404, "not_found"),
+    ),
+    "a user by their id": (
+        lambda s: s.ask("POST", "/server/tokens", s.key, json={"user_id": s.ann.id}),
+        (400, "invalid_payload"),
+    ),
+    "cut": (
+        lambda s: s.ask("POST", "/server/tokens", s.key[:-1], json={"external_id": "1"}),
+        (401, "token_invalid"),
+    ),
+    "made up": (
+        lambda s: s.ask("POST", "/server/tokens", "gk_x", json={"external_id": "1"}),
+        (401, "token_invalid"),
+    ),
+    "none": (
+        lambda s: s.ask("POST", "/server/tokens", json={"external_id": "1"}),
+        (401, "token_missing"),
+    ),
+    "a user's token": (
+        lambda s: s.ask("POST", "/server/tokens", s.ann.token, json={"external_id": "1"}),
+        (401, "token_invalid"),
+    ),
+    "to read as a user": (lambda s: s.ask("GET", "/me", s.key), (401, "token_invalid")),
+    "to refresh": (
+        lambda s: s.ask("POST", "/auth/refresh", json={"refresh_token": s.key}),
+        (401, "token_invalid"),
+    ),
+    "for a token of an issuer": (lambda s: exchanged(s, s.key), (401, "token_invalid")),
+}
+for name, (act, answer) in KEYED.items():
+    ATTACKS.append((f"key: {name}", act, answer))
 
 # ---- mass assignment: fields that are not the user's to set
 
@@ -509,10 +594,104 @@ def _distinct() -> Iterator[str]:
     yield from (name for name, _, _ in ATTACKS)
 
 
-def test_there_are_a_hundred_and_forty_of_them() -> None:
+KINDS = {
+    "token",
+    "issuer",
+    "others",
+    "key",
+    "me",
+    "register",
+    "name",
+    "password",
+    "login",
+    "reset",
+    "body",
+    "search",
+    "method",
+    "path",
+    "cursor",
+}
+
+
+def test_there_are_a_hundred_and_fifty_of_them_of_every_kind() -> None:
     names = list(_distinct())
-    assert len(names) >= 140
+    assert len(names) >= 150
     assert len(set(names)) == len(names)
+    assert {name.partition(":")[0] for name in names} == KINDS
+
+
+def test_every_route_that_names_what_may_be_another_s_is_attacked(scene: Scene) -> None:
+    """By whoever adds a route: its row is missing here until it stands among those of strangers."""
+    asked: list[tuple[str, str]] = []
+
+    class Noted(Scene):
+        def ask(self, method: str, path: str, token: str | None = None, **_: Any) -> tuple[int, str | None]:
+            asked.append((method, path.partition("?")[0]))
+            return 404, "not_found"
+
+    for act in STRANGERS.values():
+        act(Noted(**vars(scene)))
+    named = [
+        it
+        for it in ROUTES
+        if "{" in it.path
+        or any("conversation_id" in model.model_fields for model in (it.query, it.body) if model)
+    ]
+    assert len(named) >= 9
+    for route in named:
+        pattern = re.sub(r"\{\w+\}", "[0-9a-f]+", route.path)
+        assert any(route.method == method and re.fullmatch(pattern, path) for method, path in asked), route
+
+
+WHO_IS_THERE: dict[str, tuple[str, Callable[[Scene], object], Callable[[Scene], object]]] = {
+    "login by name": (
+        "/auth/login",
+        lambda s: {"username": s.ann.name, "password": "wrong horse"},
+        lambda s: {"username": "nobody.here", "password": "wrong horse"},
+    ),
+    "login by a name that nobody can have": (
+        "/auth/login",
+        lambda s: {"username": s.ann.name, "password": "wrong horse"},
+        lambda s: {"username": "\x00", "password": "wrong horse"},
+    ),
+    "login by number": (
+        "/auth/login",
+        lambda s: {"phone": PHONE, "password": "wrong horse"},
+        lambda s: {"phone": "+493099999999", "password": "wrong horse"},
+    ),
+    "a report of a user": (
+        "/reports",
+        lambda s: {"client_report_id": str(uuid4()), "target": {"user_id": s.ann.id}, "reason": "spam"},
+        lambda s: {"client_report_id": str(uuid4()), "target": {"user_id": id_out(5)}, "reason": "spam"},
+    ),
+    "a report of a message": (
+        "/reports",
+        lambda s: {"client_report_id": str(uuid4()), "reason": "spam", "target": s.message(s.direct)},
+        lambda s: {"client_report_id": str(uuid4()), "reason": "spam", "target": s.message(id_out(5))},
+    ),
+    "a message to a conversation": (
+        "/messages",
+        lambda s: {"client_message_id": str(uuid4()), "body": "x", "conversation_id": s.direct},
+        lambda s: {"client_message_id": str(uuid4()), "body": "x", "conversation_id": id_out(5)},
+    ),
+    "a number of an address book": (
+        "/users/contacts",
+        lambda _: {"numbers": [PHONE]},
+        lambda _: {"numbers": ["+493099999999"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHO_IS_THERE)
+def test_no_answer_tells_who_or_what_is_there(scene: Scene, name: str) -> None:
+    """Not by its status, its text or its headers; what it costs is counted where passwords are tested."""
+    path, there, nowhere = WHO_IS_THERE[name]
+    told = []
+    for given in (there, nowhere):
+        answer = scene.place.http.post(API + path, json=given(scene), headers=scene.eve.headers)
+        headers = {key: value for key, value in answer.headers.items() if key not in {"date", "x-request-id"}}
+        told.append((answer.status_code, {**answer.json(), "request_id": ""}, headers))
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(("act", "answer"), [row[1:] for row in ATTACKS], ids=[row[0] for row in ATTACKS])

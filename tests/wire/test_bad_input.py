@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gochat.contract.events import CLIENT_EVENTS
 from tests.services.gochat import GoChatServer
 from tests.wire.account import API, Account
 from tests.wire.phone import Phone, message
@@ -384,7 +385,15 @@ def test_a_stranger_gets_the_same_answer_as_for_what_is_not_there(
         ("receipt:delivered", {"seq": 1}),
         ("typing:start", {}),
         ("typing:stop", {}),
+        ("conversation:mute", {"until": "forever"}),
+        ("conversation:archive", {"on": True}),
+        ("conversation:pin", {"on": True}),
+        ("conversation:mark", {"unread": True}),
+        ("conversation:draft", {"text": "x"}),
     ]
+    naming = {name for name, it in CLIENT_EVENTS.items() if "conversation_id" in it.request.model_fields}
+    # Who looks no longer is answered the same whether they did or not.
+    assert {event for event, _ in asks} == naming - {"conversation:leave"}
 
     async def scene() -> None:
         phone = Phone("eve")
