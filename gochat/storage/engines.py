@@ -162,7 +162,8 @@ def _sqlite_arguments(patience: int | None) -> dict[str, Any]:
 
 
 def _sqlite_session() -> tuple[str, ...]:
-    return ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten with zeros: some builds leave it there until its room is used again.
+    return ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON")
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:

@@ -5,14 +5,21 @@ import json
 import random
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 from gochat.contract.ids import id_in
+from gochat.core.command import AnyCommand
+from gochat.core.errors import ChatError
+from gochat.core.messages import DeleteMessage, EditMessage, PinMessage, SendMessage
+from gochat.core.model import Attachment, ConversationId, Extras, Mentions, MuteLevel, UserId
 from gochat.core.profiles import UpdateProfile
 from gochat.core.reactions import React
+from gochat.core.receipts import AdvanceReceipts, Position
+from gochat.core.sides import FOREVER, Mark, Mute, Pin, SaveDraft
 from gochat.storage import erasure
 from gochat.storage.database import Database
 from gochat.storage.engines import write_engine
@@ -21,7 +28,7 @@ from tests.contract.rest import PASSWORD, Rest, register, running
 from tests.contract.test_rest_chat import message
 from tests.reading.world import reading
 from tests.writing.stored import check, read
-from tests.writing.world import direct, group, prepare, send, writing
+from tests.writing.world import direct, group, new_key, prepare, send, writing
 
 CANARY = "canary7f3a"
 
@@ -42,6 +49,16 @@ def found(url: str) -> set[str]:
                 places |= {f"{table}.{name}" for name, value in row.items() if CANARY in str(value).lower()}
     engine.dispose()
     return places
+
+
+def is_in_files(url: str) -> bool | None:
+    """Whether the canary is anywhere in the files of SQLite; those of a server hold its own log."""
+    at = make_url(url)
+    if at.get_backend_name() != "sqlite":
+        return None
+    files = list(Path(str(at.database)).parent.glob(f"{Path(str(at.database)).name}*"))
+    assert files
+    return any(CANARY.encode() in file.read_bytes() for file in files)
 
 
 async def told(rest: Rest) -> tuple[Any, Any, str, str]:
@@ -151,10 +168,35 @@ def test_it_goes_on_wherever_it_was_killed(database_url: str, messages: Any) -> 
     asyncio.run(scenario())
     assert found(database_url) == ({"messages.body"} if messages == "keep" else set())
     check(read(database_url))
+    assert is_in_files(database_url) in {None, messages == "keep"}
 
 
-async def test_an_export_is_what_a_sync_tells(rest: Rest) -> None:
-    ann, ben, _, _ = await told(rest)
+async def set_all(url: str, user_id: UserId, other_id: UserId, *ids: ConversationId) -> None:
+    """All that a message, a conversation and one's own side of it may hold."""
+    async with writing(url) as it:
+        for cid in ids:
+            extras = Extras("custom:x", '{"a": [1]}', Mentions((user_id, other_id)))
+            links = (Attachment("https://files.example.com/a", "image/png", 640, 480, 3, "a.png"),)
+            whole = SendMessage(cid, other_id, new_key(), "all", 1, links, extras)
+            commands: list[AnyCommand] = [
+                whole,
+                EditMessage(cid, user_id, 1, "edited"),
+                DeleteMessage(cid, user_id, 2),
+                React(cid, 3, {(user_id, "👍"): True, (other_id, "🎉"): True}),
+                PinMessage(cid, user_id, 3, on=True),
+                SaveDraft(cid, user_id, "a draft"),
+                Mute(cid, user_id, FOREVER, MuteLevel.MENTIONS),
+                Pin(cid, user_id, on=True),
+                Mark(cid, user_id, unread=True),
+                AdvanceReceipts(cid, {user_id: Position(2, 1)}),
+            ]
+            refused = [it for it in await it.submit_all(commands) if isinstance(it, ChatError)]
+            assert not refused
+
+
+async def test_an_export_is_what_a_sync_tells(rest: Rest, database_url: str) -> None:
+    ann, ben, *cids = await told(rest)
+    await set_all(database_url, id_in(ann.id), id_in(ben.id), *map(id_in, cids))
     response = await ann.rest.send("GET", "/api/v1/me/export")
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/x-ndjson"
@@ -170,10 +212,14 @@ async def test_an_export_is_what_a_sync_tells(rest: Rest) -> None:
     synced = await ann.rest.ok("POST", "/sync", {"limit": 500})
     assert synced["more"] is False
     told_by_sync = {it["conversation_id"]: it for it in synced["conversations"]}
+    views = [delta["conversation"] for delta in told_by_sync.values()]
+    assert all(it["pinned_seqs"] and it["me"]["draft"] and it["me"]["muted"] for it in views)
     assert {it["id"]: it for it in of["conversation"]} == {
         cid: delta["conversation"] for cid, delta in told_by_sync.items()
     }
     messages = [it for delta in told_by_sync.values() for it in delta["messages"]]
+    for name in ("reactions", "attachments", "mentions", "data", "edited_at", "deleted_at", "reply_to_seq"):
+        assert any(it[name] for it in messages), name
     key = lambda it: (it["conversation_id"], it["seq"])  # noqa: E731
     assert sorted(of["message"], key=key) == sorted(messages, key=key)
     members = [
