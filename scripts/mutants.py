@@ -42,7 +42,7 @@ TESTS = (
     (INVARIANTS,),
     ("tests/unit/contract", "tests/unit/auth", "tests/unit/events", "tests/unit/storage"),
 )
-"""Each lot is asked about what the one before lets pass: the fast ones first."""
+"""Each lot is asked about what the one before lets pass: the fast ones first, before all the file's own."""
 PRELOADED = (
     "pytest",
     "hypothesis.stateful",
@@ -270,7 +270,7 @@ def survives(mutant: Mutant | None) -> bool:
     options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is loaded already
     with redirect_stdout(io.StringIO()) as said, redirect_stderr(said):
-        for tests in TESTS:
+        for tests in (*([] if mutant is None else own_tests(mutant.path)), *TESTS):
             if pytest.main([*options, *tests]) != 0:
                 break
         else:
@@ -278,6 +278,12 @@ def survives(mutant: Mutant | None) -> bool:
     if mutant is None:
         print(said.getvalue(), file=sys.stderr)
     return False
+
+
+def own_tests(path: Path) -> list[tuple[str, ...]]:
+    """Return, as a lot, the tests that bear the file's name: soon loaded, and the most likely to notice."""
+    named = [f"{folder}/test_{path.stem}.py" for folder in ("tests/unit/core", "tests/unit")]
+    return [(name,) for name in named if (ROOT / name).exists()]
 
 
 def run(work: Sequence[Mutant | None], processes: int, told: Callable[[Mutant | None, bool], None]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from gochat.core.errors import TokenExpired, Unavailable
 from gochat.core.model import ConversationId, Millis, UserId
@@ -11,6 +12,17 @@ from gochat.core.ports.logins import Identity
 READY_TIMEOUT_S = 10.0
 FOLLOWED = 1_000
 """Acts of one user that may wait for who follows them."""
+
+
+class State(Enum):
+    """How far a connection has come."""
+
+    EXPIRED = "expired"
+    """It never had a token that had not expired: it hears nothing."""
+    ADMITTED = "admitted"
+    """It hears what its user may hear, as far as it is in the rooms of its conversations yet."""
+    READY = "ready"
+    """It is in all of them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,10 +35,7 @@ class Connection:
     """Which library it comes with, as `events.clients` tells; of a few words, all of them shared."""
     since: float = 0.0
     """When it came, by `time.monotonic`."""
-    admitted: bool = False
-    """Whether it ever had a token that had not expired: then it hears what its user may hear."""
-    ready: bool = False
-    """Whether it is in the rooms of its conversations."""
+    state: State = State.EXPIRED
     timer: asyncio.TimerHandle | None = None
     """What happens next to its token: a warning, or the end."""
     screens: frozenset[ConversationId] = frozenset()
@@ -44,11 +53,17 @@ class Connection:
     left: frozenset[ConversationId] = frozenset()
     """Conversations that the user left before it was ready."""
     _awaited: asyncio.Event | None = None
+    """What those wait for who need it ready."""
 
     @property
     def user_id(self) -> UserId:
         """Whose socket it is."""
         return self.identity.user_id
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether it ever had a token that had not expired: then it hears what its user may hear."""
+        return self.state is not State.EXPIRED
 
     def has_expired(self, now: Millis) -> bool:
         """Whether its token's time has passed."""
@@ -74,7 +89,7 @@ class Connection:
         Raises:
             Unavailable: its conversations could not be read in time.
         """
-        if self.ready:
+        if self.state is State.READY:
             return
         if self._awaited is None:
             self._awaited = asyncio.Event()
@@ -86,7 +101,7 @@ class Connection:
 
     def become_ready(self) -> None:
         """Let those go on that wait for it."""
-        self.ready = True
+        self.state = State.READY
         if self._awaited is not None:
             self._awaited.set()
             self._awaited = None

@@ -18,7 +18,7 @@ from gochat.core.measures import Measures
 from gochat.core.ports.logins import Authenticator
 from gochat.core.rates import CONNECT, Key, Rates
 from gochat.events.clients import client_of
-from gochat.events.connection import Connection, Roster
+from gochat.events.connection import Connection, Roster, State
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
@@ -62,6 +62,7 @@ class Connections:
         self._most_of_user = most_of_user
         self._tasks = Tasks()
         self._draining = False
+        """The server goes: it lets nobody in."""
 
     async def connect(self, sid: str, environ: Mapping[str, Any], auth: object) -> None:
         """Let a socket in, or refuse it with an error in `connect_error.data`.
@@ -125,8 +126,8 @@ class Connections:
         if self._roster.get(connection.sid) is not connection:
             return
         self._watch(connection)
-        if not connection.admitted and not connection.has_expired(int(time.time() * 1000)):
-            connection.admitted = True
+        if not connection.is_admitted and not connection.has_expired(int(time.time() * 1000)):
+            connection.state = State.ADMITTED
             self._presence.came(connection.user_id)
             self._tasks.spawn(self._attach(connection))
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from gochat.contract.events import Told
 from gochat.core.measures import Measures
 from gochat.events.engine import EngineServer
+from gochat.events.engine.member import LEFT
 
 NAMESPACE = "/"
 SHARE = 4
@@ -26,7 +27,7 @@ class EngineSockets:
     def enter(self, sid: str, room: str) -> None:
         """See the seam."""
         member = self._server.manager.member(sid, NAMESPACE)
-        if member is not None and not member.left:
+        if member is not None and member.state is not LEFT:
             self._server.manager.basic_enter_room(sid, NAMESPACE, room)
 
     def leave(self, sid: str, room: str) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 from gochat.contract.ids import id_in, id_out
-from gochat.events.connection import Roster
+from gochat.events.connection import Roster, State
 from gochat.events.engine_sockets import EngineSockets
 
 
@@ -29,7 +29,7 @@ class Support:
                 "transport": transport,
                 "backlog_bytes": backlog,
                 "seconds": round(time.monotonic() - connection.since),
-                "ready": connection.ready,
+                "ready": connection.state is State.READY,
                 "last_error": connection.last_error,
             }
 

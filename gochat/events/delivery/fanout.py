@@ -21,7 +21,7 @@ from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership
 from gochat.core.sync import is_partial, parts
 from gochat.events.cluster.seam import MAX_PAYLOAD, Doorbell
-from gochat.events.connection import Connection, Roster
+from gochat.events.connection import Connection, Roster, State
 from gochat.events.delivery.gate import MeNotice, Notice
 from gochat.events.delivery.gates import LOG_PATIENCE_S, RETRY_S, Gates
 from gochat.events.delivery.people import People
@@ -252,7 +252,7 @@ class Fanout:
         They most likely come with that reading. If the gate were opened now, before it, what happens next
         would be told as a repair.
         """
-        if notice.payload is not None or any(it.ready for it in here):
+        if notice.payload is not None or any(it.state is State.READY for it in here):
             return False
         waiting = [self._until_ready.setdefault(it.sid, []) for it in here]
         if any(len(it) >= MAX_PUT_OFF for it in waiting):
@@ -494,7 +494,7 @@ class Fanout:
         return MeNotice(user_id, me.since, me.revision, orjson.dumps(me_delta_out(me)))
 
     def _admitted(self, user_ids: Iterable[UserId]) -> list[Connection]:
-        return [connection for connection in self._roster.of(user_ids) if connection.admitted]
+        return [connection for connection in self._roster.of(user_ids) if connection.is_admitted]
 
     def _dismiss(self, user_id: UserId, session_id: SessionId, code: str) -> None:
         for connection in self._roster.of((user_id,)):

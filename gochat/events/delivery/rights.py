@@ -15,7 +15,7 @@ from gochat.core.errors import ChatError
 from gochat.core.model import ConversationId, UserId
 from gochat.core.ports.reading import Reader
 from gochat.core.queries import Membership
-from gochat.events.connection import Connection, Roster
+from gochat.events.connection import Connection, Roster, State
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
 from gochat.events.sockets import Sockets, conversation_room, screen_room
@@ -49,9 +49,9 @@ class Rights:
 
     def left(self, conversation_id: ConversationId, user_ids: Collection[UserId]) -> list[Connection]:
         """They are members no more; returns their sockets here, which are out of all its rooms now."""
-        gone = [connection for connection in self._roster.of(user_ids) if connection.admitted]
+        gone = [connection for connection in self._roster.of(user_ids) if connection.is_admitted]
         for connection in gone:
-            if not connection.ready:
+            if connection.state is not State.READY:
                 connection.left |= {conversation_id}
             self._sockets.leave(connection.sid, conversation_room(conversation_id))
             self._sockets.leave(connection.sid, screen_room(conversation_id))

@@ -14,9 +14,9 @@ from . import packets
 from .errors import ProtocolError
 from .frames import COME_BACK
 from .handshake import Request
-from .member import Ack, Member
+from .member import CONNECTED, Ack, Member
 from .packets import Packet
-from .session import OVER, Session
+from .session import DRAINING, ENDED, OVER, Session
 from .transports import Write, drop
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Client:
     @property
     def connected(self) -> bool:
         """Whether the client is connected to any namespace."""
-        return any(member.connected for member in self.members.values())
+        return any(member.state is CONNECTED for member in self.members.values())
 
     # What the session calls
 
@@ -84,7 +84,7 @@ class Client:
     def writer_changed(self, write: Write) -> None:
         """Send with `write` from now on."""
         for member in self.members.values():
-            if member.connected:
+            if member.state is CONNECTED:
                 member.write = write
 
     def expired(self) -> None:
@@ -127,7 +127,7 @@ class Client:
         member = self.members.get(namespace)
         if member is None:
             raise ProtocolError("packet for a namespace that is not connected")
-        if not member.connected:
+        if member.state is not CONNECTED:
             return None  # it was disconnected by us; what was still on its way is dropped
         if kind == packets.EVENT:
             return self._event(member, identifier, content)
@@ -182,7 +182,7 @@ class Client:
     def finished(self) -> None:
         """Count one event of the dispatcher as done."""
         self._in_flight -= 1
-        if self.session.draining:
+        if self.session.state is DRAINING:
             self.drain()
         elif self._in_flight < self._limit and self.session.paused:
             self._balance()
@@ -196,13 +196,13 @@ class Client:
     async def _connect(self, namespace: str, auth: Any) -> None:
         """Answer a CONNECT."""
         member = self.members.get(namespace)
-        if member is not None and member.connected:
+        if member is not None and member.state is CONNECTED:
             return  # the libraries say it twice when their user does
         member, error = await self.server.connect_member(self, namespace, auth)
         if member is None:
             self._refuse(namespace, error)
             return
-        if not self.session.open:
+        if self.session.state is ENDED:
             return
         self.session.allow(math.inf)
         answer = packets.encode(packets.CONNECT, namespace, {"sid": member.sid})
@@ -210,7 +210,7 @@ class Client:
 
     def _refuse(self, namespace: str, error: dict[str, Any]) -> None:
         """Answer with CONNECT_ERROR; the client may try a few times more, then the session ends."""
-        if not self.session.open:
+        if self.session.state is ENDED:
             return
         self.session.write(packets.encode(packets.CONNECT_ERROR, namespace, error))
         if not self.connected:
@@ -224,7 +224,7 @@ class Client:
         """Let the client leave a namespace; the session stays for another, for a while."""
         del self.members[member.namespace]
         await self.server.leave_member(member, self.server.reason.CLIENT_DISCONNECT)
-        if self.session.open and not self.connected:
+        if self.session.state is not ENDED and not self.connected:
             self.session.allow(self.server.options.connect_timeout)
 
     async def _leave(self, reason: str) -> None:
@@ -251,7 +251,7 @@ class Client:
         """Handle what waits up to the next packet that takes time; at last, be idle."""
         inbox = self._inbox
         while inbox:
-            if not self.session.open:
+            if self.session.state is ENDED:
                 return self._leave(str(inbox.pop()))
             step = None
             try:
@@ -263,6 +263,6 @@ class Client:
             if step is not None:
                 return step
         self._inbox = None
-        if self.session.draining:
+        if self.session.state is DRAINING:
             self.drain()
         return None

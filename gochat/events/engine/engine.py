@@ -205,9 +205,9 @@ class Engine:
     async def get_session(self, sid: str) -> dict[str, Any]:
         """Return what the application keeps with a session. Raises KeyError."""
         session = self.sessions[sid]
-        if session.state is None:
-            session.state = {}
-        return session.state
+        if session.kept is None:
+            session.kept = {}
+        return session.kept
 
     def create_event(self) -> asyncio.Event:
         """Return an event for `AsyncServer.call`."""

@@ -11,7 +11,8 @@ import socketio
 
 from . import packets
 from .client import Step
-from .member import Member, deliver
+from .member import CONNECTED, LEFT, Member, deliver
+from .session import ENDED
 
 MAX_CALLBACKS = 1000
 """Acks that one client may owe the server; the oldest is forgotten first."""
@@ -59,12 +60,12 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
     def is_connected(self, sid: str, namespace: str) -> bool:
         """Whether the member's CONNECT is answered and it has not left."""
         member = self.member(sid, namespace)
-        return member is not None and member.connected
+        return member is not None and member.state is CONNECTED
 
     def is_pre_connected(self, sid: str, namespace: str) -> bool:
-        """Whether the member's connect handler is still running."""
+        """Whether the member is neither connected nor has left: a handler of it is to run, or does."""
         member = self.member(sid, namespace)
-        return member is not None and not member.connected and not member.left
+        return member is not None and member.state not in (CONNECTED, LEFT)
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
         """Return the sid of the member's session."""
@@ -74,7 +75,9 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         """Return the sid that a session has in a namespace."""
         session = self.server.eio.sessions.get(eio_sid)
-        member = None if session is None or not session.open else session.application.members.get(namespace)
+        if session is None or session.state is ENDED:
+            return None
+        member = session.application.members.get(namespace)
         return None if member is None else member.sid
 
     def get_namespaces(self) -> Iterable[str]:
@@ -90,7 +93,7 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
     def basic_enter_room(self, sid: str, namespace: str, room: Any, eio_sid: str | None = None) -> None:
         """Put a member into a room. Raises ValueError for an unknown member or another member's own room."""
         member = self.member(sid, namespace)
-        if member is None or member.left:
+        if member is None or member.state is LEFT:
             raise ValueError("sid is not connected to requested namespace")
         if room == sid:
             return

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
 
 from . import packets
 from .errors import ProtocolError
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class State(Enum):
+    """How far a member has come."""
+
+    JOINING = "joining"
+    """Its CONNECT is not answered."""
+    CONNECTED = "connected"
+    LEAVING = "leaving"
+    """It was told DISCONNECT; its handler does not know yet."""
+    LEFT = "left"
+    """For good."""
+
+
+# By names of the module, which cost less to look up than an enum's attributes.
+JOINING: Final = State.JOINING
+CONNECTED: Final = State.CONNECTED
+LEAVING: Final = State.LEAVING
+LEFT: Final = State.LEFT
+
+
 class Member:
     """A client in one namespace: what rooms hold.
 
@@ -23,14 +43,13 @@ class Member:
     the client before the answer, and nothing that was sent to its rooms meanwhile is lost.
     """
 
-    __slots__ = ("_held", "_held_size", "client", "connected", "left", "namespace", "rooms", "sid", "write")
+    __slots__ = ("_held", "_held_size", "client", "namespace", "rooms", "sid", "state", "write")
 
     def __init__(self, client: "Client", namespace: str, sid: str) -> None:
         self.client = client
         self.namespace = namespace
         self.sid = sid
-        self.connected = False  # its CONNECT is answered, and it has not left
-        self.left = False  # for good
+        self.state = JOINING
         self.rooms: list[Any] = []
         self.write: Write = self._hold  # then the session's, at last nobody's
         self._held: list[bytes] | None = None  # what was written before the answer to CONNECT
@@ -39,7 +58,7 @@ class Member:
     def answer(self, frames: bytes) -> None:
         """Let the client be connected: send the answer, then what was held back."""
         session = self.client.session
-        self.connected = True
+        self.state = CONNECTED
         session.write(frames)
         for held in self._held or ():
             session.write(held)
@@ -48,11 +67,10 @@ class Member:
 
     def leave(self) -> bool:
         """Be no longer connected; returns False the second time."""
-        self.connected = False
+        before, self.state = self.state, LEFT
         self.write = drop
         self._held = None
-        first, self.left = not self.left, True
-        return first
+        return before is not LEFT
 
     def _hold(self, frames: bytes) -> None:
         if self._held is None:
@@ -102,7 +120,7 @@ class Ack:
         member, self._member = self._member, None
         if member is None:
             raise RuntimeError("an event is acked once")
-        if self._identifier is not None and member.connected:
+        if self._identifier is not None and member.state is CONNECTED:
             if len(payload) == 1 and type(payload[0]) is bytes:
                 member.write(packets.encode_ack(member.namespace, self._identifier, payload[0]))
             else:

@@ -6,12 +6,13 @@ Source: the Engine.IO protocol, section "HTTP long-polling". The HTTP itself is 
 
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Final, Protocol
 
 from .errors import ProtocolError, Refused, SessionUnknown
 from .frames import COME_BACK, MESSAGE_TOO_BIG
 from .payloads import CLOSE_FRAME, NOOP_FRAME, SEPARATOR, decode_packet, take_payload
-from .session import Session
+from .session import ENDED, Session
 
 PATIENCE_S: Final = 0.1
 """How long a poll is held while the client upgrades; it may send one after it was told not to."""
@@ -22,6 +23,23 @@ YIELD: Final = 8
 NOOP: Final = b"6"
 SLICE: Final = 128
 """Packets of one POST that are handled before others get their turn."""
+
+
+class Last(Enum):
+    """What is known of the last answer."""
+
+    SETTLED = "settled"
+    """Whether it was written to its client's connection; or there was none."""
+    IN_DOUBT = "in doubt"
+    """Nothing; it holds nothing that the client would miss."""
+    AT_STAKE = "at stake"
+    """Nothing; and it holds what the client should not miss."""
+
+
+# By names of the module, which cost less to look up than an enum's attributes.
+SETTLED: Final = Last.SETTLED
+IN_DOUBT: Final = Last.IN_DOUBT
+AT_STAKE: Final = Last.AT_STAKE
 
 
 class Poll(Protocol):
@@ -44,11 +62,10 @@ class Polling:
     """
 
     __slots__ = (
-        "_at_stake",
         "_backlog",
-        "_doubtful",
         "_due",
         "_grace",
+        "_last",
         "_noop_due",
         "_poll",
         "_queue",
@@ -61,14 +78,13 @@ class Polling:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._queue: deque[bytes] = deque()
-        self._backlog = 0
+        self._queue: deque[bytes] = deque()  # frames for the next answer
+        self._backlog = 0  # bytes of those
         self._poll: Poll | None = None  # the one that waits
         self._grace = 0  # bytes that may wait beyond the bound, until nothing waits
-        self._noop_due = False
+        self._noop_due = False  # a poll is to be answered, though with nothing
         self._due = False  # `flush` will be called at the end of the turn
-        self._doubtful = False  # the last answer is in doubt
-        self._at_stake = False  # and holds what the client should not miss
+        self._last = SETTLED
         self._returns = False  # the session is over, and its client should open another
         self.fd = -1
 
@@ -111,8 +127,8 @@ class Polling:
         self._returns = code == COME_BACK
         if not flush:
             self._queue.clear()
-            self._doubtful = False
-        heard = self._poll is not None and not self._queue and not self._doubtful
+            self._last = SETTLED
+        heard = self._poll is not None and not self._queue and self._last is SETTLED
         self._wake()
         return not flush or heard or (self._returns and not self._queue)
 
@@ -155,9 +171,9 @@ class Polling:
             session.fail(ProtocolError("overlapping polls"))
             raise Refused(400, 3, "Bad request")
         self._poll = poll
-        if self._queue or self._noop_due or not session.open:
+        if self._queue or self._noop_due or session.state is ENDED:
             self._wake()
-        elif session.upgrade is not None and session.upgrade.probed:
+        elif session.upgrade is not None and session.upgrade.is_probed:
             session.engine.loop.call_later(PATIENCE_S, self.let_go, poll)
 
     def leave(self, poll: Poll) -> None:
@@ -174,11 +190,11 @@ class Polling:
 
     def settle(self, taken: bool) -> None:
         """Note whether the last answer was written to its client's connection, as far as that is known."""
-        self._doubtful = False
-        if not taken and self._at_stake:
+        last, self._last = self._last, SETTLED
+        if not taken and last is AT_STAKE:
             self._queue.clear()
             self._session.close("transport close", code=COME_BACK)
-        if self._poll is not None and (self._queue or self._noop_due or not self._session.open):
+        if self._poll is not None and (self._queue or self._noop_due or self._session.state is ENDED):
             self._wake()
 
     # Inside
@@ -186,26 +202,25 @@ class Polling:
     def _wake(self) -> None:
         """Answer the pending poll, if there is one, and the answer before is not in doubt."""
         poll = self._poll
-        if poll is None or self._doubtful:
+        if poll is None or self._last is not SETTLED:
             return
         self._poll = None
         noop, self._noop_due = self._noop_due, False
         session = self._session
         if not self._queue:
-            if not session.open:
+            if session.state is ENDED:
                 session.engine.forget(session)
                 if self._returns and not noop:
                     poll.refuse(SessionUnknown())
                     return
-            self._queue.append(NOOP_FRAME if noop or session.open else CLOSE_FRAME)
+            self._queue.append(CLOSE_FRAME if session.state is ENDED and not noop else NOOP_FRAME)
         payload, taken = take_payload(self._queue)
         self._backlog = max(self._backlog - taken, 0)
         if not self._queue:
             self._grace = 0
             if self._returns:
                 session.engine.forget(session)
-        self._doubtful = True
-        self._at_stake = payload != NOOP
+        self._last = IN_DOUBT if payload == NOOP else AT_STAKE
         poll.answer(payload)
 
 
@@ -237,7 +252,7 @@ class Post:
         self._rest = bytearray()  # a packet whose end has not arrived
         self.size = 0  # bytes of the body so far
         self._waiting: deque[bytes] = deque()  # packets that may not be handed over yet
-        self._ended = False
+        self._ended = False  # all of the body has come
 
     @property
     def full(self) -> bool:
@@ -280,7 +295,7 @@ class Post:
         waiting = self._waiting
         had_to_wait = bool(waiting)
         left = SLICE
-        while waiting and not session.paused and session.open:
+        while waiting and not session.paused and session.state is not ENDED:
             if not left:
                 session.engine.loop.call_soon(self.resume)
                 return
@@ -291,7 +306,7 @@ class Post:
                 self._end(Refused(400, 3, "Bad request"))
                 session.fail(error)
                 return
-        if waiting and not session.open:
+        if waiting and session.state is ENDED:
             self._end(SessionUnknown())
         elif not waiting and self._ended:
             self._end(None)

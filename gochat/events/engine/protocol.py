@@ -10,6 +10,7 @@ import asyncio
 import logging
 import urllib.parse
 from collections.abc import Sequence
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -32,6 +33,26 @@ _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 _HOP_BY_HOP: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
+
+class Part(Enum):
+    """Which part of a request is arriving."""
+
+    NONE = "none"
+    HEAD = "head"
+    BODY = "body"
+    OFFER = "offer"
+    """It is about to change over: the handshake of a websocket has come."""
+    DECLINED = "declined"
+    """It has to be read again, without its offer to change over."""
+
+
+# By names of the module, which cost less to look up than an enum's attributes.
+NONE: Final = Part.NONE
+HEAD: Final = Part.HEAD
+BODY: Final = Part.BODY
+OFFER: Final = Part.OFFER
+DECLINED: Final = Part.DECLINED
 
 
 def engine_protocol_class(
@@ -64,9 +85,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.bucket = 0
         self._head = 0  # bytes since the head of a request began
-        self._in_head = False  # a head is arriving
-        self._in_body = False  # a body is arriving
-        self._declining = False  # a request that has to be read again without its offer to change over
+        self._part = NONE
         self._pace: Pace | None = None  # of a body that takes more than one turn
         self._exchange: Exchange | None = None  # a request of the engine's own that is not answered
         self._upload: Exchange | None = None  # one whose body is arriving
@@ -85,7 +104,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received; a websocket may have begun behind it."""
-        if not self._in_body:
+        if self._part is not BODY:
             self._head += len(data)
         try:
             behind = self._parse(data)
@@ -94,10 +113,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
             return
         if behind is not None:
             self._upgrade(behind)
-        elif self._in_head:
+        elif self._part is HEAD:
             if self._head > self.engine.options.max_request_head:
                 self.send_400_response("Request head too large.")
-        elif self._in_body:
+        elif self._part is BODY:
             self._expect_more(len(data))
 
     def _parse(self, data: bytes) -> bytes | None:
@@ -107,11 +126,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return None
             except httptools.HttpParserUpgrade as upgrade:
-                if not self._declining:
+                if self._part is not DECLINED:
                     return data[upgrade.args[0] :]
                 # The parser takes any offer to change over for accepted, and no body for one.
                 data = self._without_offer() + data[upgrade.args[0] :]
-                self._declining = False
+                self._part = NONE
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
@@ -122,18 +141,17 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
-        self._in_head = True
+        self._part = HEAD
         self._wait(self.engine.options.request_timeout)
 
     def on_headers_complete(self) -> None:
         """Begin to answer: the request's head has arrived."""
-        self._in_head = False
         self._head = 0
         if self.parser.should_upgrade():
-            self._declining = not self._should_upgrade()
+            self._part = OFFER if self._should_upgrade() else DECLINED
             self.engine.wheel.cancel(self)
             return
-        self._in_body = True
+        self._part = BODY
         self._pace = None
         self.engine.wheel.cancel(self)
         if not self._begin_exchange():
@@ -152,9 +170,9 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that all of a request has arrived."""
-        if not self._in_body:
+        if self._part is not BODY:
             return  # it is about to change over
-        self._in_body = False
+        self._part = NONE
         exchange, self._upload = self._upload, None
         if exchange is not None:
             self.flow.resume_reading()  # or it would not be heard that the client has gone
@@ -175,9 +193,9 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self._in_body:
+        elif self._part is BODY:
             self._wait(self.engine.options.request_timeout)
-        elif not self._in_head:
+        elif self._part is not HEAD:
             self._wait(self.engine.options.keep_alive)
 
     # What uvicorn and the wheel call
@@ -191,7 +209,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def expire(self, _now: float) -> None:
         """Close a connection that is idle, or does not bring its request in time."""
-        if self._in_body and self.flow.read_paused:  # it may not bring more
+        if self._part is BODY and self.flow.read_paused:  # it may not bring more
             self._pace = Pace(self.engine.options, self.engine.now())
             self._wait(self.engine.options.request_timeout)
             return

@@ -15,7 +15,7 @@ from .engine import Engine
 from .frames import COME_BACK
 from .handshake import Request
 from .manager import EngineManager
-from .member import Dispatcher, Member
+from .member import CONNECTED, LEAVING, Dispatcher, Member
 from .options import EngineOptions
 from .origins import OriginPolicy, Origins
 from .session import Session
@@ -119,19 +119,19 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
         if not ignore_queue and not await self.manager.can_disconnect(sid, namespace):
             return  # not in this process: the manager has told the others
         member = self.manager.member(sid, namespace)
-        if member is not None and member.connected:
+        if member is not None and member.state is CONNECTED:
             await self._dismiss(member)
 
     def dismiss(self, sid: str, namespace: str = "/") -> None:
         """Disconnect a client of this process, as `disconnect` does, without waiting for its handler."""
         member = self.manager.member(sid, namespace)
-        if member is not None and member.connected:
+        if member is not None and member.state is CONNECTED:
             self.eio.spawn(self._dismiss(member))
 
     def _dismiss(self, member: Member) -> Step:
         """Send DISCONNECT, end a connection without other namespaces; return what is left to await."""
         member.write(packets.encode(packets.DISCONNECT, member.namespace))
-        member.connected = False
+        member.state = LEAVING
         leaving = self.leave_member(member, self.reason.SERVER_DISCONNECT)
         if not member.client.connected:
             member.client.session.close(self.reason.SERVER_DISCONNECT, flush=True)
@@ -223,7 +223,7 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
                 result = await self._trigger_event(event, member.namespace, member.sid, *args)
         except Exception as error:
             result = self.failure_ack(event, self._failure(member, event, args, error))
-        if identifier is None or not member.connected:
+        if identifier is None or member.state is not CONNECTED:
             return
         if result is self.not_handled:
             result = self.failure_ack(event, "unknown_event")

@@ -10,6 +10,7 @@ transport hands packets to `receive` one by one and stops while `paused` is set.
 import logging
 import math
 from collections.abc import Iterable
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import frames
@@ -23,6 +24,36 @@ if TYPE_CHECKING:
     from .upgrade import Upgrade
 
 logger = logging.getLogger(__name__)
+
+
+class State(Enum):
+    """How far a session has come."""
+
+    OPEN = "open"
+    DRAINING = "draining"
+    """It takes no more packets, and ends when what it accepted is answered."""
+    ENDED = "ended"
+    """Closed, once and for good; it may stay known for a last poll."""
+
+
+class Heart(Enum):
+    """What is known of whether the client lives."""
+
+    RESTING = "resting"
+    """The last ping is answered, and the next one is not due."""
+    PINGED = "pinged"
+    """A ping is not answered."""
+    OVERDUE = "overdue"
+    """Nor was it when the next one was due: that one is sent as soon as the pong comes."""
+
+
+# By names of the module, which cost less to look up than an enum's attributes.
+OPEN: Final = State.OPEN
+DRAINING: Final = State.DRAINING
+ENDED: Final = State.ENDED
+RESTING: Final = Heart.RESTING
+PINGED: Final = Heart.PINGED
+OVERDUE: Final = Heart.OVERDUE
 
 
 class Application(Protocol):
@@ -72,16 +103,14 @@ class Session:
     __slots__ = (
         "_beat",
         "_due",
-        "_overdue",
-        "_pinged",
+        "_heart",
         "_postponed",
         "application",
         "bucket",
         "client",
         "deadline",
-        "draining",
         "engine",
-        "open",
+        "kept",
         "paused",
         "post",
         "sid",
@@ -95,18 +124,16 @@ class Session:
         self.engine = engine
         self.sid = sid
         self.client = client  # what its address counts as
-        self.open = True  # until `close`, once
+        self.state = OPEN
         self.paused = False  # no packet may be handed over: too many are unanswered, or it drains
-        self.draining = False  # it ends when what it accepted is answered
         self.upgrade: Upgrade | None = None  # a websocket that is about to take over
         self.post: Post | None = None  # a POST that is being handed over
-        self.state: dict[str, Any] | None = None
+        self.kept: dict[str, Any] | None = None
         """What the application keeps here, by namespace."""
         self.write: Write = drop  # the transport's; nobody's before and after
         self.bucket = 0  # the wheel's
         self.deadline = math.inf  # the application's: see `allow`
-        self._pinged = False  # a ping is not answered
-        self._overdue = False  # the pong of a ping, when the next ping is due
+        self._heart = RESTING
         self._due = math.inf  # the next ping
         self._beat = math.inf  # when the heartbeat is looked at
         self._postponed: tuple[str, int] | None = None  # reason and code of a close that waits for an upgrade
@@ -123,7 +150,7 @@ class Session:
 
     def set_writer(self, write: Write) -> None:
         """Let everyone who sends to this session use `write`."""
-        if self.open:
+        if self.state is not ENDED:
             self.write = write
             self.application.writer_changed(write)
 
@@ -149,10 +176,10 @@ class Session:
 
     def heard(self) -> None:
         """Note that the client lives: by a pong, or by what is worth one."""
-        if self._pinged:
-            self._pinged = False
-            if self._overdue:
-                self._overdue = False
+        heart = self._heart
+        if heart is not RESTING:
+            self._heart = RESTING
+            if heart is OVERDUE:
                 self._due = self._beat = self.engine.now()
                 self._set_timer()
 
@@ -168,7 +195,7 @@ class Session:
 
     def resume(self) -> None:
         """Have the transport go on, unless the session is draining."""
-        if self.paused and self.open and not self.draining:
+        if self.paused and self.state is OPEN:
             self.paused = False
             if self.post is not None:
                 self.post.resume()
@@ -184,7 +211,7 @@ class Session:
 
     def expire(self, now: float) -> None:
         """Act on the deadline that has passed: the heartbeat's, the application's or the last poll's."""
-        if not self.open:
+        if self.state is ENDED:
             self.engine.forget(self)
             return
         soon = now + self.engine.wheel.tick
@@ -200,18 +227,18 @@ class Session:
     def _look(self, now: float, soon: float) -> None:
         """Ping, or see whether the pong has come: that itself sets no timer."""
         options = self.engine.options
-        if not self._pinged and self._due <= soon:
-            self._pinged = True
+        if self._heart is RESTING and self._due <= soon:
+            self._heart = PINGED
             # From when the ping was due: two late timers do not add up. A long stall of ours is forgiven.
             pinged_at = max(self._due, now - 1)
             self._due = pinged_at + options.ping_interval
             self._beat = pinged_at + min(options.ping_interval, options.ping_timeout)
             self._ping()
-        elif not self._pinged:
+        elif self._heart is RESTING:
             self._beat = self._due
         else:
             self._beat = self._due - options.ping_interval + options.ping_timeout
-            self._overdue = True
+            self._heart = OVERDUE
             if self._beat <= soon:
                 self.close("ping timeout", code=frames.COME_BACK)
         self._set_timer()
@@ -224,7 +251,7 @@ class Session:
             logger.info("session %s: ping failed: %s", self.sid, type(error).__name__)
 
     def _set_timer(self) -> None:
-        if self.open:
+        if self.state is not ENDED:
             self.engine.wheel.set(self, self._beat if self._beat < self.deadline else self.deadline)
 
     # Upgrade
@@ -262,17 +289,17 @@ class Session:
 
         A client that is changing over to a websocket may miss what is sent last: a flush waits for that.
         """
-        if not self.open:
+        if self.state is ENDED:
             return
-        if flush and self.upgrade is not None and not self.upgrade.taken:
+        if flush and self.upgrade is not None and not self.upgrade.is_taken:
             self._postponed = (reason, code)
             return
         self.set_writer(drop)
-        self.open = False
+        self.state = ENDED
         self.engine.count_close(reason, self.transport.name)
         self.engine.wheel.cancel(self)
         upgrade, self.upgrade = self.upgrade, None
-        if upgrade is not None and not upgrade.taken:
+        if upgrade is not None and not upgrade.is_taken:
             upgrade.transport.close(code, reason, flush=False)
         if self.transport.close(code, reason, flush=flush):
             self.engine.forget(self)
@@ -289,6 +316,7 @@ class Session:
 
     def drain(self) -> None:
         """Take no more packets; the application closes the session when it has nothing left to answer."""
-        if not self.draining:
-            self.draining = self.paused = True
+        if self.state is OPEN:
+            self.state = DRAINING
+            self.paused = True
             self.application.drain()

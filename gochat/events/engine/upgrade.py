@@ -4,6 +4,8 @@ Source: the Engine.IO protocol, sections "Upgrade" and "WebSocket".
 """
 
 import logging
+from enum import Enum
+from typing import Final
 
 from .errors import ProtocolError
 from .frames import COME_BACK, PROTOCOL_ERROR
@@ -13,6 +15,23 @@ from .session import Session
 from .transports import SocketTransport, Transport
 
 logger = logging.getLogger(__name__)
+
+
+class State(Enum):
+    """How far an upgrade has come."""
+
+    OFFERED = "offered"
+    """The websocket is there, and has not said a word."""
+    PROBED = "probed"
+    """The client was told to stop polling."""
+    TAKEN = "taken"
+    """The session is on the websocket; only a POST is waited for."""
+
+
+# By names of the module, which cost less to look up than an enum's attributes.
+OFFERED: Final = State.OFFERED
+PROBED: Final = State.PROBED
+TAKEN: Final = State.TAKEN
 
 
 class Surplus:
@@ -47,28 +66,38 @@ class Upgrade:
     already, but is read only when all of the POST was handed over.
     """
 
-    __slots__ = ("_polling", "bucket", "paused", "probed", "session", "taken", "transport")
+    __slots__ = ("_polling", "bucket", "paused", "session", "state", "transport")
 
     def __init__(self, session: Session, polling: Polling, transport: SocketTransport) -> None:
         self.session = session
-        self._polling = polling  # what the session is on, until `taken`
+        self._polling = polling  # what the session is on, until it is taken
         self.transport = transport
         transport.inlet = self
         self.bucket = 0  # the wheel's
         self.paused = False  # the websocket hands nothing over: only a POST is waited for
-        self.probed = False  # it was told to stop polling
-        self.taken = False  # the session is on the websocket; only a POST is waited for
+        self.state = OFFERED
         session.upgrade = self
         session.engine.wheel.set(self, session.engine.now() + session.engine.options.upgrade_timeout)
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether the client was told to stop polling, and has not said that it did."""
+        return self.state is PROBED
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the session is on the websocket."""
+        return self.state is TAKEN
 
     def receive(self, packet: str | bytes) -> None:
         """Take the next packet of the upgrade. Raises ProtocolError."""
         if packet == "2probe":
-            self.probed = True
+            self.state = PROBED
             self.transport.write(PROBE_FRAME)
             self._polling.release()
         elif packet == "5":
-            self.taken = self.paused = True
+            self.state = TAKEN
+            self.paused = True
             self.session.engine.wheel.cancel(self)
             self.session.move(self.transport, self._polling.hand_over())
         else:
@@ -76,7 +105,7 @@ class Upgrade:
 
     def follow(self) -> None:
         """Let the session hear the websocket, if it has taken over: no POST is in its way."""
-        if self.taken:
+        if self.is_taken:
             self.paused = False
             self.transport.inlet = self.session
             self.transport.resume()
@@ -88,7 +117,7 @@ class Upgrade:
 
     def fail(self, error: Exception, code: int = PROTOCOL_ERROR) -> None:
         """Close the websocket; the session stays on polling, unless it has left it."""
-        if self.taken:
+        if self.is_taken:
             self.session.fail(error, code)
             return
         logger.info("upgrade of %s given up: %s", self.session.sid, error)
@@ -97,7 +126,7 @@ class Upgrade:
 
     def lost(self, transport: Transport) -> None:
         """Go on polling, if the session has not left it: the websocket is gone."""
-        if self.taken:
+        if self.is_taken:
             self.session.lost(transport)
             return
         self.session.engine.wheel.cancel(self)
@@ -106,7 +135,7 @@ class Upgrade:
 
     def drain(self) -> None:
         """Give way when the server stops."""
-        if self.taken:
+        if self.is_taken:
             self.session.drain()
         else:
             self.fail(ProtocolError("server stops"), COME_BACK)

@@ -1,7 +1,8 @@
 """A websocket as a transport, on an asyncio transport of its own: no task, no queue, no ASGI."""
 
 import asyncio
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 from . import frames
 from .engine import Engine
@@ -18,19 +19,47 @@ _LAST = b"last"
 """Payload of the ping behind all that is sent to a client which is hung up on."""
 
 
+class State(Enum):
+    """How far a websocket has come."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    """Nothing more is sent or handed over; what comes is parsed for the client's answer to the end."""
+    DEAF = "deaf"
+    """Nothing more is even parsed."""
+
+
+class Intake(Enum):
+    """What becomes of what the client sends."""
+
+    FLOWING = "flowing"
+    """Packets are handed over."""
+    HELD = "held"
+    """They wait, and more is read."""
+    HALTED = "halted"
+    """They wait, and the transport reads nothing."""
+
+
+# By names of the module, which cost less to look up than an enum's attributes.
+OPEN: Final = State.OPEN
+CLOSING: Final = State.CLOSING
+DEAF: Final = State.DEAF
+FLOWING: Final = Intake.FLOWING
+HELD: Final = Intake.HELD
+HALTED: Final = Intake.HALTED
+
+
 class WebSocket:
     """One client's websocket after the handshake; an `asyncio.Protocol`, though not by name."""
 
     __slots__ = (
-        "_closing",
         "_congested",
         "_connections",
-        "_deaf",
         "_engine",
-        "_halted",
+        "_intake",
         "_output",
         "_reader",
-        "_reading",
+        "_state",
         "_transport",
         "_waiting",
         "bucket",
@@ -46,29 +75,27 @@ class WebSocket:
         self._transport: asyncio.Transport | None = transport  # None when the connection is gone
         self._connections = connections  # uvicorn's, whose member it is
         self._reader: FrameReader | None = None  # while frames come that are not one whole text
-        self._reading = True  # packets are handed over
-        self._halted = False  # the transport reads nothing
+        self._intake = FLOWING
         self.bucket = 0  # the wheel's
         self.fd = _descriptor(transport) if engine.options.io_uring else -1
         self.inlet: Inlet  # the session, or what comes before it; NOBODY at the end
         self._waiting: list[bytes] = []  # what was written in this turn of the loop
         self._congested = False  # the client reads too slowly
-        self._closing = False  # nothing more is sent or handed over
-        self._deaf = False  # nothing more is even parsed
+        self._state = OPEN
 
     # What asyncio calls
 
     def data_received(self, data: bytes) -> None:
         """Hand over the packets in `data`, up to a pause."""
         try:
-            if self._reader is None and self._reading and not self._closing:
+            if self._reader is None and self._intake is FLOWING and self._state is OPEN:
                 text = whole_text(data, self._engine.options.max_message)
                 if text is not None:
                     self.inlet.receive(text)
-                    if self.inlet.paused and not self._closing:
-                        self._hold()
+                    if self.inlet.paused and self._state is OPEN:
+                        self._intake = HELD
                     return
-            if not self._deaf:
+            if self._state is not DEAF:
                 self._feed(data)
         except (FrameError, ProtocolError) as error:
             self.inlet.fail(error, error.code)
@@ -91,7 +118,7 @@ class WebSocket:
         self._connections.discard(self)
         self._engine.congested.discard(self)
         self._engine.wheel.cancel(self)
-        self._closing = self._deaf = True
+        self._state = DEAF
         self._transport = self._reader = None
         self.fd = -1
         inlet, self.inlet = self.inlet, NOBODY
@@ -122,7 +149,8 @@ class WebSocket:
         transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
         waiting.clear()
         if self._congested and transport.get_write_buffer_size() > self._engine.options.max_backlog:
-            self._closing = True
+            if self._state is OPEN:
+                self._state = CLOSING
             self.inlet.fail(ProtocolError("slow consumer"), frames.COME_BACK)
             transport.abort()
 
@@ -155,9 +183,9 @@ class WebSocket:
         what they hold unread when they find that they can't write any more.
         """
         transport = self._transport
-        if transport is None or self._closing:
+        if transport is None or self._state is not OPEN:
             return True
-        self._closing = True
+        self._state = CLOSING
         self.flush()
         if transport.get_write_buffer_size() > self._engine.options.max_backlog // 2:
             transport.abort()
@@ -192,7 +220,7 @@ class WebSocket:
         """Hang up on who takes too long to answer; cut a connection that takes too long to close."""
         if self._transport is None:
             return
-        if self._deaf:
+        if self._state is DEAF:
             self._transport.abort()
         else:
             self._hang_up(self._transport)
@@ -203,17 +231,17 @@ class WebSocket:
         if self._reader is None:  # an idle connection has none
             self._reader = FrameReader(self._engine.options.max_message)
         self._reader.feed(data)
-        if self._reading:
+        if self._intake is FLOWING:
             self._pump(self._reader)
-        elif self._reader.held > READ_AHEAD and not self._halted and self._transport is not None:
-            self._halted = True
+        elif self._reader.held > READ_AHEAD and self._intake is HELD and self._transport is not None:
+            self._intake = HALTED
             self._transport.pause_reading()
 
     def _pump(self, reader: FrameReader) -> None:
         """Hand over what has been fed, in slices so that no client keeps the others waiting."""
         for _ in range(SLICE):
-            if self.inlet.paused and not self._closing:
-                self._hold()
+            if self.inlet.paused and self._state is OPEN:
+                self._intake = HELD
                 return
             message = reader.next()
             if message is None:
@@ -223,34 +251,31 @@ class WebSocket:
             opcode, payload = message
             if opcode >= frames.CLOSE:
                 self._control(opcode, payload)
-            elif not self._closing:
+            elif self._state is OPEN:
                 self.inlet.receive(payload)
-            if self._deaf:
+            if self._state is DEAF:
                 return
-        self._hold()
+        self._intake = HELD
         self.resume()
 
-    def _hold(self) -> None:
-        self._reading = False
-
     def _read_on(self, transport: asyncio.Transport) -> None:
-        self._reading = True
-        if self._halted:
-            self._halted = False
+        before, self._intake = self._intake, FLOWING
+        if before is HALTED:
             transport.resume_reading()
 
     def _continue(self) -> None:
-        if not self._reading and self._transport is not None and not self._transport.is_closing():
+        if self._intake is not FLOWING and self._transport is not None and not self._transport.is_closing():
             self._read_on(self._transport)
             self.data_received(b"")
 
     def _control(self, opcode: int, payload: Any) -> None:
-        if opcode == frames.PING and not self._closing:
+        if opcode == frames.PING and self._state is OPEN:
             self.write(frames.frame(payload, frames.PONG))
-        elif opcode == frames.PONG and self._closing and payload == _LAST and self._transport is not None:
-            self._hang_up(self._transport)
+        elif opcode == frames.PONG and self._state is not OPEN and payload == _LAST:
+            if self._transport is not None:
+                self._hang_up(self._transport)
         elif opcode == frames.CLOSE and self._transport is not None:
-            if not self._closing:
+            if self._state is OPEN:
                 self.flush()
                 self._transport.write(frames.frame(payload[:2], frames.CLOSE))
             self._cut(self._transport)
@@ -270,7 +295,7 @@ class WebSocket:
         self._read_on(transport)
 
     def _deafen(self) -> None:
-        self._closing = self._deaf = True
+        self._state = DEAF
         self._reader = None
         self._waiting.clear()
         self._engine.wheel.set(self, self._engine.now() + self._engine.options.close_timeout)

@@ -8,7 +8,7 @@ from gochat.events.engine.engine import Engine
 from gochat.events.engine.errors import ProtocolError
 from gochat.events.engine.options import EngineOptions
 from gochat.events.engine.payloads import PING_FRAME
-from gochat.events.engine.session import Session
+from gochat.events.engine.session import OPEN, Session
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def test_a_client_that_answers_is_pinged_once_an_interval(interval: float,
     for _ in range(10):
         clock.session.receive("3")
         assert clock.wait(interval) == 1
-    assert clock.session.open
+    assert clock.session.state is OPEN
 
 
 @pytest.mark.parametrize(("interval", "patience"), [(25, 20), (20, 20), (3, 20)])
@@ -81,7 +81,7 @@ async def test_a_client_that_is_silent_is_pinged_once_and_closed_in_time(
     clock = Clock(interval, patience)
     assert clock.wait(interval + 1) == 1
     assert clock.wait(patience - 3) == 0
-    assert clock.session.open
+    assert clock.session.state is OPEN
     clock.wait(3)
     assert clock.other.reasons == ["ping timeout"]
 
@@ -112,7 +112,7 @@ async def test_pongs_that_were_not_asked_for_change_nothing() -> None:
 async def test_what_the_reference_server_overhears(packet: str) -> None:
     clock = Clock(3, 20)
     clock.session.receive(packet)
-    assert clock.session.open
+    assert clock.session.state is OPEN
 
 
 @pytest.mark.parametrize("packet", ["0{}", "2", "2probe", "7", "", "x"])
@@ -139,4 +139,4 @@ async def test_a_stall_of_ours_is_forgiven() -> None:
     clock.engine.wheel.turn(clock.now)
     assert clock.other.sent == [PING_FRAME]
     clock.wait(17)
-    assert clock.session.open
+    assert clock.session.state is OPEN

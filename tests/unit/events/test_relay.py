@@ -17,6 +17,7 @@ from gochat.events.engine.exchange import Exchange, Headers
 from gochat.events.engine.frames import frame
 from gochat.events.engine.handshake import Request
 from gochat.events.engine.options import EngineOptions
+from gochat.events.engine.session import OPEN
 
 pytestmark = pytest.mark.anyio
 
@@ -177,7 +178,7 @@ async def test_a_session_goes_on_when_its_answer_was_taken(two: Two) -> None:
     assert client.answers == [(200, b"4one")]
     two.write("two")
     assert two.b.get(two.query).answers == [(200, b"4two")]
-    assert two.session.open
+    assert two.session.state is OPEN
 
 
 async def test_the_next_poll_waits_until_the_answer_was_taken(two: Two) -> None:
@@ -193,7 +194,7 @@ async def test_the_next_poll_waits_until_the_answer_was_taken(two: Two) -> None:
     client.exchange.written(True)
     await turns()
     assert following.answers == [(200, b"4two")]
-    assert two.session.open
+    assert two.session.state is OPEN
 
 
 async def test_what_dies_with_the_process_that_passes_it_on_ends_the_session(

@@ -21,7 +21,7 @@ from gochat.core.ports.logins import Identity
 from gochat.core.ports.reading import ChangeLog, Reader
 from gochat.core.queries import Batch, Membership, Memberships
 from gochat.events.cluster.seam import MAX_PAYLOAD, NoDoorbell
-from gochat.events.connection import Connection, Roster
+from gochat.events.connection import Connection, Roster, State
 from gochat.events.delivery import fanout as fanout_module
 from gochat.events.delivery import gates, slow, visibility
 from gochat.events.delivery.fanout import Fanout
@@ -200,7 +200,7 @@ def fanout_of(sockets: Sockets, roster: Roster, database: Database) -> Fanout:
 
 async def ann_comes(fanout: Fanout, roster: Roster) -> Connection:
     """Her socket opens the conversation at its revision of now."""
-    ann = Connection("ann's", Identity(ANN, 2, 0), admitted=True)
+    ann = Connection("ann's", Identity(ANN, 2, 0), state=State.ADMITTED)
     roster.add(ann)
     await fanout.attach(ann)
     return ann
@@ -208,7 +208,7 @@ async def ann_comes(fanout: Fanout, roster: Roster) -> Connection:
 
 async def test_a_newcomer_misses_nothing_while_he_is_told_all() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
-    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
     fanout = fanout_of(sockets, roster, database)
     store = Store(id_out(BEN))
     database.send()
@@ -233,7 +233,7 @@ async def test_who_joined_before_another_member_came_is_told_late() -> None:
     """Ann's socket opens the conversation at its revision of now, while Ben's joining is still to be read."""
     sockets, database, roster = Sockets(), Database(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
     database.send()
     joined = database.add_ben()
     database.send()
@@ -257,7 +257,7 @@ async def test_who_joined_before_another_member_came_is_told_late() -> None:
 async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
     joined = database.add_ben()
     database.send()
     ann = await ann_comes(fanout, roster)
@@ -279,7 +279,7 @@ async def ben_is_told_late(sockets: Sockets, database: Database) -> tuple[Fanout
     """It is being read whether he, who joined before Ann's socket came, is a member."""
     roster = Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
     joined = database.add_ben()
     database.send()
     ann = await ann_comes(fanout, roster)
@@ -356,7 +356,7 @@ async def test_what_the_log_tells_while_one_connects_makes_no_repair(
     fanout = fanout_of(sockets, roster, database)
     database.members = {ANN}
     added = database.add_ben() if read == "after" else None
-    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
     roster.add(ben)
     attaching = asyncio.create_task(fanout.attach(ben))
     await asyncio.sleep(0)
@@ -377,7 +377,7 @@ async def test_what_the_log_tells_while_one_connects_makes_no_repair(
 
 async def test_what_a_newcomer_read_before_it_was_heard_is_not_told_again() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
-    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
     fanout = fanout_of(sockets, roster, database)
     database.send()
     fanout.publish(Committed((database.add_ben(),)))
@@ -395,7 +395,7 @@ async def ben_and_ann(database: Database) -> tuple[Fanout, Roster, Sockets]:
     sockets, roster = Sockets(), Roster()
     fanout = fanout_of(sockets, roster, database)
     await ann_comes(fanout, roster)
-    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
     roster.add(ben)
     await fanout.attach(ben)
     return fanout, roster, sockets
@@ -483,7 +483,7 @@ async def ben_who_was_added_and_removed(database: Database) -> tuple[Fanout, Ros
     """Live. Returns the batch that added him, too: the log tells of it after the doorbell did."""
     sockets, roster = Sockets(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), admitted=True))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
     database.may_read.set()
     database.send()
     added = database.add_ben()
@@ -567,7 +567,7 @@ async def test_who_is_out_by_the_time_it_is_read_has_no_right_left() -> None:
     """Ben joined before Ann's socket came, which is learnt late: he enters, and is out again."""
     sockets, database, roster = Sockets(), Database(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
     roster.add(ben)
     joined = database.add_ben()
     database.send()
@@ -613,7 +613,7 @@ async def test_what_was_before_a_sockets_coming_is_not_told_it_late() -> None:
     fanout = fanout_of(sockets, roster, database)
     await ann_comes(fanout, roster)
     changes = [database.send("old"), database.remove_ben(), database.send("SECRET"), database.add_ben()]
-    ben = Connection(SID, Identity(BEN, 1, 0), admitted=True)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
     roster.add(ben)
     await fanout.attach(ben)
     fanout.publish(Committed((changes[0],)))
