@@ -1,5 +1,7 @@
 """What is found at the demo page, and what somebody decides for themselves about a conversation."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Someone
@@ -101,6 +103,54 @@ def test_a_message_far_back_is_found_and_the_way_leads_on_from_there(
     expect(dialog.get_by_role("status")).to_have_text("20 messages, and there may be more")
     dialog.get_by_role("button", name="More").click()
     expect(dialog.locator("#results li")).to_have_count(40)
+
+
+def test_a_link_leads_to_one_message(
+    someone: Someone, ann: Account, ben: Account, eve: Account, direct: str
+) -> None:
+    for n in range(1, 121):
+        ann.post("/messages", message(direct, f"message {n}"))
+    ben.post(f"/conversations/{direct}/receipts", {"read_seq": 120})
+    reader = someone(permissions=["clipboard-read", "clipboard-write"])
+    reader.enter(ben, direct)
+    page = reader.page
+    reader.act("message 119", "Copy link")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == f"{reader.url}/#/c/{direct}/119"
+    far = link.replace("119", "20")
+    ann.post("/messages", message(direct, f"see {far}"))
+    page.get_by_role("link", name=far).click()
+    for _ in range(2):
+        expect(reader.message("message 20")).to_be_in_viewport()
+        expect(reader.message("message 20")).to_be_focused()
+        expect(page).to_have_url(far)
+        page.reload()
+    expect(reader.message("message 20")).to_be_focused()
+    page.get_by_role("button", name="To the newest message").click()
+    expect(page).to_have_url(re.compile(f"/c/{direct}$"))
+    page.get_by_label("Back to the list").click()
+    page.get_by_role("button", name="Search messages").click()
+    page.get_by_role("dialog").get_by_label("Text").fill("message 77")
+    page.locator("#results").get_by_role("button").click()
+    expect(reader.message("message 77")).to_be_focused()
+    page.reload()
+    expect(reader.message("message 77")).to_be_focused()
+    page.get_by_role("button", name="To the newest message").click()
+    page.go_back()  # out of the conversation, whatever was looked up in it
+    expect(page.get_by_role("button", name="Search messages")).to_be_visible()
+    reader.open(f"/#/c/{direct}/999")
+    for _ in range(2):
+        expect(page.get_by_role("alert")).to_contain_text("This message is not here")
+        expect(page).to_have_url(re.compile(f"/c/{direct}$"))
+        page.get_by_role("button", name="Put away").click()
+        reader.open("/docs")  # and back, as by a link from elsewhere
+        reader.open(f"/#/c/{direct}/999")
+    expect(reader.message(f"see {far}")).to_be_in_viewport()
+    stranger = someone()
+    stranger.enter(eve, f"{direct}/20")
+    expect(stranger.page.get_by_role("heading", name="Not here")).to_be_visible()
+    stranger.page.get_by_role("link", name="Back to the list").last.click()
+    expect(stranger.page.get_by_label("Light or dark")).to_be_visible()
 
 
 def test_pinned_messages_are_shown_to_all_and_lead_there(

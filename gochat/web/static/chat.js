@@ -16,6 +16,9 @@ import { inWords } from "./words.js";
 
 const HIDDEN_SHOW_MS = 250;
 
+/** The address of a conversation, or of a message of it. */
+const hashOf = (id, seq) => (seq === null ? `#/c/${id}` : `#/c/${id}/${seq}`);
+
 /** What all parts of the page share. */
 class Chat {
   currentId = null; // the conversation on screen
@@ -99,12 +102,26 @@ class Chat {
     this.store.turn(payload.conversation_id, me);
   }
 
+  /** What leads to a message, for whoever is in its conversation. */
+  linkTo(id, seq) {
+    return new URL(hashOf(id, seq), location.href).href;
+  }
+
   /** Go to a message, wherever it is. */
   goTo(id, seq) {
     this.dialog = null;
-    this.target = { id, seq };
-    location.hash = `#/c/${id}`;
+    if (id === this.currentId) {
+      this.stay(seq); // one way back leads out of a conversation, however many messages one looked up in it
+      this.target = { id, seq };
+    } else {
+      location.hash = hashOf(id, seq);
+    }
     this.show();
+  }
+
+  /** Have the address tell where in this conversation the user is: at a message, or with null at no certain one. */
+  stay(seq) {
+    history.replaceState(null, "", hashOf(this.currentId, seq));
   }
 
   /** The seq of the message that is to be brought into view, once; or null. */
@@ -154,9 +171,10 @@ class Chat {
   }
 
   #route() {
-    const id = /^#\/c\/(\w+)$/.exec(location.hash)?.[1] ?? null;
+    const [, id = null, seq] = /^#\/c\/(\w+)(?:\/([1-9]\d{0,14}))?$/.exec(location.hash) ?? [];
     const before = this.currentId;
-    if (id === before) return;
+    if (seq) this.target = { id, seq: Number(seq) };
+    if (id === before) return this.show();
     this.currentId = id;
     this.dialog = null; // it was about what was on screen
     if (before) this.connection.emit("conversation:leave", { conversation_id: before }).catch(() => null);

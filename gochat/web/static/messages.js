@@ -163,7 +163,8 @@ export class Messages extends Component {
     if (!this.#box) return;
     await new Promise((drawn) => this.forceUpdate(drawn));
     this.#settled = true;
-    if (this.#follow()) return;
+    if (await this.#follow()) return;
+    if (!this.#box) return;
     const line = this.#box.querySelector(".line");
     if (line) this.#box.scrollTop = line.offsetTop - LINE_FROM_TOP_PX;
     else this.#toEnd();
@@ -210,6 +211,7 @@ export class Messages extends Component {
   /** The newest ones again, from wherever. */
   #toNewest() {
     this.#atEnd = true;
+    this.props.chat.stay(null);
     this.setState({ at: null }, () => this.#toEnd());
   }
 
@@ -227,30 +229,34 @@ export class Messages extends Component {
     return Math.min(this.#page[0]?.seq ?? Infinity, this.props.held.lastSeq + 1);
   }
 
-  /** Go where the user wants to, if they do: return whether. */
-  #follow() {
+  /** Go where the user wants to, if they do; resolve with whether they are there, or on the way. */
+  async #follow() {
     const seq = this.props.chat.arrive();
-    if (seq !== null) this.#goTo(seq);
-    return seq !== null;
+    return seq !== null && this.#goTo(seq);
   }
 
-  /** Bring a message into view, fetching what is around it if need be; it gets the focus. */
+  /** Bring a message into view, fetching what is around it if need be; it gets the focus. Resolve with false if it is not there. */
   async #goTo(seq) {
     const { chat, held } = this.props;
     const isHere = () => held.page.some((message) => message.seq === seq);
     if (!isHere()) {
       const path = `/messages?conversation_id=${held.id}&around_seq=${seq}&limit=${PAGE}`;
       const isFetched = await chat.attempt(async () => chat.store.keep(held.id, (await chat.session.ask("GET", path)).messages));
-      if (!isFetched || !this.#box) return;
-      if (!held.messages.has(seq)) return chat.tell("This message is not here any more.");
+      if (!this.#box) return true;
+      if (isFetched && !held.messages.has(seq)) chat.tell("This message is not here: you may not see it, or the link is wrong.");
+      if (!held.messages.has(seq)) {
+        chat.stay(null);
+        return false;
+      }
     }
     this.#atEnd = false;
     await new Promise((drawn) => this.setState({ at: isHere() ? null : seq, found: seq }, drawn));
     const row = this.#box?.querySelector(`[data-seq="${seq}"]`);
-    if (!row) return;
+    if (!row) return true;
     row.scrollIntoView({ block: "center" });
     row.focus({ preventScroll: true });
     this.#scrolled();
+    return true;
   }
 
   /** Load older messages; resolve with whether some came. */

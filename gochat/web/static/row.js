@@ -65,14 +65,15 @@ export class Row extends Component {
       onOpen(null);
       act();
     };
-    const copy = () => navigator.clipboard?.writeText(message.body);
+    const copy = (text) => () => navigator.clipboard.writeText(text);
     const pin = () => chat.attempt(() => chat.connection.emit("message:pin", { conversation_id, seq, on: !isPinned }));
     const report = () => chat.ask(() => html`<${Report} chat=${chat} target=${{ conversation_id, seq }} user=${sender_id} />`);
     return html`<div class="actions" role="group" aria-label="What to do" onKeyDown=${this.#key}>
       ${QUICK.map((emoji) => html`<button key=${emoji} class="emoji" aria-label=${`React with ${emoji}`}
         onClick=${then(() => this.#react(emoji, !message.reactions.some((one) => one.emoji === emoji && one.mine)))}>${emoji}</button>`)}
       <button onClick=${then(() => compose({ reply: seq }))}>Reply</button>
-      ${navigator.clipboard && message.body && html`<button onClick=${then(copy)}>Copy</button>`}
+      ${navigator.clipboard && message.body && html`<button onClick=${then(copy(message.body))}>Copy</button>`}
+      ${navigator.clipboard && html`<button onClick=${then(copy(chat.linkTo(conversation_id, seq)))}>Copy link</button>`}
       ${own && html`<button onClick=${then(() => compose({ editing: message }))}>Edit</button>`}
       ${mayPin && html`<button onClick=${then(pin)}>${isPinned ? "Unpin" : "Pin"}</button>`}
       ${!own && html`<button onClick=${then(report)}>Report</button>`}
@@ -120,7 +121,9 @@ export class Row extends Component {
   }
 }
 
-const link = (url, text) => html`<a href=${url} rel="noopener noreferrer" target="_blank">${text}</a>`;
+/** What leads to another place of this page stays in its tab. */
+const link = (url, text) => html`<a href=${url} rel="noopener noreferrer"
+  target=${url.startsWith(`${location.origin}/#/`) ? undefined : "_blank"}>${text}</a>`;
 
 /** How far a message came, told by form and name as well as by colour. */
 function tick(kind) {
