@@ -107,11 +107,20 @@ def test_axe_finds_nothing_in_the_docs(
     someone: Someone, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     reader = someone(width=width, color_scheme=scheme)
-    for path in ("/docs", "/docs/events", "/docs/guides/quickstart/web", "/docs/guides/operations"):
+    for path in (
+        "/docs",
+        "/docs/events",
+        "/docs/rest",
+        "/docs/guides/quickstart/web",
+        "/docs/guides/operations",
+    ):
         reader.open(path)
         if path == "/docs/events":
             expect(reader.page.get_by_role("row", name="message:send")).to_be_visible()
             reader.page.get_by_text("Request", exact=True).last.click()
+        if path == "/docs/rest":
+            expect(reader.page.locator("[id='ready']")).to_be_visible()
+            reader.page.get_by_text("Answer", exact=True).last.click()
         expect_access(reader)
     reader.page.get_by_label("Search all guides").fill("unread")
     expect(reader.page.locator("#found")).to_be_visible()

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
+from gochat.contract.routes import ROUTES
 from tests.browser.conftest import Someone
 
 
@@ -13,7 +14,7 @@ def test_the_pages_show_the_contract(someone: Someone) -> None:
     reader = someone(width=1_200, height=900)
     reader.open("/docs")
     reader.page.get_by_role("link", name="REST", exact=True).click()
-    expect(reader.page.locator("#api")).to_contain_text("/api/v1/auth/register")
+    expect(reader.page.get_by_role("row", name="POST /api/v1/auth/register")).to_contain_text("display_name?")
     reader.page.get_by_role("link", name="‹ API").click()
     reader.page.get_by_role("link", name="Events", exact=True).click()
     expect(reader.page.get_by_role("row", name="message:send")).to_contain_text("client_message_id")
@@ -25,7 +26,7 @@ def test_the_events_are_one_table_that_a_phone_can_read(someone: Someone, width:
     reader = someone(width=width, height=900, color_scheme=scheme)
     reader.open("/docs/events#message:send")
     page = reader.page
-    rows = page.locator("tbody tr:not(.part)")
+    rows = page.locator("tbody tr:not(.part, .shape)")
     expect(rows).to_have_count(len(CLIENT_EVENTS) + len(SERVER_EVENTS) + 1)
     sending = page.locator("[id='message:send']")
     expect(sending).to_be_in_viewport()
@@ -37,6 +38,32 @@ def test_the_events_are_one_table_that_a_phone_can_read(someone: Someone, width:
     expect(page.locator("tbody tr:not(.part):visible")).to_have_count(1)
     page.get_by_label("Search").fill("no such thing")
     expect(page.get_by_role("status")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1_280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_operations_are_one_table_that_a_phone_can_read(
+    someone: Someone, width: int, scheme: str
+) -> None:
+    reader = someone(width=width, height=900, color_scheme=scheme)
+    reader.open("/docs/rest#messages")
+    page = reader.page
+    expect(page.locator("tbody tr:not(.part, .shape)")).to_have_count(len(ROUTES))
+    reading = page.locator("[id='messages']")
+    expect(reading).to_be_in_viewport()
+    expect(reading).to_contain_text("around_seq?")
+    expect(reading).to_contain_text("HistoryAnswer")
+    expect(reading.get_by_text("not_found 404")).to_be_visible()
+    reading.get_by_text("Request", exact=True).last.click()
+    expect(reading.locator("pre").first).to_contain_text("GET /api/v1/messages?conversation_id=")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    registering = page.get_by_role("row", name="POST /api/v1/auth/register")
+    registering.get_by_role("link", name="DeviceInRequest").click()
+    expect(page.locator("[id='DeviceInRequest']")).to_be_in_viewport()
+    expect(page.locator("[id='DeviceInRequest']")).to_contain_text("platform?")
+    page.get_by_label("Search").fill("position_lost")
+    expect(page.locator("tbody tr:not(.part):visible")).to_have_count(1)
+    expect(page.locator("tr.part:visible")).to_have_text("Sync")
 
 
 @pytest.mark.parametrize("width", [390, 1_280])
