@@ -206,7 +206,6 @@ def _joining(conversation: Conversation, user_id: UserId, state: State) -> Membe
         visible_from_seq=1 if conversation.history is History.FROM_START else last + 1,
         delivered_seq=last,
         read_seq=last,
-        skipped=0,
         shown_delivered_seq=last,
         shown_read_seq=last,
         me_revision=before.me_revision if before is not None else 0,
