@@ -5,6 +5,7 @@ import functools
 import multiprocessing
 import os
 import secrets
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -23,7 +24,10 @@ from sqlalchemy import make_url
 from benchmarks import stage
 from benchmarks.measure import percentile, resident
 from benchmarks.phones import SYNC, Line, acked, dial
+from benchmarks.processes.deployment import SECRET, TTL_S, converse, enrol
 from benchmarks.report import Page, circumstances, mariadb_version
+from benchmarks.returning import Came, Returning
+from gochat.contract.ids import id_out
 from gochat.storage.migrate import upgrade
 from tests.services.gochat import GoChatServer
 from tests.services.process import free_port
@@ -32,11 +36,14 @@ from tests.wire.account import Account, register
 
 USERS, EACH = 250, 2
 """Users, and sockets of each."""
-HOT = 16
-"""Messages to the hot group that are under way at any time."""
 NORMAL_S, OVER_S, BACK_S = 6, 10, 20
 STATEMENT_S = 0.05
-STORM = 1_000
+STORM = 5_000
+GROUP = 10_000
+DESCRIPTORS, FIRST, OTHERS = 1_024, 250, 400
+"""How many a server may have; and phones that come beside the senders, then others for which there is no room
+until the first go."""
+SERVE = Path(sys.executable).parent / "gochat serve"
 SETTINGS = {
     "LOGIN_RATE": "100000/minute",
     "ARGON2_MEMORY_KIB": "8192",
@@ -45,7 +52,8 @@ SETTINGS = {
     "SOCKETS_PER_USER": "10000",
     "LOG_LEVEL": "error",
     "REPLICAS": "2",
-    "JWT_SECRET": "k" * 16 + "3f9d2c81a7b64e05",
+    "JWT_SECRET": SECRET,
+    "ACCESS_TOKEN_TTL_S": str(TTL_S),
 }
 
 
@@ -206,9 +214,10 @@ def slow_line(target: int) -> "Iterator[tuple[int, Synchronized[float]]]":
 class Scene:
     """A server on its database and Redis, and phones at it."""
 
-    def __init__(self, stack: ExitStack, settings: dict[str, str]) -> None:
+    def __init__(self, stack: ExitStack, settings: dict[str, str], descriptors: int | None = None) -> None:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="gochat-")))
-        self.server = stack.enter_context(GoChatServer(directory, SETTINGS | settings))
+        command = None if descriptors is None else ("sh", "-c", f"ulimit -n {descriptors}; exec {SERVE}")
+        self.server = stack.enter_context(GoChatServer(directory, SETTINGS | settings, command))
         self.senders = Senders()
         http = stack.enter_context(httpx2.Client(base_url=self.server.url, timeout=60))
         self.accounts = [register(http, f"u{secrets.token_hex(5)}") for _ in range(USERS)]
@@ -232,8 +241,10 @@ class Scene:
         before = resident(pid)
         beside = asyncio.ensure_future(over()) if over is not None else None
         during = await self.senders.offer(over_rate, OVER_S)
+        ended = time.perf_counter()
         if beside is not None:
             await beside
+        later_s = time.perf_counter() - ended
         after_s = await back(self.senders, rate, normal.p99)
         grown = (resident(pid) - before) / 1024
         lost = self.senders.lost
@@ -247,10 +258,19 @@ class Scene:
             f"{during.p99 / max(normal.p99, 1):.1f}",
             refused,
             f"{during.late_s * 1e3:.0f}",
-            f"{after_s:.0f}",
+            f"{later_s + after_s:.0f}",
             f"{grown:.0f}",
             lost,
         )
+
+
+def told(came: Came) -> str:
+    """How phones got in, for the page."""
+    refused = ", ".join(f"{count} times {what}" for what, count in sorted(came.refused.items())) or "none"
+    return (
+        f"the last was in after {came.seconds:.1f} s; each from its first try: median {came.p50:.1f} s,"
+        f" p99 {came.p99:.1f} s; tries in vain: {refused}."
+    )
 
 
 def run(*, quick: bool) -> Page:
@@ -283,10 +303,12 @@ def run(*, quick: bool) -> Page:
             rows.append(row)
             print(row, flush=True)
 
-        def on(stack: ExitStack, url: str, port: int | None = None, **more: str) -> Scene:
+        def on(
+            stack: ExitStack, url: str, port: int | None = None, descriptors: int | None = None, **more: str
+        ) -> Scene:
             to = make_url(url).set(port=port) if port else make_url(url)
             text = to.render_as_string(hide_password=False)
-            return Scene(stack, {"MYSQL_URL": text, "REDIS_URL": redis.url, **more})
+            return Scene(stack, {"MYSQL_URL": text, "REDIS_URL": redis.url, **more}, descriptors)
 
         async def twice(inner: ExitStack, url: str, port: int, late: float) -> tuple[object, ...]:
             through, slow = inner.enter_context(slow_line(port)) if late else (None, None)
@@ -321,43 +343,61 @@ def run(*, quick: bool) -> Page:
 
         async def storm(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
             scene = on(inner, url)
-            count = STORM // 10 if quick else STORM
+            tokens = [it.token for it in enrol(url, STORM // 10 if quick else STORM)]
+            phones = inner.enter_context(Returning(scene.server.port, tokens))
 
             async def come() -> None:
-                began = time.perf_counter()
-                tokens = [scene.accounts[n % USERS].token for n in range(count)]
-                dials = (dial(scene.server.port, token, SYNC, lambda packet: None) for token in tokens)
-                lines = await asyncio.gather(*dials)
-                print(f"{count} phones came back within {time.perf_counter() - began:.1f} s", flush=True)
-                for line in lines:
-                    line.close()
+                page.say(f"{len(tokens):,} phones came back at once: {told(await phones.come())}")
 
             await scene.connect()
             return await scene.measured(100, 100, come)
 
         async def hot_group(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
             scene = on(inner, url)
-            members = [it.id for it in scene.accounts]
-            group = scene.accounts[0].post(
-                "/conversations", {"kind": "group", "title": "hot", "member_ids": members[1:]}
-            )["conversation"]["id"]
-            crowd = Senders()
-            await crowd.connect(scene.server.port, scene.accounts, [group] * USERS)
+            people = enrol(url, GROUP // 10 if quick else GROUP)
+            (group,) = await converse(url, [[it.id for it in people]])
+            phones = inner.enter_context(Returning(scene.server.port, [it.token for it in people]))
+            print(await phones.come(), flush=True)
 
             async def shout() -> None:
-                rate = await crowd.closed(HOT, OVER_S)
-                print(f"The group carried {rate:.0f} messages a second to {USERS * EACH * 2} sockets")
-                crowd.close()
+                heard = await phones.shout(id_out(group), OVER_S)
+                page.say(
+                    f"The group of {len(people):,} carried {heard.sent:.0f} messages a second, in"
+                    f" {heard.delivered:,.0f} deliveries."
+                )
 
             await scene.connect()
             return await scene.measured(100, 100, shout)
+
+        async def without_descriptors(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
+            scene = on(inner, url, descriptors=DESCRIPTORS)
+            tokens = [it.token for it in enrol(url, FIRST + OTHERS)]
+            first = inner.enter_context(Returning(scene.server.port, tokens[:FIRST]))
+            others = inner.enter_context(Returning(scene.server.port, tokens[FIRST:]))
+
+            async def come() -> None:
+                until = time.perf_counter() + OVER_S
+                await first.come()
+                coming = asyncio.ensure_future(others.come())
+                await asyncio.sleep(until - time.perf_counter())
+                used = len(os.listdir(f"/proc/{scene.server.process.pid}/fd"))
+                await first.leave()
+                page.say(
+                    f"Of {DESCRIPTORS:,} descriptors {used:,} were used while {USERS * EACH} phones sent,"
+                    f" {FIRST} had come and {OTHERS} wanted to; then the {FIRST} went. Of the {OTHERS},"
+                    f" {told(await coming)}"
+                )
+
+            await scene.connect()
+            return await scene.measured(100, 100, come)
 
         measure("twice the load, all fast", functools.partial(twice, late=0.0))
         measure("twice the load, 50 ms a statement", functools.partial(twice, late=STATEMENT_S))
         measure("Redis away for 10 s", redis_away)
         measure("Redis answers after 1 s", redis_slow)
         measure(f"{STORM:,} phones that come back at once", storm)
-        measure(f"a group of {USERS * EACH * 2:,} sockets as fast as it goes", hot_group)
+        measure(f"a group of {GROUP:,} sockets as fast as it goes", hot_group)
+        measure(f"{DESCRIPTORS:,} descriptors, and more phones", without_descriptors)
     page.table(
         (
             "scene",

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from benchmarks.phones import SYNC, Line, acked, dial
-from benchmarks.processes.deployment import Deployment, Meter, Person, converse, deployment
+from benchmarks.processes.deployment import Deployment, Meter, Person, converse, deployment, enrol
 from benchmarks.report import Page, circumstances, mariadb_version
 from gochat.contract.ids import id_out
 from gochat.core.model import ConversationId
@@ -34,7 +34,7 @@ def run(*, quick: bool) -> Page:
             " time in ms. Asked: at most 10 revisions, exact counts, and 64 KiB to each phone."
         )
         it.gochat.grow(PROCESSES)
-        people = it.people(MEMBERS // 10 if quick else MEMBERS)
+        people = enrol(it.url, MEMBERS // 10 if quick else MEMBERS)
         rows = asyncio.run(_rounds(it, people))
     head = ("round", "revisions", "deltas", "bytes", "all acked after, s", "processes", "redis", "database")
     page.table(head, rows)

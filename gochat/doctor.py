@@ -1,7 +1,6 @@
 """What `gochat doctor` looks at: the database (`storage.doctor`), Redis, and the machine."""
 
 import os
-import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from gochat import descriptors
 from gochat.config import Settings
 from gochat.storage.doctor import Finding, examine
 from gochat.storage.engines import write_engine
@@ -41,10 +41,10 @@ def look(settings: Settings) -> Iterator[Finding]:
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    advice = f"each socket takes one: raise it to {DESCRIPTORS:,} or more (`ulimit -n`, LimitNOFILE)"
-    enough = files >= DESCRIPTORS or not settings.is_production
-    yield Finding(f"{files:,} files may be open", enough, advice)
+    files = descriptors.most()
+    advice = f"each socket takes one: raise it to {DESCRIPTORS:,} or more (`ulimit -Hn`, LimitNOFILE)"
+    enough = files is None or files >= DESCRIPTORS or not settings.is_production
+    yield Finding(f"{'any number of' if files is None else f'{files:,}'} files may be open", enough, advice)
     if settings.mysql_url is None:
         folder = Path(settings.sqlite_path).resolve().parent
         free = shutil.disk_usage(folder).free if folder.is_dir() else 0

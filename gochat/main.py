@@ -35,6 +35,7 @@ from gochat.contract.unique import twice
 from gochat.core.measures import Measures
 from gochat.core.model import Millis
 from gochat.core.rates import Buckets
+from gochat.descriptors import for_clients
 from gochat.events.admission import Admission
 from gochat.events.connection import Roster
 from gochat.events.connections import Connections
@@ -121,6 +122,8 @@ class Chat:
         self._traces = traces = open_traces(settings)
         doorbell = traces.doorbell(self._peers.doorbell)
         self._proxies = Proxies(settings.forwarded_allow_ips, real_ip=settings.forwarded_real_ip)
+        admission = Admission(measures)
+        max_connections, spare_connections = for_clients(settings.db_pool_size)
         options = EngineOptions(
             client_address=self._proxies.client,
             counted_as=network_of,
@@ -128,6 +131,9 @@ class Chat:
             twice=twice,
             max_backlog=settings.socket_backlog_max_bytes,
             io_uring=settings.io_uring,
+            late=lambda: not admission.lets_in(),
+            max_connections=max_connections,
+            spare_connections=spare_connections,
             max_sessions_per_address=settings.sockets_per_address or None,
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
@@ -201,7 +207,7 @@ class Chat:
             speech=speech,
             refreshed=self._connections.admit,
         )
-        self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures, Admission(measures))
+        self._dispatcher = Dispatcher(roster, handlers.table(), rates, measures, admission)
         self.engine.set_dispatcher(traces.dispatcher(self._dispatcher))
         self.engine.on("connect", self._connections.connect)
         self.engine.on("disconnect", self._disconnect)
@@ -250,6 +256,7 @@ class Chat:
                 rates=rates,
                 shared_rates=self._peers.rates,
                 origin_allowed=origins.allows,
+                lets_in=admission.lets_in,
                 speech=speech,
                 reports=StoredReports(self._database),
                 contacts=PhoneContacts(accounts),

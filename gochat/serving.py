@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from gochat.config import Settings
+from gochat.descriptors import take_most
 from gochat.events.engine import engine_protocol_class
 from gochat.listening import listen, listen_for_metrics
 from gochat.main import Chat, create_app
@@ -113,6 +114,7 @@ def serve(settings: Settings, shared: socket | None = None, worker: str | None =
     """
     sockets = listen(settings.host, settings.port) if shared is None else [shared]
     metrics_sockets = [] if shared is not None else listen_for_metrics(settings)
+    take_most()
     chat = create_app(settings)
     if worker is None:  # else the supervisor has looked
         look(settings)

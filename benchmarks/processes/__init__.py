@@ -11,7 +11,7 @@ import uvloop
 
 from benchmarks.measure import median
 from benchmarks.processes.crowd import MEMBERS, Crowd, Stormed, Told, groups
-from benchmarks.processes.deployment import Deployment, Person, deployment
+from benchmarks.processes.deployment import Deployment, Person, deployment, enrol
 from benchmarks.processes.talk import Talk, Talked, Way, ways
 from benchmarks.report import Page, circumstances, mariadb_version
 
@@ -62,7 +62,7 @@ def redis_version(it: Deployment) -> str:
 async def talk(page: Page, it: Deployment, *, quick: bool) -> None:
     """Messages from one process to another, in all ways."""
     rounds, seconds = (1, 1.0) if quick else (ROUNDS, ROUND_S)
-    people = it.people(max(processes for processes, _ in PLANS))
+    people = enrol(it.url, max(processes for processes, _ in PLANS))
     all_ways = await ways(it, people)
     rows, ratios, rests, busiest = [], [], {}, 0.0
     for processes, rate in PLANS[:2] if quick else PLANS:
@@ -143,7 +143,7 @@ def _ratios(messages: float, typing: float, stock: float) -> tuple[str, ...]:
 async def crowd(page: Page, it: Deployment, *, quick: bool) -> None:
     """Many who come at once, and then hear."""
     count, rounds = (PEOPLE // 5, 1) if quick else (PEOPLE, ROUNDS)
-    phones = Crowd(it, it.people(count), groups(count, EACH))
+    phones = Crowd(it, enrol(it.url, count), groups(count, EACH))
     await phones.converse()
     await phones.quiet()
     storms: list[Stormed] = []

@@ -67,23 +67,6 @@ class Deployment:
     gochat: Processes
     stock: Processes
 
-    def people(self, count: int) -> list["Person"]:
-        """New users, each with a session."""
-        tokens = Tokens(
-            [SECRET.encode()], access_ttl_s=TTL_S, refresh_ttl_s=TTL_S, clock=lambda: int(time.time() * 1000)
-        )
-        users = add_users(self.url, count)
-        times = dict.fromkeys(("created_at", "last_seen_at"), 0)
-        ends = {"expires_at": int((time.time() + TTL_S) * 1000)}
-        rows = [
-            {"id": user, "user_id": user, "refresh_hash": user.to_bytes(32)} | times | ends for user in users
-        ]
-        engine = write_engine(self.url)
-        with engine.connect() as connection:
-            connection.execute(insert(SessionRow), rows)
-        engine.dispose()
-        return [Person(user, tokens.access(user, user)) for user in users]
-
     def ask(self, statement: str) -> Sequence[tuple[Any, ...]]:
         """The rows of a statement on the database."""
         with closing(mysql.connect(self.url)) as connection, connection.cursor() as cursor:
@@ -98,6 +81,22 @@ class Person:
 
     id: UserId
     token: str
+
+
+def enrol(url: str, count: int) -> list[Person]:
+    """New users, each with a session, at servers with `SECRET`."""
+    tokens = Tokens(
+        [SECRET.encode()], access_ttl_s=TTL_S, refresh_ttl_s=TTL_S, clock=lambda: int(time.time() * 1000)
+    )
+    users = add_users(url, count)
+    times = dict.fromkeys(("created_at", "last_seen_at"), 0)
+    ends = {"expires_at": int((time.time() + TTL_S) * 1000)}
+    rows = [{"id": user, "user_id": user, "refresh_hash": user.to_bytes(32)} | times | ends for user in users]
+    engine = write_engine(url)
+    with engine.connect() as connection:
+        connection.execute(insert(SessionRow), rows)
+    engine.dispose()
+    return [Person(user, tokens.access(user, user)) for user in users]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from gochat.core.measures import Measures
 from gochat.core.model import UserId
 
 EACH_TURN = 64
-"""Events that every turn takes in, however late it is: so much is always done."""
+"""Events, requests and new sessions that every turn takes in, however late it is: so much is always done."""
 BURST_S = 0.1
 """More of them are taken in for so long, unless the turn before had to refuse some: then the load stands, and
 does not pass, and each turn is to be short."""
@@ -39,7 +39,7 @@ class Admission:
         self._clock = clock
         self._soon = soon
         self._count = 0
-        """Events that came in this turn."""
+        """How much came in this turn."""
         self._until = 0.0
         """Until when this turn takes in more than each."""
         self._stands = False
@@ -49,19 +49,23 @@ class Admission:
 
     def refusal(self, user_id: UserId) -> Overloaded | None:
         """What an event of a user that comes now is answered with at once; None: it is let in."""
+        return None if self.lets_in() else come_back(user_id)
+
+    def lets_in(self) -> bool:
+        """Whether what comes now is let in, be it an event, a request or a new session."""
         self._count += 1
         if self._count == 1:
             soon = self._soon or asyncio.get_running_loop().call_soon
             soon(self._turn)
             self._until = 0.0 if self._stands else self._clock() + BURST_S
         if self._count <= EACH_TURN:
-            return None
+            return True
         if not self._refused:
             if self._clock() <= self._until:
-                return None
+                return True
             self._refused = True
         self._shed.add("loop")
-        return come_back(user_id)
+        return False
 
     def _turn(self) -> None:
         """The next turn begins."""

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 
 from gochat.contract import parameters, requests
 from gochat.contract.routes import PREFIX, ROUTES, Route
-from gochat.core.errors import InvalidPayload
+from gochat.core.errors import InvalidPayload, Overloaded
+from gochat.core.lateness import come_back
 from gochat.core.rates import Key
 from gochat.rest import account, auth, conversations, export, health, messages, safety, server, sync, users
 from gochat.rest.body import read_json
@@ -76,6 +77,8 @@ USER_HANDLERS: Mapping[str, UserHandler] = {
 }
 """By the names of `contract.routes.ROUTES`."""
 
+SHED = frozenset(route.name for route in ROUTES if Overloaded in route.errors)
+"""What is refused when the event loop is late: all but the health."""
 PREFLIGHT_S = 7200
 """How long a browser may keep the answer to a preflight: the longest that Chromium does."""
 
@@ -131,6 +134,8 @@ def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRo
     async def endpoint(request: Request) -> Response:
         route = by_method["GET" if request.method == "HEAD" else request.method]
         request.state.route = route.name
+        if route.name in SHED and not deps.lets_in():
+            raise come_back(hash(request.state.request_id))
         answer = await (_user_answer if route.auth else _open_answer)(deps, route, request)
         if isinstance(answer, Response):
             return answer

@@ -48,3 +48,5 @@ class Deps:
     measures: Measures
     metrics: Metrics | None = None
     origin_allowed: Callable[[str], bool] = lambda _origin: False
+    lets_in: Callable[[], bool] = lambda: True
+    """Whether the event loop is not too late for the request that comes now."""

@@ -210,6 +210,20 @@ async def test_what_is_behind_does_not_answer(error: Unavailable | Overloaded) -
     assert answer.headers["retry-after"] == {1_000: "1", 1_500: "2"}[error.retry_after_ms or 0]
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_a_loop_that_is_late_refuses_all_but_the_health_before_anything_is_asked(route: Route) -> None:
+    rest = face(lets_in=lambda: False, health=Health({"database": "ok"}))
+    response = await rest.as_("any").send(route.method, path_of(route))
+    if route.name in {"health", "live", "ready"}:
+        assert response.status_code == 200
+        return
+    body = response.json()
+    assert (response.status_code, body["code"], body["retryable"]) == (503, "overloaded", True)
+    assert 1_000 <= body["retry_after_ms"] <= 2_000
+    assert response.headers["retry-after"] in {"1", "2"}
+    validate_response(route.method, path_of(route), 503, body)
+
+
 # ---- bodies
 
 

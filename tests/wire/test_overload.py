@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import socket
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +17,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.services.gochat import GoChatServer
 from tests.wire.account import register
 from tests.wire.conftest import SETTINGS
+from tests.wire.engine.wire import Ws
 from tests.wire.phone import Phone, message
 
 SENDS = 60
+DESCRIPTORS = 160
 
 
 @pytest.fixture
@@ -49,6 +55,47 @@ def test_what_is_too_much_is_refused_and_stored_when_it_is_sent_again(narrow: Go
         assert all(error["retry_after_ms"] > 0 for error in refused)
         keys = [m["client_message_id"] for m in ann.history(cid)]
         assert sorted(keys) == sorted(payload["client_message_id"] for payload in payloads)
+
+
+def test_when_descriptors_run_out_who_is_there_is_acked_and_others_come_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """However many come, the database's connections, a look at the health and a refusal have theirs."""
+    serve = ("sh", "-c", f"ulimit -n {DESCRIPTORS}; exec {Path(sys.executable).parent / 'gochat'} serve")
+    with (
+        GoChatServer(tmp_path, SETTINGS | {"SOCKETS_PER_USER": "1000"}, serve) as server,
+        httpx2.Client(base_url=server.url, timeout=30) as http,
+        ExitStack() as stack,
+    ):
+        ann, ben = register(http, "ann"), register(http, "ben")
+        cid = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})["conversation"]["id"]
+
+        async def scene() -> None:
+            phone, late = Phone("ann"), Phone("ben")
+            await phone.connect(server.url, ann.token)
+            others = []
+            while (ws := stack.enter_context(Ws(server.port))).status == 101:
+                others.append(ws.connect(f'40{{"token":"{ann.token}"}}'))
+            assert (ws.status, ws.headers["retry-after"]) == (503, "2")
+            for path in ("live", "ready"):
+                assert httpx2.get(f"{server.url}/api/v1/health/{path}", timeout=30).status_code == 200
+            address = ("127.0.0.1", server.port)
+            flood = [stack.enter_context(socket.create_connection(address, 30)) for _ in range(DESCRIPTORS)]
+            assert flood[-1].recv(1) == b""
+            answers = await asyncio.gather(*(phone.emit("sync", {}) for _ in range(20)))
+            assert all(answer["ok"] for answer in answers)
+            await phone.expect_ok("message:send", message(cid, "in time"))
+            assert len(os.listdir(f"/proc/{server.process.pid}/fd")) < DESCRIPTORS
+            coming = asyncio.create_task(late.connect(server.url, ben.token, retry=True))
+            while not late.refusals:  # noqa: ASYNC110 (the client tells it to a handler)
+                await asyncio.sleep(0.05)
+            stack.close()
+            await asyncio.wait_for(coming, 60)
+            await late.expect_ok("sync", {})
+            await phone.close()
+            await late.close()
+
+        asyncio.run(scene())
 
 
 def test_an_address_may_have_no_more_sockets_than_it_is_given(tmp_path: Path) -> None:

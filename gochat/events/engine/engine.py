@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from .errors import Refused, SessionUnknown
@@ -50,6 +50,8 @@ class Engine:
         """How many sessions were opened, by the transport that they began on."""
         self.closes: dict[tuple[str, str], int] = {}
         """How many ended, by the reason and the transport that they ended on."""
+        self.connections: Collection[object] = ()
+        """Those of the fast path that are open, websockets and others."""
         self.congested: set[object] = set()
         """The websockets for which more waits than their connections take at once."""
         self.relay: Relay | None = None
@@ -70,6 +72,10 @@ class Engine:
             self._loop = asyncio.get_running_loop()
         if self.draining:
             raise Refused(503, 3, "Server is stopping")
+        if self.full:
+            raise Refused(503, 3, "Server is full")
+        if self.options.late():
+            raise Refused(503, 3, "Server is busy")
         client = self.options.counted_as(request.client)
         self._count(client)
         session = Session(self, self.generate_id(), client)
@@ -126,6 +132,18 @@ class Engine:
         if not isinstance(session.transport, Polling):
             raise Refused(400, 3, "Bad request")
         return session, session.transport
+
+    @property
+    def full(self) -> bool:
+        """Whether there are more connections than sessions may be opened over."""
+        most = self.options.max_connections
+        return most is not None and len(self.connections) > most
+
+    @property
+    def overfull(self) -> bool:
+        """Whether there are more than may be heard at all."""
+        most = self.options.max_connections
+        return most is not None and len(self.connections) > most + self.options.spare_connections
 
     def forget(self, session: Session) -> None:
         """Drop a session that is over."""

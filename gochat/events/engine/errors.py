@@ -9,6 +9,10 @@ EngineError
 
 from typing import Final
 
+RETRY_S: Final = 2
+"""Seconds after which who was refused for now may come again; the client libraries go by their own growing
+pauses."""
+
 
 class EngineError(Exception):
     """The root of the engine's own errors."""
@@ -40,6 +44,13 @@ class Refused(EngineError):
         self.status = status
         self.code = code
         self.message = message
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that the status asks for (RFC 6455 section 4.4, RFC 9110 section 15.6.4)."""
+        if self.status == 426:
+            return [(b"sec-websocket-version", b"13")]
+        return [(b"retry-after", b"%d" % RETRY_S)] if self.status == 503 else []
 
     @property
     def body(self) -> bytes:

@@ -117,7 +117,7 @@ class Exchange:
     def refuse(self, refused: Refused) -> None:
         """Answer with an error."""
         self.refused = refused.with_traceback(None)  # whose frames would hold this exchange
-        self._headers.append((b"content-type", b"application/json"))
+        self._headers += ((b"content-type", b"application/json"), *refused.headers)
         self._end(refused.status, refused.body)
 
     # The body

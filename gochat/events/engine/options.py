@@ -10,6 +10,11 @@ def _peer(peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
     return peer
 
 
+def never_late() -> bool:
+    """A server that takes in whoever comes."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """Times are seconds, sizes bytes. Every bound is per client unless it says otherwise."""
@@ -58,5 +63,13 @@ class EngineOptions:
     """The client's address, of the connection's other end and a request's headers; on the fast path."""
     counted_as: Callable[[str], str] = str
     """What an address counts as for `max_sessions_per_address`: several may be one customer's."""
+    late: Callable[[], bool] = never_late
+    """Whether the server is too late to take in one more session, which is asked before it is opened."""
+    max_connections: int | None = None
+    """Connections over all, on the fast path: as many as there are descriptors for, or fewer. Beyond them no
+    session is opened, and whoever asks for something else is answered and has to connect anew. `None` is no
+    bound."""
+    spare_connections: int = 64
+    """How many more are heard at all; another one is closed at once."""
     max_sessions_per_address: int | None = None
     """Sessions that one network address may hold, over all; `None` is no limit (behind one shared proxy)."""

@@ -90,6 +90,9 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self._exchange: Exchange | None = None  # a request of the engine's own that is not answered
         self._upload: Exchange | None = None  # one whose body is arriving
         self._own: _Cycle | None = None  # what stands for `_exchange` in the place of an ASGI cycle
+        self.engine.connections = self.connections
+        if self.engine.overfull:
+            transport.abort()
         self._wait(self.engine.options.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -157,6 +160,8 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if not self._begin_exchange():
             self._begin_scope()
             super().on_headers_complete()
+            if self.engine.full:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -243,7 +248,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
             return False
         request = Request(method.decode(), path.decode(), query, self.headers, self._client_address())
         exchange = Exchange(self.engine, request, self._respond, self._read_on)
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        keep_alive = (
+            self.parser.get_http_version() != "1.0"
+            and self.parser.should_keep_alive()
+            and not self.engine.full
+        )
         self._own = self.cycle = _Cycle(keep_alive)  # type: ignore[assignment]
         self._exchange = self._upload = exchange
         try:
@@ -377,7 +386,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, refused: Refused) -> None:
         body = refused.body
-        extra = b"Sec-WebSocket-Version: 13\r\n" if refused.status == 426 else b""
+        extra = b"".join(b"%b: %b\r\n" % header for header in refused.headers)
         self.transport.write(
             b"HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b"
             b"Connection: close\r\n\r\n%b" % (refused.status, len(body), extra, body)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gochat.events.engine.engine import Engine
-from gochat.events.engine.errors import ProtocolError
+from gochat.events.engine.errors import ProtocolError, Refused
+from gochat.events.engine.handshake import Request
 from gochat.events.engine.options import EngineOptions
 from gochat.events.engine.payloads import PING_FRAME
 from gochat.events.engine.session import OPEN, Session
@@ -62,6 +63,19 @@ class Clock:
             self.engine.wheel.turn(self.now)
         assert set(self.other.sent) <= {PING_FRAME}
         return len(self.other.sent) - before
+
+
+async def test_a_late_server_opens_no_session_and_says_when_to_come_again() -> None:
+    late = True
+    engine = Engine(lambda _session, _request: Silent(), EngineOptions(late=lambda: late))
+    request = Request("GET", "/socket.io/", b"EIO=4&transport=websocket", [], "192.0.2.1")
+    with pytest.raises(Refused) as refused:
+        engine.open(request, lambda _session: Silent(), [])
+    assert (refused.value.status, refused.value.headers) == (503, [(b"retry-after", b"2")])
+    assert not engine.sessions
+    late = False
+    assert engine.open(request, lambda _session: Silent(), [])
+    assert len(engine.sessions) == 1
 
 
 @pytest.mark.parametrize(("interval", "patience"), [(25, 20), (20, 20), (3, 20)])

@@ -52,6 +52,17 @@ def test_a_burst_is_let_in_until_the_turn_has_been_long_enough() -> None:
     assert loop.measures.shed.rows[("loop",)] == pytest.approx(TOO_MANY - most, abs=2)
 
 
+def test_requests_and_new_sessions_count_as_events_do() -> None:
+    loop = Loop()
+    loop.offer(TOO_MANY)  # from now on each turn takes in so much
+    admitted = [loop.admission.lets_in() for _ in range(EACH_TURN)]
+    assert all(admitted)
+    assert not loop.admission.lets_in()
+    assert loop.admission.refusal(1) is not None
+    loop.turn()
+    assert loop.admission.lets_in()
+
+
 def test_a_load_that_stands_is_let_in_by_little_in_each_turn_and_all_is_as_before_when_it_is_over() -> None:
     loop = Loop()
     loop.offer(TOO_MANY)

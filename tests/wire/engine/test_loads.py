@@ -3,6 +3,7 @@
 import random
 import socket
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -220,6 +221,37 @@ def test_one_address_has_a_bound(start: Start) -> None:
             ws.open()
         for ws in sockets:
             ws.socket.close()
+
+
+def test_where_no_more_connections_fit_who_is_there_goes_on_and_others_come_when_there_is_room(
+    way: str, start: Start
+) -> None:
+    if way == "asgi":
+        pytest.skip("the ASGI server's own connections are its own matter")
+    with start(max_connections=3, spare_connections=2) as server, ExitStack() as stack:
+        there = [stack.enter_context(Ws(server.port)).connect() for _ in range(3)]
+        with Ws(server.port) as refused:
+            assert (refused.status, refused.headers["retry-after"]) == (503, "2")
+        poll = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"
+        for asked, status in ((poll, 503), (b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n", 404)):
+            with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+                client.sendall(asked)
+                assert answer(client)[0] == status
+                assert client.recv(100) == b""  # though it did not ask for that
+        spare = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(3)
+        ]
+        assert spare[2].recv(100) == b""
+        for ws in there:
+            ws.expect_alive()
+        for client in spare:
+            client.close()
+        there[0].send("1")
+        there[0].expect_closed()
+        deadline = time.monotonic() + 30
+        while (ws := stack.enter_context(Ws(server.port))).status != 101:
+            assert time.monotonic() < deadline
+        ws.connect().expect_alive()
 
 
 def test_half_open_upgrades(server: Server) -> None:
