@@ -63,6 +63,7 @@ def test_where_it_is(text: str, path: tuple[str, ...], key: str) -> None:
     assert twice(text, json.loads(text)) == (path, key)
 
 
-def test_what_nests_too_deep_to_be_a_request_is_left_to_others() -> None:
+def test_what_nests_too_deep_to_be_read_again_is_left_to_others() -> None:
+    """How deep that is depends on the version of Python; what a request may hold is far from it."""
     text = "[" * 1_000 + '{"a":1,"a":1}' + "]" * 1_000
-    assert twice(text, orjson.loads(text)) is None
+    assert twice(text, orjson.loads(text)) in (None, (("0",) * 1_000, "a"))
