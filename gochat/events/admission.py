@@ -15,10 +15,12 @@ from gochat.core.measures import Measures
 from gochat.core.model import UserId
 
 EACH_TURN = 64
-"""Events, requests and new sessions that every turn takes in, however late it is: so much is always done."""
+"""Events and requests that every turn takes in, however late it is: so much is always done."""
 BURST_S = 0.1
 """More of them are taken in for so long, unless the turn before had to refuse some: then the load stands, and
 does not pass, and each turn is to be short."""
+LATE_S = 1.0
+"""For so long nobody new is let in after some had to be refused."""
 
 
 class Admission:
@@ -46,13 +48,15 @@ class Admission:
         """Whether the turn before had to refuse some."""
         self._refused = False
         """Whether this one had to."""
+        self._late_until = 0.0
+        """Until when nobody else should come."""
 
     def refusal(self, user_id: UserId) -> Overloaded | None:
         """What an event of a user that comes now is answered with at once; None: it is let in."""
         return None if self.lets_in() else come_back(user_id)
 
     def lets_in(self) -> bool:
-        """Whether what comes now is let in, be it an event, a request or a new session."""
+        """Whether what comes now is let in, be it an event or a request."""
         self._count += 1
         if self._count == 1:
             soon = self._soon or asyncio.get_running_loop().call_soon
@@ -64,8 +68,14 @@ class Admission:
             if self._clock() <= self._until:
                 return True
             self._refused = True
+            self._late_until = self._clock() + LATE_S
         self._shed.add("loop")
         return False
+
+    @property
+    def late(self) -> bool:
+        """Whether some had to be refused a moment ago: nobody new should come then and take their place."""
+        return self._clock() < self._late_until
 
     def _turn(self) -> None:
         """The next turn begins."""

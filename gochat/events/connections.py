@@ -22,6 +22,7 @@ from gochat.events.connection import Connection, Roster, State
 from gochat.events.delivery.fanout import Fanout
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
+from gochat.events.entrance import Entrance
 from gochat.events.sockets import Sockets, conversation_of
 from gochat.events.tasks import Tasks
 
@@ -61,6 +62,7 @@ class Connections:
         self._rates = rates
         self._most_of_user = most_of_user
         self._tasks = Tasks()
+        self.entrance = Entrance()
         self._draining = False
         """The server goes: it lets nobody in."""
 
@@ -74,7 +76,8 @@ class Connections:
         try:
             if self._draining:
                 raise Overloaded("The server is going down.")
-            identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
+            async with self.entrance:
+                identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
             self._rates.take(CONNECT, Key.USER, identity.user_id)
         except Unauthenticated as error:
             self._connects.add(error.code, client)

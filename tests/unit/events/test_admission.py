@@ -10,7 +10,7 @@ from gochat.core.lateness import RETRY_MS
 from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
-from gochat.events.admission import BURST_S, EACH_TURN, Admission
+from gochat.events.admission import BURST_S, EACH_TURN, LATE_S, Admission
 from gochat.events.connection import Connection, Roster
 from gochat.events.dispatch import REFRESH, Dispatcher, Handler
 
@@ -52,7 +52,7 @@ def test_a_burst_is_let_in_until_the_turn_has_been_long_enough() -> None:
     assert loop.measures.shed.rows[("loop",)] == pytest.approx(TOO_MANY - most, abs=2)
 
 
-def test_requests_and_new_sessions_count_as_events_do() -> None:
+def test_requests_count_as_events_do() -> None:
     loop = Loop()
     loop.offer(TOO_MANY)  # from now on each turn takes in so much
     admitted = [loop.admission.lets_in() for _ in range(EACH_TURN)]
@@ -61,6 +61,14 @@ def test_requests_and_new_sessions_count_as_events_do() -> None:
     assert loop.admission.refusal(1) is not None
     loop.turn()
     assert loop.admission.lets_in()
+
+
+def test_nobody_else_should_come_while_some_have_to_be_refused() -> None:
+    loop = Loop()
+    assert [loop.offer(10), loop.admission.late] == [10, False]
+    assert [loop.offer(TOO_MANY) < TOO_MANY, loop.admission.late] == [True, True]
+    loop.spent += LATE_S  # whatever came meanwhile, or nothing
+    assert not loop.admission.late
 
 
 def test_a_load_that_stands_is_let_in_by_little_in_each_turn_and_all_is_as_before_when_it_is_over() -> None:
