@@ -42,7 +42,7 @@ _FIRST, _MOST = 1 << 16, 1 << 19
 """Bytes that are read at once: few at first, since the newest may be enough. A block with messages that are
 too long for the index counts as `_MOST`."""
 _TOGETHER = 100
-"""Blocks, or conversations, that are asked for at once."""
+"""Blocks that are read at once."""
 _LAST = 2**63 - 1
 
 _MINE = """

@@ -10,14 +10,17 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
 from gochat.core.queries import ListPosition
+from gochat.core.search import SearchPosition, SearchRequest
 from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
 from gochat.storage.dialects import MySQL
 from gochat.storage.engines import transaction, write_engine
 from gochat.storage.epoch import EpochGuard
+from gochat.storage.fetch import run
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
+from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.statements import statements as sql_statements
 from gochat.storage.tables import (
@@ -79,7 +82,14 @@ HOT: dict[str, Ask] = {
     "by_username": lambda reader, log, accounts, sessions: accounts.by_username("user7"),
     "by_phone": lambda reader, log, accounts, sessions: accounts.by_phone("+49301234567"),
     "users": lambda reader, log, accounts, sessions: accounts.users([3, 5]),
-    "search": lambda reader, log, accounts, sessions: accounts.search("user7"),
+    "users by prefix": lambda reader, log, accounts, sessions: accounts.search("user7"),
+    "search": lambda reader, log, accounts, sessions: reader.search(ME, SearchRequest("body", 20)),
+    "search, one conversation": lambda reader, log, accounts, sessions: reader.search(
+        ME, SearchRequest("body", 20, LONG)
+    ),
+    "search, much": lambda reader, log, accounts, sessions: reader.search(
+        ME, SearchRequest("body", 20, position=SearchPosition(0, 3, 2))
+    ),
     "sessions": lambda reader, log, accounts, sessions: sessions.alive(ME, 1),
     "knows": lambda reader, log, accounts, sessions: sessions.knows(ME, bytes(16)),
     "session": lambda reader, log, accounts, sessions: sessions.session(1),
@@ -107,10 +117,22 @@ def fill(url: str) -> None:
         with transaction(connection):
             for table, rows in data():
                 connection.execute(insert(table), rows)
+            index_all(connection)
         tables = "users, conversations, members, messages, batches, sides, mentions"
+        tables += ", search_texts, search_marks"
         sqlite = connection.dialect.name == "sqlite"
         connection.exec_driver_sql("ANALYZE" if sqlite else f"ANALYZE TABLE {tables}").close()
     engine.dispose()
+
+
+def index_all(connection: Connection) -> None:
+    """As the follower does."""
+    done = False
+    while not done:
+        writes = SearchIndex().work(connection, range(1, CONVERSATIONS + 1))
+        for statement, values in writes.statements:
+            run(connection, statement, *values)
+        done = writes.done
 
 
 def data() -> Iterator[tuple[type[Any], list[dict[str, object]]]]:
