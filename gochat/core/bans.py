@@ -53,8 +53,6 @@ class BanMember(Command[Conversation]):
             conversation, member = group(state, self.conversation_id, self.user_id)
             require_admin(member)
         other = state.members.find((conversation.id, self.member_id))
-        if self.user_id == self.member_id:
-            raise Forbidden("Nobody bans themselves.")
         if other is not None and other.active and self.user_id is not None and not outranks(member, other):
             raise Forbidden("Only a member of higher standing may ban a member.")
         if state.users.find(self.member_id) is None:
