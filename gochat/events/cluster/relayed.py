@@ -29,13 +29,13 @@ class NearSocket:
     def __init__(
         self, owner: str, websocket: SocketTransport, tell: Tell, forget: Callable[[], object]
     ) -> None:
-        self.owner = owner
-        self.paused = False
+        self.owner = owner  # the process that has the session
+        self.paused = False  # its session is: no packet is handed on
         self._websocket = websocket
         self._tell = tell
         self._forget = forget
-        self._sent = 0
-        self._heard = 0
+        self._sent = 0  # how much was said to the other end
+        self._heard = 0  # and how much it said
         websocket.inlet = self
 
     def receive(self, packet: str | bytes) -> None:
@@ -86,14 +86,14 @@ class FarSocket:
     name = "websocket"
 
     def __init__(self, engine: Engine, tell: Tell, forget: Callable[[], object]) -> None:
-        self.inlet: Inlet
+        self.inlet: Inlet  # the session, or what comes before it
         self._engine = engine
         self._tell = tell
         self._forget = forget
-        self._held: deque[str | bytes] = deque()
-        self._holding = False
-        self._sent = 0
-        self._heard = 0
+        self._held: deque[str | bytes] = deque()  # packets that may not be handed over yet
+        self._holding = False  # the other end was told to pause
+        self._sent = 0  # how much was said to the other end
+        self._heard = 0  # and how much it said
 
     # What the session calls
 

@@ -37,8 +37,11 @@ class People:
         self._sockets = sockets
         self._reader = reader
         self._waiting: dict[UserId, int] = {}
+        """Users who changed, and as of which revision: of them nothing is told yet."""
         self._told: dict[UserId, int] = {}
+        """As of which revision it was told last."""
         self._telling = False
+        """A task tells it."""
         self._tasks = Tasks()
         self._seldom = Seldom()
 

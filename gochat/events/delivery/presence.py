@@ -54,15 +54,21 @@ class PresenceWatch:
         self._unsaid: set[UserId] = set()
         """Users of whom it has not said yet that they are here, or that they have gone."""
         self._saying = False
+        """A task says it."""
         self._leaving: dict[UserId, asyncio.TimerHandle] = {}
+        """Users whose last socket went: they have gone if none comes until then."""
         self._askers: dict[UserId, set[str]] = {}
         """By user, the sockets that want to hear of them."""
         self._watchers: dict[UserId, set[str]] = {}
         """Of those, the ones that may."""
         self._shown: dict[UserId, tuple[Presence, Sighting]] = {}
+        """By user who is watched, what their watchers were told last, and what that was made of."""
         self._changed: set[UserId] = set()
+        """Users who are watched and may be shown otherwise now."""
         self._gathering = False
+        """A task looks at those that changed."""
         self._examining = False
+        """A task looks at those that are doubtful."""
         self._doubts = 0
         """How often it was doubted who may see whom."""
         self._doubtful: set[UserId] = set()
@@ -70,6 +76,7 @@ class PresenceWatch:
         self._announce = True
         """Whether everything has to be said once more: something of it was not heard."""
         self._closing = False
+        """Nothing more is begun."""
         self._tasks = Tasks()
         self._seldom = Seldom()
         doorbell.hear(PRESENCE, lambda user_id: self._gather([user_id]))

@@ -24,17 +24,17 @@ class AsgiWebSocket:
     name = "websocket"
 
     def __init__(self, engine: Engine, receive: Receive, send: Send) -> None:
-        self.inlet: Inlet
+        self.inlet: Inlet  # the session, or what comes before it; NOBODY at the end
         self._engine = engine
         self._receive = receive
         self._send = send
-        self._queue: deque[bytes] = deque()
-        self._backlog = 0
-        self._written = asyncio.Event()
-        self._room = asyncio.Event()
-        self._closing = False
+        self._queue: deque[bytes] = deque()  # frames that are not sent yet
+        self._backlog = 0  # bytes of those
+        self._written = asyncio.Event()  # there is something to send, or it ends
+        self._room = asyncio.Event()  # packets may be handed over again, or it ends
+        self._closing = False  # nothing more is queued or handed over
         self._close: dict[str, Any] | None = None  # what is left to say when it closes
-        self._limit = asyncio.timeout(None)
+        self._limit = asyncio.timeout(None)  # for what is left to send when it closes
 
     async def run(self, request: Request) -> None:
         """Serve the websocket from its handshake to its end."""

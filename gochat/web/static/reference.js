@@ -79,10 +79,13 @@ export function example(title, text) {
   return make("details", {}, make("summary", {}, title), make("pre", { tabIndex: 0 }, make("code", {}, text)));
 }
 
+/** What a document says, with what stands in backticks as code. */
+const said = (text) => text.split("`").map((piece, n) => (n % 2 ? make("code", {}, piece) : piece));
+
 /** One row: cells are `[label, ...content]`. */
 export function row(id, title, summary, ...cells) {
   const link = make("a", { href: `#${id}` }, make("code", {}, title));
-  const made = make("tr", { id }, make("th", { scope: "row" }, link, make("p", {}, summary)), ...cells.map(cell));
+  const made = make("tr", { id }, make("th", { scope: "row" }, link, make("p", {}, ...said(summary))), ...cells.map(cell));
   made.dataset.text = made.textContent.toLowerCase();
   return made;
 }
