@@ -30,6 +30,7 @@ LEVELS: dict[str, tuple[Program, ...]] = {
     "all": (
         *SERVERS,
         programs.MYSQL,
+        programs.MYSQL_CLIENTS,
         programs.MARIADB_NEWEST,
         programs.MARIADB_CLIENTS,
         programs.MARIADB_BACKUP,

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from gochat.storage.migrate import upgrade as migrate
 from tests.faults.conftest import SETTINGS
 from tests.services.gochat import GoChatServer
 from tests.services.mariadb import MariaDB
-from tests.services.programs import MARIADB_BACKUP, MARIADB_CLIENTS, require
-from tests.services.sql_server import data_directory
+from tests.services.mysqld import PlainMySQL
+from tests.services.programs import MARIADB_BACKUP, MARIADB_CLIENTS, MYSQL_CLIENTS, require
+from tests.services.sql_server import SQLServer, data_directory
 from tests.snippets.fences import ROOT, fences
 from tests.wire.account import Account, register
 from tests.wire.phone import Phone, message
@@ -90,15 +92,29 @@ def chat(server: GoChatServer) -> Chatting:
     return Chatting(server, ann, ben, created["conversation"]["id"])
 
 
-class Shell:
-    """Where the docs' commands are run: an operator's, with a `~/.my.cnf` of the database server."""
+OF_MYSQL = {
+    "--master-data": "--source-data",
+    "mariadb-dump": "mysqldump",
+    "mariadb-binlog": "mysqlbinlog",
+    "mariadb ": "mysql ",
+}
+"""What the docs say that MySQL's tools are called, by MariaDB's."""
 
-    def __init__(self, home: Path) -> None:
+
+class Shell:
+    """Where the docs' commands are run: an operator's, with a `~/.my.cnf` of the database server.
+
+    `names` are what is called otherwise there.
+    """
+
+    def __init__(self, home: Path, names: Mapping[str, str] | None = None) -> None:
         self._home = home
-        self.env = {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self._names = names or {}
+        places = (home / "bin", Path(sys.executable).parent, os.environ["PATH"])
+        self.env = {"HOME": str(home), "PATH": os.pathsep.join(map(str, places))}
         self.env |= {"COPY": str(home / "copy"), **SETTINGS, "REPLICAS": "1"}
 
-    def at(self, server: MariaDB) -> None:
+    def at(self, server: SQLServer) -> None:
         """From now on they are for this database server."""
         text = f"[client]\nhost=127.0.0.1\nport={server.port}\nuser=root\n"
         (self._home / ".my.cnf").write_text(text)
@@ -106,7 +122,10 @@ class Shell:
 
     def run(self, name: str, but: str = "", **more: str) -> None:
         """Run the commands that the docs call so, but those that are `but`."""
-        self.command(COMMANDS[name].replace(but, ""), **more)
+        text = COMMANDS[name].replace(but, "")
+        for theirs, ours in self._names.items():
+            text = text.replace(theirs, ours)
+        self.command(text, **more)
 
     def command(self, text: str, **more: str) -> None:
         """Run this."""
@@ -123,16 +142,30 @@ class Shell:
         assert done.returncode == 0, f"{text}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    for program in (MARIADB_CLIENTS, MARIADB_BACKUP):
-        require(program)
-    return Shell(tmp_path)
+@pytest.fixture(params=[MariaDB, PlainMySQL])
+def kind(request: pytest.FixtureRequest) -> type[SQLServer]:
+    """Each server with its own tools."""
+    server: type[SQLServer] = request.param
+    return server
 
 
 @pytest.fixture
-def source() -> Iterator[MariaDB]:
-    with data_directory() as directory, MariaDB(directory) as server:
+def shell(kind: type[SQLServer], tmp_path: Path) -> Shell:
+    if kind is MariaDB:
+        for program in (MARIADB_CLIENTS, MARIADB_BACKUP):
+            require(program)
+        return Shell(tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name in ("mysqldump", "mysqlbinlog", "mysql"):
+        command = tmp_path / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec {shlex.join(MYSQL_CLIENTS.also(name))} "$@"\n')
+        command.chmod(0o755)
+    return Shell(tmp_path, OF_MYSQL)
+
+
+@pytest.fixture
+def source(kind: type[SQLServer]) -> Iterator[SQLServer]:
+    with data_directory() as directory, kind(directory) as server:
         with closing(server.admin()) as connection, connection.cursor() as cursor:
             cursor.execute("CREATE DATABASE gochat")
         migrate(url_of(server))
@@ -140,20 +173,20 @@ def source() -> Iterator[MariaDB]:
 
 
 @pytest.fixture
-def fresh() -> Iterator[MariaDB]:
-    with data_directory() as directory, MariaDB(directory) as server:
+def fresh(kind: type[SQLServer]) -> Iterator[SQLServer]:
+    with data_directory() as directory, kind(directory) as server:
         yield server
 
 
-def url_of(server: MariaDB) -> str:
+def url_of(server: SQLServer) -> str:
     return make_url(server.url).set(database="gochat").render_as_string(hide_password=False)
 
 
-def settings(server: MariaDB) -> Mapping[str, str]:
+def settings(server: SQLServer) -> Mapping[str, str]:
     return {**SETTINGS, "REPLICAS": "1", "MYSQL_URL": url_of(server)}
 
 
-async def test_a_dump(source: MariaDB, fresh: MariaDB, shell: Shell, tmp_path: Path) -> None:
+async def test_a_dump(source: SQLServer, fresh: SQLServer, shell: Shell, tmp_path: Path) -> None:
     with GoChatServer(tmp_path, settings(source)) as server:
         chatting = chat(server)
         await chatting.send(KEPT)
@@ -166,7 +199,8 @@ async def test_a_dump(source: MariaDB, fresh: MariaDB, shell: Shell, tmp_path: P
         await chatting.go_on(server.url, KEPT)
 
 
-async def test_a_physical_copy(source: MariaDB, fresh: MariaDB, shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [MariaDB])
+async def test_a_physical_copy(source: SQLServer, fresh: SQLServer, shell: Shell, tmp_path: Path) -> None:
     with GoChatServer(tmp_path, settings(source)) as server:
         chatting = chat(server)
         await chatting.send(KEPT)
@@ -183,7 +217,7 @@ async def test_a_physical_copy(source: MariaDB, fresh: MariaDB, shell: Shell, tm
         await chatting.go_on(server.url, KEPT)
 
 
-async def test_a_point_in_time(source: MariaDB, fresh: MariaDB, shell: Shell, tmp_path: Path) -> None:
+async def test_a_point_in_time(source: SQLServer, fresh: SQLServer, shell: Shell, tmp_path: Path) -> None:
     """A dump, and the log from then until a moment between two messages, over several of its files."""
     with GoChatServer(tmp_path, settings(source)) as server:
         chatting = chat(server)

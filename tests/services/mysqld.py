@@ -20,24 +20,27 @@ UNUSUAL = (
     "--innodb-rollback-on-timeout=ON",
 )
 """What the owner of a server may have chosen; GoChat sets what it needs in its own sessions."""
-INIT = """
+ROOT = """
 CREATE USER IF NOT EXISTS root@127.0.0.1;
 GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION;
-SET GLOBAL sql_select_limit = 1, GLOBAL max_join_size = 1, GLOBAL sql_safe_updates = ON;
 """
+INIT = f"{ROOT}SET GLOBAL sql_select_limit = 1, GLOBAL max_join_size = 1, GLOBAL sql_safe_updates = ON;\n"
 """What can't be said on the command line, run at each start."""
 
 
 class MySQL(SQLServer):
     """mysqld of Debian unstable, with all settings that may trouble a client."""
 
+    init = INIT
+    settings: Sequence[str] = UNUSUAL
+
     def _set_up(self) -> None:
-        self._directory.joinpath("init").write_text(INIT)
+        self._directory.joinpath("init").write_text(self.init)
         self._run([*self._base(), "--initialize-insecure"])
 
     def _command(self) -> Sequence[str]:
         fast = ["--mysqlx=OFF", "--performance-schema=OFF", f"--init-file={self._directory / 'init'}"]
-        return [*self._base(), *fast, *UNUSUAL]
+        return [*self._base(), *fast, *self.settings]
 
     def _base(self) -> list[str]:
         share, plugins = (
@@ -53,3 +56,10 @@ class MySQL(SQLServer):
             f"--user={getpass.getuser()}",
             "--lower-case-table-names=1",
         ]
+
+
+class PlainMySQL(MySQL):
+    """The same as it comes, for tools of its own that expect that."""
+
+    init = ROOT
+    settings = ()

@@ -49,12 +49,16 @@ class Unpacked(Program):
 
     def find(self) -> Path | None:
         """Return where it is, or None."""
-        found = self.root / "usr" / "sbin" / self.executables[0]
-        return found if found.exists() else None
+        places = (self.root / "usr" / folder / self.executables[0] for folder in ("sbin", "bin"))
+        return next((found for found in places if found.exists()), None)
 
     def command(self) -> list[str]:
         """The command that runs it, to be followed by its arguments."""
-        program = require(self)
+        return self.also(require(self).name)
+
+    def also(self, name: str) -> list[str]:
+        """The same of another program that came with it."""
+        program = require(self).with_name(name)
         (loader,) = self.root.glob("usr/lib/*-linux-gnu*/ld-linux-*.so.*")
         libraries = f"{loader.parent}:{self.root / 'usr' / 'lib' / 'mysql' / 'private'}"
         return [str(loader), "--library-path", libraries, str(program)]
@@ -67,6 +71,9 @@ MARIADB_SETUP = Program("MariaDB's set-up", ("mariadb-install-db",), _MARIADB_PA
 MARIADB_CLIENTS = Program("MariaDB's clients", ("mariadb-dump",), "mariadb-client", ("tests/faults",))
 MARIADB_BACKUP = Program("mariadb-backup", ("mariadb-backup",), "mariadb-backup", ("tests/faults",))
 MYSQL = Unpacked("mysql-unstable", ("mysqld",), "mysql-server-core", _ALL)
+MYSQL_CLIENTS = Unpacked(
+    "mysql-clients-unstable", ("mysqldump",), "mysql-client-core mysql-server-core", ("tests/faults",)
+)
 MARIADB_NEWEST = Unpacked("mariadb-unstable", ("mariadbd",), "mariadb-server-core", _ALL)
 REDIS = Program("Redis", ("redis-server",), "redis-server", _ALL)
 NODE = Program("Node", ("node",), "nodejs", ("tests/wire",))
