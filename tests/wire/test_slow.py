@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from typing import Any
 
 import httpx2
@@ -39,6 +41,32 @@ def test_a_phone_that_reads_slowly_is_not_cut_by_a_burst(own: GoChatServer) -> N
                     held = store.conversations[cid]
             assert max(held.messages) == COUNT + 1
         assert "slow consumer" not in own.process.log
+
+
+def test_who_asks_much_at_once_and_reads_late_is_answered_all(own: GoChatServer) -> None:
+    """The server reads no further while its answers wait, so they are never too many."""
+    with httpx2.Client(base_url=own.url, timeout=60) as http:
+        ann, ben = (register(http, name) for name in ("ann", "ben"))
+        cid = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})["conversation"]["id"]
+        with Ws(own.port, receive_buffer=32_768) as phone:
+            phone.socket.settimeout(120)  # of all that is sent, which waits for what is read
+            phone.connect("40" + json.dumps({"token": ann.token}))
+            sends = [f"42{n}" + json.dumps(["message:send", message(cid, BODY)]) for n in range(COUNT)]
+            asking = threading.Thread(target=phone.send, args=sends)
+            asking.start()
+            stored, before = 0, 0
+            while not stored or stored > before:  # until nothing more is
+                time.sleep(0.5)
+                stored, before = last_seq(ann, cid), stored
+            answered = [answer(phone, n) for n in range(COUNT)]
+            asking.join()
+        assert all(it["ok"] for it in answered)
+        assert [it["data"]["message"]["seq"] for it in answered] == list(range(1, COUNT + 1))
+        assert "slow consumer" not in own.process.log
+
+
+def last_seq(user: Account, cid: str) -> int:
+    return int(user.get(f"/conversations/{cid}")["conversation"]["last_seq"])
 
 
 async def burst(server: GoChatServer, ann: Account, cat: Account, cid: str) -> None:

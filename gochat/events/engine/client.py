@@ -8,7 +8,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import packets
 from .errors import ProtocolError
@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Step = Coroutine[Any, Any, None]
+LOOK_S: Final = 0.05
+"""From one look to the next, whether a client has taken what waited for it."""
+LARGE_BITS: Final = 12
+"""An event counts once more for each 4 KiB: its answer may be as long."""
+
+
+SMALL: Final = 1 << 10
+"""Letters of an event that counts once, whatever they are."""
+
+
+def _weight(data: str | bytes) -> int:
+    """As how many events in flight one counts: by its bytes, at most four for a letter."""
+    size = len(data) if type(data) is bytes or data.isascii() else len(data) << 2
+    return 1 + (size >> LARGE_BITS)
 
 
 class Client:
@@ -32,15 +46,18 @@ class Client:
 
     Packets are handled in order. While one takes time (a CONNECT, or an event for one of python-socketio's
     handlers), those after it wait in `_inbox`; a dispatcher's events do not wait for each other. Both are
-    bounded: beyond `max_in_flight` the session is paused.
+    bounded: beyond `max_in_flight` the session is paused. It is paused, too, while its client does not take
+    the answers that it has: so nobody is cut for what they asked, however much they ask at once.
     """
 
     __slots__ = (
+        "_answers",
         "_attachments",
         "_held",
         "_in_flight",
         "_inbox",
         "_limit",
+        "_looks",
         "_options",
         "_refused",
         "members",
@@ -56,7 +73,9 @@ class Client:
         self.members: dict[str, Member] = {}  # by namespace, also those whose CONNECT is not answered
         self._options = server.options
         self._limit = server.options.max_in_flight
-        self._in_flight = 0  # events that are not answered
+        self._in_flight = 0  # events that are not answered, large ones as several
+        self._answers = server.options.max_backlog // 4  # bytes that may wait to be sent while more is read
+        self._looks = False  # soon, whether the client has taken its answers
         self._inbox: deque[str | bytes] | None = None  # what waits for a step that is under way
         self._held: Packet | None = None  # one whose attachments are not all here
         self._attachments: list[bytes] = []  # those that are
@@ -130,7 +149,7 @@ class Client:
         if member.state is not CONNECTED:
             return None  # it was disconnected by us; what was still on its way is dropped
         if kind == packets.EVENT:
-            return self._event(member, identifier, content)
+            return self._event(member, identifier, content, 1 if len(data) < SMALL else _weight(data))
         if kind == packets.ACK:
             step: Step | None = self.server.manager.take_ack(member, identifier, content)
             return step
@@ -150,13 +169,13 @@ class Client:
         attachments, self._attachments, self._held = self._attachments, [], None
         return packets.with_attachments(held, attachments)
 
-    def _event(self, member: Member, identifier: int | None, content: list[Any]) -> Step | None:
+    def _event(self, member: Member, identifier: int | None, content: list[Any], weight: int) -> Step | None:
         name, *args = content
         dispatcher = self.server.dispatcher
         if dispatcher is None or member.namespace != "/":
             return self.server.handle_event(member, identifier, name, args)
-        self._in_flight += 1
-        ack = Ack(member, identifier)
+        self._in_flight += weight
+        ack = Ack(member, identifier, weight)
         try:
             result = dispatcher(member.sid, name, args, ack)
         except Exception:
@@ -169,6 +188,9 @@ class Client:
         # call, and so each after it, as deep as there are packets.
         if self._in_flight >= self._limit:
             self.session.pause()
+        elif self._piles_up():
+            self.session.pause()
+            self._balance()
         return None
 
     async def _finish(self, result: Awaitable[object], ack: Ack) -> None:
@@ -179,17 +201,31 @@ class Client:
         finally:
             ack.release()
 
-    def finished(self) -> None:
+    def finished(self, weight: int) -> None:
         """Count one event of the dispatcher as done."""
-        self._in_flight -= 1
+        self._in_flight -= weight
         if self.session.state is DRAINING:
             self.drain()
         elif self._in_flight < self._limit and self.session.paused:
             self._balance()
 
     def _balance(self) -> None:
-        if self._in_flight < self._limit and (self._inbox is None or len(self._inbox) < self._limit):
+        if self._in_flight >= self._limit or (self._inbox is not None and len(self._inbox) >= self._limit):
+            return
+        if not self._piles_up():
             self.session.resume()
+        elif self.session.state is not ENDED and not self._looks:
+            self._looks = True
+            self.session.engine.loop.call_later(LOOK_S, self._look)
+
+    def _piles_up(self) -> bool:
+        """Whether answers wait that the client could take: some do not poll until their POST is answered."""
+        return self.session.transport.backlog > self._answers and self.session.post is None
+
+    def _look(self) -> None:
+        self._looks = False
+        if self.session.paused:
+            self._balance()
 
     # Namespaces
 

@@ -104,11 +104,12 @@ class Ack:
     that ask for no answer, too; nothing is sent then, nor to a client that has gone.
     """
 
-    __slots__ = ("_identifier", "_member")
+    __slots__ = ("_identifier", "_member", "_weight")
 
-    def __init__(self, member: Member, identifier: int | None) -> None:
+    def __init__(self, member: Member, identifier: int | None, weight: int = 1) -> None:
         self._member: Member | None = member
         self._identifier = identifier
+        self._weight = weight  # of the event, in flight
 
     @property
     def wanted(self) -> bool:
@@ -125,13 +126,13 @@ class Ack:
                 member.write(packets.encode_ack(member.namespace, self._identifier, payload[0]))
             else:
                 member.write(packets.encode(packets.ACK, member.namespace, payload, self._identifier))
-        member.client.finished()
+        member.client.finished(self._weight)
 
     def release(self) -> None:
         """End the event's place in flight, if that has not happened yet, without an answer."""
         member, self._member = self._member, None
         if member is not None:
-            member.client.finished()
+            member.client.finished(self._weight)
 
 
 Dispatcher = Callable[[str, str, list[Any], Ack], Awaitable[object] | None]

@@ -48,7 +48,8 @@ class EngineOptions:
     max_backlog: int = 1 << 20
     """What may wait to be sent to one client; who falls behind further is evicted."""
     max_in_flight: int = 64
-    """Events of one client that may be unanswered or waiting; beyond it, its socket is not read."""
+    """Events of one client that may be unanswered or waiting, large ones counted once more for each 4 KiB;
+    beyond it, or while a quarter of `max_backlog` waits to be sent, its socket is not read."""
     max_attachments: int = 10
     """Binary attachments of one packet; together they are bounded by `max_message`."""
     max_depth: int = 32
