@@ -75,7 +75,7 @@ def test_a_position_moves_forward_and_to_the_end_at_most(
     row, receipt, decision = advance(memory, Position(delivered, read))
     assert (row.delivered_seq, row.read_seq) == after
     assert (row.shown_delivered_seq, row.shown_read_seq) == after
-    assert (receipt.delivered_seq, receipt.read_seq, receipt.unread) == (*after, unread)
+    assert receipt == Receipt(*after, unread, 0)  # what is unread in all is told once it is written
     skipped = int(row.read_seq < DELETED)
     assert row.skipped == skipped
     moved = after != (5, 3)
@@ -91,6 +91,14 @@ def test_a_position_moves_forward_and_to_the_end_at_most(
         )
     else:
         assert decision == Decision({MEMBER: receipt}, totals=(MEMBER,))
+
+
+def test_what_is_not_said_moves_nothing() -> None:
+    memory = somewhere(delivered_seq=0, read_seq=0, shown_delivered_seq=0, shown_read_seq=0)
+    _, receipt, decision = advance(memory, Position())
+    assert decision == Decision({MEMBER: receipt}, totals=(MEMBER,))
+    row, _, _ = advance(memory, Position(delivered_seq=2))
+    assert (row.delivered_seq, row.read_seq) == (2, 0)
 
 
 def test_what_is_told_in_private_is_not_shown() -> None:
