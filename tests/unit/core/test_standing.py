@@ -42,6 +42,7 @@ def test_what_is_missing_of_the_log_is_what_came_since(heads: dict[int, int], mo
 def test_a_process_that_came_since_is_read_from_its_beginning() -> None:
     held = standing("e", 1, 1, 1, {5: 10})
     assert held.behind({5: 10, 6: 3}) == {6: 0}
+    assert held.behind({5: 10, 6: MAX_BATCHES}) == {6: 0}
     assert held.behind({5: 10, 6: MAX_BATCHES + 1}) is None
 
 
