@@ -78,8 +78,8 @@ class Cluster:
         self._count = servers
         self._flaw = flaw
         self._stack = AsyncExitStack()
-        self._commits_to_cut = 0
-        self._cut_after = False
+        self._commits_to_cut: list[bool] = []
+        """Whether the database has each of those before its connection is cut."""
         self._commits_to_delay = 0
         self._kills_astray = False
         self._late = 0
@@ -154,14 +154,14 @@ class Cluster:
         )
         return [id_out(it) for it in ids]
 
-    def cut_commits(self, count: int, *, after: bool) -> None:
-        """Cut the connection at each of the next `count` COMMITs: before the database has it, or after."""
-        self._commits_to_cut, self._cut_after = count, after
+    def cut_commits(self, *after: bool) -> None:
+        """Cut the connection at each of the next COMMITs: after the database has it, or before."""
+        self._commits_to_cut = [*after]
 
     @property
     def commits_to_cut(self) -> int:
         """How many are still to be cut."""
-        return self._commits_to_cut
+        return len(self._commits_to_cut)
 
     def delay_commits(self, count: int, *, astray: bool = False) -> None:
         """Cut the connection at each of the next `count` COMMITs, which reach the database a little later.
@@ -191,9 +191,8 @@ class Cluster:
             return False
         if not data.endswith(COMMIT) or not self._commits_to_cut:
             return True
-        self._commits_to_cut -= 1
         server = link.other
-        if self._cut_after and server is not None:
+        if self._commits_to_cut.pop() and server is not None:
             server.write(data)
         link.abort()
         return False

@@ -154,13 +154,14 @@ class DatabaseConnectionsKilled(Fault):
 
 
 class CommitsCut(Fault):
-    """Connections cut in COMMIT: before the database has it, or before its answer is back."""
+    """Connections cut in COMMIT: some before the database has it, some before its answer is back."""
 
     async def inject(self) -> None:
-        self.cluster.cut_commits(self.rng.randint(1, 5), after=self.rng.random() < 0.7)
+        after = [True] * self.rng.randint(1, 3) + [False] * self.rng.randint(1, 3)
+        self.cluster.cut_commits(*self.rng.sample(after, len(after)))
 
     async def heal(self) -> None:
-        self.cluster.cut_commits(0, after=True)
+        self.cluster.cut_commits()
 
 
 class CommitsLate(Fault):

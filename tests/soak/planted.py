@@ -37,7 +37,7 @@ def ack_before_commit() -> None:
             self._undecided = outcome, lambda outcome: None
             transaction.commit()
             self._undecided = None
-            self._n += 1
+            self._took(self._n + 1)
 
     _patch(Committer, "_run", lambda _: hasty)
 
@@ -59,7 +59,10 @@ def publish_before_commit() -> None:
         return committing
 
     def deliver(original: Any) -> Any:
-        return lambda self, entries, outcome: original(self, entries, replace(outcome, committed=None))
+        def silent(self: Any, entries: Any, outcome: Any, times: Any) -> None:
+            original(self, entries, replace(outcome, committed=None), times)
+
+        return silent
 
     def remember(original: Any) -> Any:
         def beginning(self: Any) -> None:
