@@ -76,6 +76,8 @@ class Connections:
         try:
             if self._draining:
                 raise Overloaded("The server is going down.")
+            if self.entrance.crowded:  # they came together; to wait for longer would be to wait in vain
+                raise Overloaded
             async with self.entrance:
                 identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
             self._rates.take(CONNECT, Key.USER, identity.user_id)

@@ -7,7 +7,8 @@ AT_ONCE = 8
 together with that, so no more are let in than can be served, and those who are there notice little of it.
 What waits for Redis is not in it: that may take a second for each."""
 WAITING = 256
-"""How many may wait before no more sessions are opened: who waits is let in within the connect timeout."""
+"""How many may wait before whoever comes has to come again: who waits is let in within the connect timeout,
+after which there would be nobody left to look at."""
 
 
 class Entrance:
