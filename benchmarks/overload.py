@@ -40,7 +40,7 @@ NORMAL_S, OVER_S, BACK_S = 6, 10, 20
 STATEMENT_S = 0.05
 STORM = 5_000
 GROUP = 10_000
-DESCRIPTORS, FIRST, OTHERS = 1_024, 250, 400
+DESCRIPTORS, FIRST, OTHERS = 1_024, 250, 350
 """How many a server may have; and phones that come beside the senders, then others for which there is no room
 until the first go."""
 SERVE = Path(sys.executable).parent / "gochat serve"
