@@ -168,6 +168,9 @@ def _total_unread(transaction: Transaction, users: Set[UserId], now: Millis) -> 
 
 
 def _unread_mentions(transaction: Transaction, asked: Sequence[sides.ReadUpTo]) -> sides.Mentions:
+    # Whatever is read has all before it written first; without that a plain send is written with its COMMIT.
+    if not asked:
+        return {}
     found = transaction.find(transaction.sql.unread_mentions, asked)
     return {(conversation_id, user_id): count for conversation_id, user_id, count in found}
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from contextlib import closing
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -27,6 +28,7 @@ from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, Conversation, Message, Role
 from gochat.core.receipts import AdvanceReceipts, Position, Receipt
 from gochat.storage.dialects import FEW
+from gochat.storage.load import Transaction
 from tests.services.sql_server import SQLServer
 from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, new_key, prepare, send, writing
@@ -349,6 +351,31 @@ def test_receipts_and_unread(database_url: str) -> None:
     stored = read(database_url)
     check(stored)
     assert stored.me_revisions == {anna: 0, ben: 2, eve: 1}
+
+
+def test_a_plain_send_is_written_with_its_commit(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read after what it writes: that would take one more round trip."""
+    anna, ben = prepare(database_url, 2)
+    steps: list[str] = []
+
+    def noted(name: str) -> None:
+        step = getattr(Transaction, name)
+
+        def note(transaction: Transaction, *given: Any) -> Any:
+            steps.append(name)
+            return step(transaction, *given)
+
+        monkeypatch.setattr(Transaction, name, note)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            for name in ("find_each", "write", "commit"):
+                noted(name)
+            await it.send(send(cid, anna))
+            assert steps[steps.index("write") :] == ["write", "commit"]
+
+    asyncio.run(scenario())
 
 
 def test_a_slow_batch_is_told_with_its_own_times(database_url: str) -> None:
