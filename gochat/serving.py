@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 import time
@@ -116,8 +117,10 @@ def serve(settings: Settings, shared: socket | None = None, worker: str | None =
     metrics_sockets = [] if shared is not None else listen_for_metrics(settings)
     take_most()
     chat = create_app(settings)
-    if worker is None:  # else the supervisor has looked
+    if worker is None:
         look(settings)
+    elif not os.read(sys.stdin.fileno(), 1):  # the supervisor has looked, or has ended
+        return
     chat.claim()
     config = uvicorn.Config(
         chat,

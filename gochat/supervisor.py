@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 STEADY_S = 10.0
 """A worker that lived so long is replaced at once."""
+GO = b"\n"
+"""To a worker, which may serve now."""
 CANNOT_START = {2, 3, 78}
 """Exit statuses of a worker whose settings, or whose port, are no good: no other would fare better."""
 
@@ -27,8 +30,8 @@ class Supervisor:
 
     Args:
         look: what is run beside them at the start, and says why they can't start, once for all of them.
-        command: of a worker; its name follows. It should end when its standard input does: then the
-            supervisor was killed.
+        command: of a worker; its name follows. It should serve when a line comes on its standard input, as
+            what was looked at is good, and end when that does: then the supervisor was killed.
         workers: how many.
         patience: seconds that the workers have to end; then they are killed.
     """
@@ -40,6 +43,8 @@ class Supervisor:
         self._patience = patience
         self._running: set[asyncio.subprocess.Process] = set()
         self._stopping = asyncio.Event()
+        self._looked = asyncio.Event()
+        """Nothing speaks against a start."""
         self._status = 0
         self.deaths = Count("gochat_worker_deaths", "Workers that ended by themselves.")
 
@@ -80,6 +85,8 @@ class Supervisor:
         if status in CANNOT_START:
             self._status = status
             self._stop()
+        else:
+            self._looked.set()
 
     async def _keep(self, name: str) -> None:
         """See to it that the worker of that name runs."""
@@ -107,7 +114,16 @@ class Supervisor:
         self._running.add(process)
         if self._stopping.is_set():
             process.send_signal(signal.SIGTERM)
+        letting_in = asyncio.create_task(self._let_in(process))
         try:
             return await process.wait()
         finally:
+            letting_in.cancel()
             self._running.discard(process)
+
+    async def _let_in(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        await self._looked.wait()
+        with suppress(ConnectionError):  # it ended meanwhile
+            process.stdin.write(GO)
+            await process.stdin.drain()

@@ -1,8 +1,11 @@
-"""The supervisor of `gochat serve --workers`: it ends, whatever what it started does."""
+"""The supervisor of `gochat serve --workers`: when its workers serve, and that it ends whatever they do."""
 
 import asyncio
 import os
 import signal
+from pathlib import Path
+
+import pytest
 
 from gochat.supervisor import Supervisor
 
@@ -14,3 +17,17 @@ async def test_it_ends_though_what_looks_at_the_settings_hangs() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(30):
         assert await running == 0
+
+
+@pytest.mark.parametrize(
+    ("look", "status", "serves"), [("exit 0", 3, True), ("sleep 0.3; exit 78", 78, False)]
+)
+async def test_no_worker_serves_before_the_settings_were_looked_at(
+    tmp_path: Path, look: str, status: int, serves: bool
+) -> None:
+    served = tmp_path / "served"
+    worker = f"read go && touch {served}; exit 3"
+    supervisor = Supervisor(["sh", "-c", look], ["sh", "-c", worker], workers=2, patience=20)
+    async with asyncio.timeout(30):
+        assert await supervisor.run() == status
+    assert served.exists() is serves
