@@ -16,17 +16,23 @@ Id = Annotated[str, typer.Argument(help="As it is listed.")]
 @app.command("list")
 def list_reports(
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
-    limit: int = 50,
+    limit: Annotated[int, typer.Option(min=1, help="So many.")] = 50,
+    before: Annotated[str | None, typer.Option(help="Those that come after this one in the list.")] = None,
     as_json: support.Json = False,
 ) -> None:
-    """List reports, newest first."""
+    """List reports, the newest first; the last one's id as `--before` shows the next."""
 
     async def run() -> None:
         from gochat.contract.ids import id_out
         from gochat.storage.safety import StoredReports
 
         async with database() as opened:
-            found = await StoredReports(opened).open(limit, resolved=everything)
+            reports, last = StoredReports(opened), None
+            if before is not None:
+                last = await reports.filed(support.number(before, "report"))
+                if last is None:
+                    support.fail(f"There is no report {before}.")
+            found = await reports.open(limit, resolved=everything, before=last)
         rows = (
             {
                 "report": id_out(it.id),

@@ -41,9 +41,9 @@ class StoredReports:
         """Keep a report."""
         return await self._database.write(_file, report, now)
 
-    async def open(self, limit: int, *, resolved: bool) -> tuple[Filed, ...]:
-        """The newest reports, those that are resolved too or not."""
-        return await self._database.read(_list, limit, resolved)
+    async def open(self, limit: int, *, resolved: bool, before: Filed | None = None) -> tuple[Filed, ...]:
+        """The newest reports, those that are resolved too or not; `before`: those after it in that order."""
+        return await self._database.read(_list, limit, resolved, before)
 
     async def filed(self, report_id: int) -> Filed | None:
         """One report."""
@@ -115,10 +115,14 @@ def _kept(message: Message) -> dict[str, object]:
     }
 
 
-def _list(connection: Connection, limit: int, resolved: bool) -> tuple[Filed, ...]:
-    where = "" if resolved else "WHERE resolved_at IS NULL"
-    found = fetch(connection, f"SELECT {_FILED} FROM reports {where} ORDER BY created_at DESC LIMIT ?", limit)
-    return tuple(Filed(*row) for row in found)
+def _list(connection: Connection, limit: int, resolved: bool, before: Filed | None) -> tuple[Filed, ...]:
+    where = "1 = 1" if resolved else "resolved_at IS NULL"
+    values: tuple[int, ...] = ()
+    if before is not None:
+        where += " AND (created_at < ? OR (created_at = ? AND id < ?))"
+        values = (before.created_at, before.created_at, before.id)
+    sql = f"SELECT {_FILED} FROM reports WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?"
+    return tuple(Filed(*row) for row in fetch(connection, sql, *values, limit))
 
 
 def _get(connection: Connection, report_id: int) -> Filed | None:

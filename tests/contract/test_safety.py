@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from gochat.contract import requests
-from gochat.contract.ids import id_out
+from gochat.contract.ids import id_in, id_out
 from gochat.contract.speech import Speech
 from gochat.core.errors import TermsRequired
+from gochat.core.messages import DeleteMessage
 from gochat.core.ports.logins import Identity
 from gochat.core.profiles import UpdateProfile
 from gochat.core.rates import Buckets
@@ -115,6 +116,10 @@ async def test_a_report_outlives_the_message(rest: Rest, database_url: str) -> N
     shown = json.loads(operator(database_url, "report", "show", number, "--why", "look"))
     assert (shown["reporter"], shown["user"], shown["seq"]) == (ann.id, ben.id, 10)
     assert [it["body"] for it in shown["snapshot"]] == [f"word {n}" for n in range(4, 15)]
+    async with writing(database_url) as it:
+        await it.writer.submit(DeleteMessage(id_in(cid), id_in(ben.id), 10))
+    again = json.loads(operator(database_url, "report", "show", number, "--why", "look"))
+    assert again["snapshot"] == shown["snapshot"]
     operator(database_url, "report", "resolve", number, "--why", "warned", "--as", "Kim")
     assert reports(database_url) == []
     assert [it["resolution"] for it in reports(database_url, "--all")] == ["warned"]
@@ -238,7 +243,13 @@ async def test_many_reports_ban_nobody(rest: Rest, database_url: str) -> None:
         body = {"client_report_id": f"5b7a1c2e-0000-4000-8000-{n:012}", "target": {"user_id": ben.id}}
         await ann.rest.post("/reports", {**body, "reason": "spam"})
     await ben.rest.ok("POST", "/messages", message(cid))
-    assert len(reports(database_url)) == 15
+    listed = reports(database_url)
+    assert len(listed) == 15
+    paged: list[dict[str, Any]] = []
+    while page := reports(database_url, "--limit=4", *(f"--before={it['report']}" for it in paged[-1:])):
+        assert len(page) == min(4, 15 - len(paged))
+        paged += page
+    assert paged == listed
 
 
 @pytest.mark.parametrize("given", [{"words": 5}, {"nothing": []}])
