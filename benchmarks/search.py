@@ -17,7 +17,7 @@ from gochat.core.model import UserId
 from gochat.core.search import SearchPage, SearchRequest
 from gochat.storage import search
 from gochat.storage.engines import read_engine, transaction, write_engine
-from gochat.storage.fetch import run as execute
+from gochat.storage.fetch import run_all
 from gochat.storage.search_index import SearchIndex
 from gochat.storage.tables import ConversationRow, MemberRow, MessageRow
 from tests.writing.world import prepare
@@ -149,7 +149,7 @@ def build(url: str, me: UserId, texts: Texts, conversations: int) -> None:
                     writes = index.work(connection, ids[first : first + 8])
                     assert writes.done
                     for statement, values in writes.statements:
-                        execute(connection, statement, *values)
+                        run_all(connection, statement, values)
     finally:
         engine.dispose()
 

@@ -10,7 +10,7 @@ through it byte by byte without any idea of scripts; beside it what else a searc
 
 import struct
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -200,7 +200,9 @@ class Entry(NamedTuple):
         attachments: tuple[Attachment, ...],
     ) -> "Entry":
         """Fold a message."""
-        bits = sum(bit for has, bit in _BITS.items() if holds(has, body, attachments))
+        bits = 0
+        if attachments or "://" in body:  # few have any of it
+            bits = sum(bit for has, bit in _BITS.items() if holds(has, body, attachments))
         text = fold(body).encode("utf-8", "surrogatepass")
         if len(text) > LONGEST:
             bits, text = bits | _TOO_LONG, b""
@@ -229,6 +231,24 @@ def unpack(text: bytes, about: bytes) -> list[Entry]:
         Entry._make((*numbers, each))
         for numbers, each in zip(_ABOUT.iter_unpack(about), text.split(_BETWEEN), strict=False)
     ]
+
+
+def rewritten(text: bytes, about: bytes, changed: Mapping[int, Entry | None]) -> tuple[bytes, bytes]:
+    """A block with some of its messages, by seq, as they are now; None: such a one has no body any more."""
+    new = [it for it in changed.values() if it is not None]
+    if any(seq in changed for seq, _, _, _ in _ABOUT.iter_unpack(about)):
+        return pack([it for it in unpack(text, about) if it.seq not in changed] + new)
+    if not new or not about:
+        return pack(new) if new else (text, about)
+    more, about_more = pack(new)  # mostly: what is there need not be taken apart
+    return text + _BETWEEN + more, about + about_more
+
+
+def span(about: bytes) -> tuple[Millis, Millis, bool]:
+    """Of a block: when its newest and its oldest message were sent, and whether one of them is too long."""
+    found = tuple(_ABOUT.iter_unpack(about))
+    times = [created_at for _, created_at, _, _ in found] or [0]
+    return max(times), min(times), any(bits & _TOO_LONG for _, _, _, bits in found)
 
 
 def sought(query: str) -> bytes:

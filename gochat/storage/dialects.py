@@ -109,6 +109,11 @@ class Dialect(ABC):
     def upsert(self, table: Table) -> Statement:
         """Insert rows, or overwrite those of the same primary key."""
 
+    @staticmethod
+    @abstractmethod
+    def overwriting(table: Table) -> str:
+        """The end of an INSERT that overwrites rows of the same primary key."""
+
     @abstractmethod
     def update(self, table: Table) -> str:
         """Overwrite rows, found by their primary key, where they are there."""
@@ -217,8 +222,12 @@ class MySQL(Dialect):
         return self._insert(table, "")
 
     def upsert(self, table: Table) -> Insert:
+        return self._insert(table, self.overwriting(table))
+
+    @staticmethod
+    def overwriting(table: Table) -> str:
         sets = ", ".join(f"{name} = VALUES({name})" for name in table.values)
-        return self._insert(table, f" ON DUPLICATE KEY UPDATE {sets}")
+        return f" ON DUPLICATE KEY UPDATE {sets}"
 
     def update(self, table: Table) -> str:
         sets = ", ".join(f"t.{name} = {_given_value(name, table.columns[name])}" for name in table.values)
@@ -364,8 +373,12 @@ class SQLite(Dialect):
         return f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join(values)})"
 
     def upsert(self, table: Table) -> str:
+        return f"{self.insert(table)}{self.overwriting(table)}"
+
+    @staticmethod
+    def overwriting(table: Table) -> str:
         sets = ", ".join(f"{name} = excluded.{name}" for name in table.values)
-        return f"{self.insert(table)} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
+        return f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
 
     def update(self, table: Table) -> str:
         places = {name: f"?{n}" for n, name in enumerate(table.columns, 1)}

@@ -22,6 +22,12 @@ def run(connection: Connection, sql: str, *values: object) -> CursorResult[Any]:
     return connection.exec_driver_sql(sql.replace("?", dialect(connection).marker), values)
 
 
+def run_all(connection: Connection, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Run one with each of many rows of values; an INSERT with many at once, as many as a packet takes."""
+    if rows:
+        connection.exec_driver_sql(sql.replace("?", dialect(connection).marker), list(rows))
+
+
 def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequence[Any]]:
     """All its rows."""
     return run(connection, sql, *values).fetchall()

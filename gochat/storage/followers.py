@@ -23,16 +23,14 @@ from gochat.core.model import ConversationId
 from gochat.storage.engines import transaction, write_engine
 from gochat.storage.epoch import read_heads
 from gochat.storage.faults import Fault, fault_of, summary
-from gochat.storage.fetch import dialect, fetch, run
+from gochat.storage.fetch import dialect, fetch, run, run_all
 from gochat.storage.log import read_batches
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.5
-"""How often the log is looked at."""
-LEASE_MS = 6_000
+LEASE_MS = 15_000
 """How long a follower is without a process after a kill, at most; it is renewed at half of that."""
-BATCHES = 100
+BATCHES = 500
 """Of each process, read at once."""
 ABSENT_MS = 6 * 86_400_000
 """After so long without a process all is compared: of processes that ended, too, the log forgets all in a
@@ -58,7 +56,8 @@ _DROP_CURSOR = "DELETE FROM follower_cursors WHERE name = ? AND process_id = ?"
 class Writes:
     """What a follower has to write. `done`: nothing is left for the conversations that it was asked about."""
 
-    statements: Sequence[tuple[str, tuple[object, ...]]]
+    statements: Sequence[tuple[str, Sequence[tuple[object, ...]]]]
+    """Each with its rows."""
     done: bool
 
 
@@ -67,6 +66,8 @@ class Work(Protocol):
 
     name: str
     """Stable: how far it got is stored under it."""
+    every_s: float
+    """How often the log is looked at. What changes more often meanwhile is done once."""
 
     def work(self, connection: Connection, changed: Collection[ConversationId]) -> Writes:
         """What has to be written since these conversations changed."""
@@ -105,13 +106,12 @@ class Follower:
 
     Args:
         url: of the database.
-        every: seconds between looks at the log.
+        lease_ms: more than twice as long as the work's `every_s`.
     """
 
-    def __init__(self, url: str, work: Work, *, every: float = EVERY_S, lease_ms: int = LEASE_MS) -> None:
+    def __init__(self, url: str, work: Work, *, lease_ms: int = LEASE_MS) -> None:
         self._engine = write_engine(url)
         self._work = work
-        self._every = every
         self._lease_ms = lease_ms
         self._id = secrets.randbits(62) + 1
         self._held: _Held | None = None
@@ -143,7 +143,7 @@ class Follower:
                 self._failed(error)
                 idle = True
             if idle:
-                self._stopping.wait(self._every)
+                self._stopping.wait(self._work.every_s)
         self._end()
 
     @property
@@ -162,7 +162,7 @@ class Follower:
         return time.monotonic() - self._caught_up_at
 
     def step(self) -> bool:
-        """Do what there is to do, up to a bound; whether there may be more at once.
+        """Do what there is to do, up to a bound; whether there is more than that.
 
         Raises:
             Exception: of the database; the next step may be tried.
@@ -209,14 +209,15 @@ class Follower:
         return held
 
     def _follow(self, connection: Connection, held: _Held) -> bool:
-        """Work at what the log tells is new."""
+        """Work at what the log tells is new; whether that was not all."""
         ends = read_heads(connection).numbers
         new = {process: held.cursors.get(process, 0) for process in ends}
         new = {process: n for process, n in new.items() if ends[process] > n}
         if not new:
             self._forget(connection, held, ends)
             return False
-        read = read_batches(connection, new, BATCHES * len(new))
+        limit = BATCHES * len(new)
+        read = read_batches(connection, new, limit)
         reached = dict(new)
         changed: set[ConversationId] = set()
         for batch in read:
@@ -227,7 +228,7 @@ class Follower:
             changed.update(batch.conversations)
         writes = self._work.work(connection, changed)
         self._commit(connection, held, writes.statements, reached if writes.done else {}, held.compared)
-        return True
+        return not writes.done or len(read) >= limit
 
     def _compare(self, connection: Connection, held: _Held) -> bool:
         """Work at some of the conversations that the log need not tell of."""
@@ -249,8 +250,8 @@ class Follower:
         """Drop the cursors of processes that the log does not have any more."""
         gone = held.cursors.keys() - ends.keys()
         if gone:
-            drop = [(_DROP_CURSOR, (self._work.name, process)) for process in gone]
-            self._commit(connection, held, drop, {}, held.compared)
+            drop = (_DROP_CURSOR, [(self._work.name, process) for process in gone])
+            self._commit(connection, held, (drop,), {}, held.compared)
             for process in gone:
                 del held.cursors[process]
 
@@ -258,7 +259,7 @@ class Follower:
         self,
         connection: Connection,
         held: _Held,
-        statements: Sequence[tuple[str, tuple[object, ...]]],
+        statements: Sequence[tuple[str, Sequence[tuple[object, ...]]]],
         reached: Mapping[int, int],
         compared: ConversationId | None,
     ) -> None:
@@ -268,8 +269,8 @@ class Follower:
             ((holder,),) = fetch(connection, _LOCK.format(for_update=words.for_update), name)
             if holder != self._id:
                 raise _LostError
-            for statement, values in statements:
-                run(connection, statement, *values)
+            for statement, rows in statements:
+                run_all(connection, statement, rows)
             for process, n in reached.items():
                 known = process in held.cursors
                 run(connection, _MOVE_CURSOR if known else _ADD_CURSOR, n, name, process)

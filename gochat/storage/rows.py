@@ -255,6 +255,13 @@ BANS = _table(tables.BanRow)
 MENTIONS = _table(tables.MentionRow)
 REACTIONS = _table(tables.ReactionRow)
 BATCHES = _table(tables.BatchRow)
+SEARCHED = _table(
+    tables.MessageRow,
+    ("conversation_id", "revision", "seq", "created_at", "sender_id", "body", "attachments"),
+)
+"""What the index of search is made of."""
+SEARCH_TEXTS = _table(tables.SearchTextRow)
+SEARCH_MARKS = _table(tables.SearchMarkRow)
 COLUMNS: Mapping[str, Type] = {
     name: type_
     for table in (CONVERSATIONS, MEMBERS, MESSAGES, USERS, BLOCKS, BANS, MENTIONS, REACTIONS, BATCHES)

@@ -4,19 +4,22 @@ It is behind by what the follower has not done yet: whoever searches looks at th
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from gochat.core.model import ConversationId
-from gochat.core.search import Entry, block_of, pack, unpack
-from gochat.storage import rows
-from gochat.storage.fetch import fetch, fetch_any, marks
+from gochat.core.model import ConversationId, Millis, UserId
+from gochat.core.search import Entry, block_of, rewritten, span
+from gochat.storage.dialects import Dialect
+from gochat.storage.fetch import dialect, fetch, fetch_any, marks
 from gochat.storage.followers import Writes
+from gochat.storage.rows import SEARCH_MARKS, SEARCH_TEXTS, SEARCHED, Table, attachments_in, columns
 
+EVERY_S = 5.0
+"""What comes to a block in that time is written at once. Who searches looks meanwhile at what is behind."""
 MESSAGES = 4_096
-"""Of one conversation, indexed in one step."""
+"""Indexed in one step."""
 _TOGETHER = 200
 """Conversations asked for at once."""
 _WINDOW = 1_000
@@ -31,53 +34,65 @@ SELECT c.id, c.revision, s.revision
 FROM (SELECT id, revision FROM conversations WHERE id > ? ORDER BY id LIMIT {_WINDOW}) c
 LEFT JOIN search_marks s ON s.conversation_id = c.id ORDER BY c.id
 """
-_CHANGED = f"""
-SELECT x.revision, x.seq, x.created_at, x.sender_id, x.body, x.attachments FROM messages x
-WHERE x.conversation_id = ? AND x.revision > ? ORDER BY x.revision LIMIT {MESSAGES}
-"""
-_TEXTS = "SELECT t.block, t.text, t.about FROM search_texts t"
+_CHANGED = "x.conversation_id = ? AND x.revision > ?"
+_MOST = f" WHERE {_CHANGED} ORDER BY x.revision LIMIT {MESSAGES}"
+_TEXTS = f"SELECT {columns(SEARCH_TEXTS, 't')} FROM search_texts t"
 _TEXT = "t.conversation_id = ? AND t.block = ?"
-_ADD_TEXT = (
-    "INSERT INTO search_texts (newest_at, oldest_at, partial, text, about, conversation_id, block)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_WRITE_TEXT = (
-    "UPDATE search_texts SET newest_at = ?, oldest_at = ?, partial = ?, text = ?, about = ?"
-    " WHERE conversation_id = ? AND block = ?"
-)
-_ADD_MARK = "INSERT INTO search_marks (revision, conversation_id) VALUES (?, ?)"
-_WRITE_MARK = "UPDATE search_marks SET revision = ? WHERE conversation_id = ?"
 _ANY_MARK = "SELECT 1 FROM search_marks LIMIT 1"
 
-Block = dict[int, Entry]
-"""What is in a block, by seq."""
+Place = tuple[ConversationId, int]
+"""A block of a conversation."""
+
+
+class _Behind(NamedTuple):
+    """A conversation with changes that are not indexed."""
+
+    conversation_id: ConversationId
+    revision: int
+    indexed: int
+
+
+class _Message(NamedTuple):
+    """As `SEARCHED` has it."""
+
+    conversation_id: ConversationId
+    revision: int
+    seq: int
+    created_at: Millis
+    sender_id: UserId
+    body: str | None
+    attachments: str | None
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the index has of it; None: it has no body."""
+        if self.body is None:
+            return None
+        has = attachments_in(self.attachments) if self.attachments else ()
+        return Entry.of(self.seq, self.created_at, self.sender_id, self.body, has)
 
 
 class SearchIndex:
     """Implements `followers.Work`."""
 
     name = "search"
+    every_s = EVERY_S
 
     def work(self, connection: Connection, changed: Collection[ConversationId]) -> Writes:
-        """Index the messages that changed."""
-        statements: list[tuple[str, tuple[object, ...]]] = []
-        left = MESSAGES
-        done = True
-        for conversation_id, revision, indexed in _revisions(connection, sorted(changed)):
-            if indexed is not None and indexed >= revision:
-                continue
-            if left <= 0:
-                done = False
-                break
-            found = fetch(connection, _CHANGED, conversation_id, indexed or 0)
-            left -= len(found)
-            reached = revision
-            if len(found) == MESSAGES:
-                # The last revision may have more messages.
-                reached, done = found[-1][0] - 1, False
-            statements += _indexed(connection, conversation_id, found)
-            statements.append((_ADD_MARK if indexed is None else _WRITE_MARK, (reached, conversation_id)))
-        return Writes(statements, done)
+        """Index the messages that changed, of one conversation after the other."""
+        behind = _behind(connection, sorted(changed))
+        some = behind[: _as_many(behind)]
+        messages = _changed(connection, some)
+        reached = {it.conversation_id: it.revision for it in some}
+        done = len(some) == len(behind)
+        if len(some) == 1 and len(messages) == MESSAGES:
+            # The last revision may have more messages.
+            reached, done = {some[0].conversation_id: messages[-1].revision - 1}, False
+        texts = list(_texts(connection, messages))
+        words = dialect(connection)
+        return Writes(
+            ((_put(words, SEARCH_TEXTS), texts), (_put(words, SEARCH_MARKS), list(reached.items()))), done
+        )
 
     def behind(
         self, connection: Connection, after: ConversationId
@@ -96,48 +111,52 @@ class SearchIndex:
         return not fetch(connection, _ANY_MARK)
 
 
-def _revisions(
-    connection: Connection, ids: Sequence[ConversationId]
-) -> list[tuple[ConversationId, int, int | None]]:
-    """How far conversations are, and how far they are indexed. Those only reserved are left out."""
-    found: list[tuple[ConversationId, int, int | None]] = []
+def _behind(connection: Connection, ids: Sequence[ConversationId]) -> list[_Behind]:
+    """Those that are behind. Those only reserved, of revision 0, are not."""
+    found: list[_Behind] = []
     for first in range(0, len(ids), _TOGETHER):
         some = ids[first : first + _TOGETHER]
         rows = fetch(connection, _REVISIONS.format(marks(some)), *some)
-        found += [(row[0], row[1], row[2]) for row in rows if row[1] > 0]
+        found += [_Behind(row[0], row[1], row[2] or 0) for row in rows if row[1] > (row[2] or 0)]
     return found
 
 
-def _indexed(
-    connection: Connection, conversation_id: ConversationId, found: Sequence[Sequence[Any]]
-) -> list[tuple[str, tuple[object, ...]]]:
-    """What has to be written so that messages (as `_CHANGED` has them) are in their blocks as they are."""
-    by_block: dict[int, list[Sequence[Any]]] = {}
-    for _, *message in found:
-        by_block.setdefault(block_of(message[0]), []).append(message)
-    stored = _stored(connection, conversation_id, by_block)
-    statements: list[tuple[str, tuple[object, ...]]] = []
-    for number, messages in by_block.items():
-        block = stored.get(number, {})
-        for seq, created_at, sender_id, body, attachments in messages:
-            block.pop(seq, None)
-            if body is not None:
-                has = rows.attachments_in(attachments) if attachments else ()
-                block[seq] = Entry.of(seq, created_at, sender_id, body, has)
-        statement = _WRITE_TEXT if number in stored else _ADD_TEXT
-        statements.append((statement, (*_columns(block), conversation_id, number)))
-    return statements
+def _as_many(behind: Sequence[_Behind]) -> int:
+    """The first so many have about `MESSAGES` changed messages, if each has one for each revision."""
+    left = MESSAGES
+    for n, it in enumerate(behind):
+        left -= it.revision - it.indexed
+        if n and left < 0:
+            return n
+    return len(behind)
 
 
-def _columns(block: Block) -> tuple[object, ...]:
-    """As the statements have them."""
-    times = [it.created_at for it in block.values()] or [0]
-    partial = any(it.is_too_long for it in block.values())
-    return max(times), min(times), int(partial), *pack(block.values())
+def _changed(connection: Connection, behind: Sequence[_Behind]) -> list[_Message]:
+    """The messages that changed since; of a single conversation the first `MESSAGES`, by their revisions."""
+    words = dialect(connection)()
+    sql = f"SELECT {words.packed(SEARCHED, 'x')} FROM messages x"
+    if len(behind) == 1:
+        found = fetch(connection, sql + _MOST, behind[0].conversation_id, behind[0].indexed)
+    else:
+        keys = [(it.conversation_id, it.indexed) for it in behind]
+        found = list(fetch_any(connection, sql, _CHANGED, keys))
+    return [_Message._make(row) for row in words.unpack(found, SEARCHED)]
 
 
-def _stored(
-    connection: Connection, conversation_id: ConversationId, numbers: Mapping[int, object]
-) -> dict[int, Block]:
-    found = fetch_any(connection, _TEXTS, _TEXT, [(conversation_id, number) for number in numbers])
-    return {number: {it.seq: it for it in unpack(text, about)} for number, text, about in found}
+def _texts(connection: Connection, messages: Sequence[_Message]) -> Iterator[tuple[object, ...]]:
+    """Rows of `SEARCH_TEXTS` in which these messages are as they are now."""
+    changed: dict[Place, dict[int, Entry | None]] = {}
+    for it in messages:
+        changed.setdefault((it.conversation_id, block_of(it.seq)), {})[it.seq] = it.entry
+    stored = {(row[0], row[1]): row for row in fetch_any(connection, _TEXTS, _TEXT, list(changed))}
+    for place, entries in changed.items():
+        *_, about, text = stored.get(place, (b"", b""))
+        text, about = rewritten(text, about, entries)
+        newest_at, oldest_at, partial = span(about)
+        yield (*place, newest_at, oldest_at, int(partial), about, text)
+
+
+def _put(words: type[Dialect], table: Table) -> str:
+    """Write rows, over those that are there."""
+    names = ", ".join(table.columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks(table.columns)}){words.overwriting(table)}"

@@ -19,6 +19,7 @@ class Heard:
     """Work that keeps what it is told, and writes nothing."""
 
     name = "test"
+    every_s = 0.5
     lost = False
 
     def __init__(self) -> None:

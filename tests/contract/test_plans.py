@@ -17,7 +17,7 @@ from gochat.storage.database import Database
 from gochat.storage.dialects import MySQL
 from gochat.storage.engines import transaction, write_engine
 from gochat.storage.epoch import EpochGuard
-from gochat.storage.fetch import run
+from gochat.storage.fetch import run_all
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
 from gochat.storage.search_index import SearchIndex
@@ -131,7 +131,7 @@ def index_all(connection: Connection) -> None:
     while not done:
         writes = SearchIndex().work(connection, range(1, CONVERSATIONS + 1))
         for statement, values in writes.statements:
-            run(connection, statement, *values)
+            run_all(connection, statement, values)
         done = writes.done
 
 

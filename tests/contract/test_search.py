@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from gochat.core.errors import NotFound
 from gochat.core.members import AddMembers, RemoveMember
@@ -313,6 +315,39 @@ def test_the_index_forgets_what_was_deleted_or_edited(database_url: str) -> None
         await asyncio.to_thread(follower.stop)
 
     asyncio.run(scenario())
+
+
+def test_many_conversations_take_no_more_statements_than_one(database_url: str) -> None:
+    """Statements of their own for each message would cost more than the message did."""
+    anna, *others = prepare(database_url, 30)
+
+    async def scenario() -> None:
+        follower = Follower(database_url, SearchIndex())
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cids = [await it.create(direct(anna, other)) for other in others]
+            for round_ in range(2):
+                await it.submit_all([send(cid, anna, "tea") for cid in cids])
+                assert len(await asyncio.to_thread(statements_of_work, database_url, cids)) <= 5
+                more = await asyncio.to_thread(follower.step)
+                assert more == (round_ == 0)  # in one step; the first then goes on to compare all
+                await caught_up(follower)
+                assert await check(reader, anna, SearchRequest("tea", 50)) == 29 * (round_ + 1)
+        await asyncio.to_thread(follower.stop)
+
+    asyncio.run(scenario())
+
+
+def statements_of_work(url: str, changed: Sequence[ConversationId]) -> list[str]:
+    """What the index reads, and would write."""
+    statements: list[str] = []
+    engine = write_engine(url)
+    event.listen(
+        engine, "before_cursor_execute", lambda _, __, statement, *more: statements.append(statement)
+    )
+    with engine.connect() as connection:
+        statements += [statement for statement, _ in SearchIndex().work(connection, changed).statements]
+    engine.dispose()
+    return statements
 
 
 def test_an_index_that_is_lost_is_made_anew(database_url: str) -> None:

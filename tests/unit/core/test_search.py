@@ -23,7 +23,9 @@ from gochat.core.search import (
     holds,
     pack,
     ranges,
+    rewritten,
     sought,
+    span,
     unpack,
 )
 
@@ -112,6 +114,23 @@ def test_a_block_finds_those_that_hold_it(bodies: list[str], query: str) -> None
     if folded := fold(query):
         found = [it.seq for it in candidates(*packed, sought(folded))]
         assert found == [seq for seq, body in enumerate(bodies, 1) if folded in fold(body)]
+
+
+@given(
+    st.dictionaries(st.integers(1, BLOCK), TEXTS),
+    st.dictionaries(st.integers(1, BLOCK), st.none() | TEXTS),
+)
+def test_a_block_is_rewritten_where_messages_changed(
+    before: dict[int, str], changed: dict[int, str | None]
+) -> None:
+    stored = pack(entry(seq, body) for seq, body in before.items())
+    now = {seq: None if body is None else entry(seq, body) for seq, body in changed.items()}
+    left = {seq: entry(seq, body) for seq, body in before.items()} | now
+    expected = [it for it in left.values() if it is not None]
+    text, about = rewritten(*stored, now)
+    assert sorted(unpack(text, about)) == sorted(expected)
+    times = [it.created_at for it in expected] or [0]
+    assert span(about) == (max(times), min(times), False)
 
 
 def test_an_entry_says_who_when_and_what_else() -> None:
