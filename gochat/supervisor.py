@@ -60,7 +60,7 @@ class Supervisor:
         if late:
             log.error("workers_killed", workers=len(self._running))
             for process in self._running:
-                process.kill()
+                _signal(process, signal.SIGKILL)
             await asyncio.wait(late)
         await asyncio.wait([looking], timeout=self._patience)
         if not looking.done():
@@ -71,7 +71,7 @@ class Supervisor:
     def _stop(self) -> None:
         self._stopping.set()
         for process in self._running:
-            process.send_signal(signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
 
     async def _look_first(self) -> None:
         """While the workers import."""
@@ -79,7 +79,7 @@ class Supervisor:
         try:
             status = await process.wait()
         except asyncio.CancelledError:
-            process.kill()
+            _signal(process, signal.SIGKILL)
             await process.wait()
             raise
         if status in CANNOT_START:
@@ -113,7 +113,7 @@ class Supervisor:
         process = await asyncio.create_subprocess_exec(*self._command, name, stdin=asyncio.subprocess.PIPE)
         self._running.add(process)
         if self._stopping.is_set():
-            process.send_signal(signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
         letting_in = asyncio.create_task(self._let_in(process))
         try:
             return await process.wait()
@@ -127,3 +127,9 @@ class Supervisor:
         with suppress(ConnectionError):  # it ended meanwhile
             process.stdin.write(GO)
             await process.stdin.drain()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal a process; it may have ended, and whoever waits for it not have been told yet."""
+    with suppress(ProcessLookupError):
+        process.send_signal(number)

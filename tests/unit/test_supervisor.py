@@ -31,3 +31,10 @@ async def test_no_worker_serves_before_the_settings_were_looked_at(
     async with asyncio.timeout(30):
         assert await supervisor.run() == status
     assert served.exists() is serves
+
+
+async def test_workers_that_end_all_at_once_end_it() -> None:
+    """Of some it is not heard yet when the first one stops them all."""
+    supervisor = Supervisor(["true"], ["sh", "-c", "read go; exit 3"], workers=24, patience=20)
+    async with asyncio.timeout(60):
+        assert await supervisor.run() == 3
