@@ -1,16 +1,18 @@
 """A COMMIT without an answer: whether it happened is found out, and told once, whoever still waits."""
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
 
+from gochat.core.command import AnyCommand
+from gochat.core.delta import Committed, Why
 from gochat.core.errors import Unavailable
 from gochat.core.measures import Measures
-from gochat.core.messages import Sent
+from gochat.core.messages import SendMessage, Sent
+from gochat.core.model import ConversationId, UserId
+from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.storage import committer
 from tests.services import mysql
 from tests.writing.proxy import Cut, Kill, Proxy
@@ -43,34 +45,52 @@ def test_it_is_answered_as_it_turns_out(sql_server_url: str, cut: Cut) -> None:
     assert sum(bool(it.conversations) for it in stored.batches.values()) == 6
 
 
-@pytest.mark.parametrize("kill", Kill)
-def test_a_commit_that_arrives_after_it_was_decided_does_nothing(
-    sql_server_url: str, caplog: pytest.LogCaptureFixture, kill: Kill
-) -> None:
-    """Its connection is not ended: that is tried in vain once, or answered by somebody else."""
-    caplog.set_level(logging.INFO, "gochat.storage.committer")
-    anna, ben = prepare(sql_server_url, 2)
-    texts = ("one", "two", "three", "four")
+def _plain(cid: ConversationId, anna: UserId, ben: UserId) -> AnyCommand:
+    """All that it writes travels with its COMMIT."""
+    return send(cid, anna, "one")
 
-    async def scenario() -> list[Sent]:
+
+def _counted(cid: ConversationId, anna: UserId, ben: UserId) -> AnyCommand:
+    """Its answer is read after it has written: its COMMIT travels alone."""
+    return AdvanceReceipts(cid, {ben: Position(read_seq=1)})
+
+
+@pytest.mark.parametrize("kill", Kill)
+@pytest.mark.parametrize("command", [_plain, _counted])
+def test_a_commit_that_arrives_after_it_was_decided_does_nothing(
+    sql_server_url: str, kill: Kill, command: Callable[..., AnyCommand]
+) -> None:
+    """It arrives before the batch is run again, which so would find it done, and tell nobody of it."""
+    anna, ben = prepare(sql_server_url, 2)
+
+    async def scenario() -> tuple[AnyCommand, Committed]:
         with Proxy(sql_server_url) as proxy:
             async with writing(proxy.url) as it:
                 cid = await it.create(direct(anna, ben))
                 await it.send(send(cid, anna, "zero"))
                 proxy.cuts, proxy.kill = [Cut.LATE], kill
-                first = asyncio.create_task(it.send(send(cid, anna, texts[0])))
-                await asyncio.to_thread(_wait, lambda: "is not committed" in caplog.text)
-                proxy.deliver()
-                sent = [await first, *[await it.send(send(cid, anna, text)) for text in texts[1:]]]
-                assert it.seqs_published() == [1, 2, 3, 4, 5]
-                return sent
+                it.recorder.published.clear()
+                late = command(cid, anna, ben)
+                answer = await it.writer.submit(late)
+                assert not (isinstance(answer, Sent) and answer.duplicate)
+                assert not proxy.cuts
+                assert proxy.kills == (kill is Kill.CUT), "after it was cut, and never once it was answered"
+                (committed,) = it.recorder.published
+                texts = ("two", "three")
+                sent = [await it.send(send(cid, anna, text)) for text in texts]
+                assert [it.message.body for it in sent] == [*texts]
+                assert len(it.recorder.published) == 3
+                return late, committed
 
-    sent = asyncio.run(scenario())
+    late, committed = asyncio.run(scenario())
     stored = read(sql_server_url)
     check(stored)
-    assert [it.message.seq for it in sent] == [2, 3, 4, 5]
-    assert [stored.messages[(it.message.conversation_id, it.message.seq)].body for it in sent] == [*texts]
-    assert len(stored.messages) == 5
+    empty = [n for (_, n), batch in stored.batches.items() if not batch.conversations]
+    assert empty == [3], "its number is taken: by nothing"
+    assert sorted(n for _, n in stored.batches) == [1, 2, 3, 4, 5, 6]
+    assert [change.why for change in committed.changes] == [
+        Why.MESSAGE_CREATED if isinstance(late, SendMessage) else Why.RECEIPT_ADVANCED
+    ]
 
 
 def test_what_was_decided_stays_so_though_that_was_not_answered(sql_server_url: str) -> None:
@@ -85,7 +105,6 @@ def test_what_was_decided_stays_so_though_that_was_not_answered(sql_server_url: 
                     proxy.cuts = cuts
                     await it.send(send(cid, anna))
                     assert not proxy.cuts
-                    proxy.deliver()
                 await it.send(send(cid, anna))
                 assert it.seqs_published() == [1, 2, 3]
 
@@ -110,13 +129,6 @@ def test_only_the_lost_connection_is_ended(sql_server_url: str) -> None:
 
     asyncio.run(scenario())
     check(read(sql_server_url))
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 async def _lose(it: Writing, proxy: Proxy, cid: int, user_id: int, cut: Cut) -> None:

@@ -10,7 +10,10 @@ from sqlalchemy import make_url
 
 COMMIT = b"COMMIT"
 """Ends the script of statements that a packet is (COM_QUERY)."""
+BATCH = b" SKIP LOCKED"
+"""Stands in the first question of a batch, which locks what it needs."""
 KILL = b"KILL "
+TIMEOUT = 30
 OK = bytes.fromhex("0700000100000002000000")
 """OK_Packet of the MySQL client/server protocol, the answer to a statement that finds nothing."""
 
@@ -22,7 +25,7 @@ class Cut(Enum):
     AFTER_COMMIT = auto()
     """Done, but its answer does not arrive."""
     LATE = auto()
-    """The COMMIT is still on its way: it arrives at `Proxy.deliver`."""
+    """The COMMIT is still on its way: the server has it, and is done with it, just before the next batch."""
 
 
 class Kill(Enum):
@@ -58,7 +61,8 @@ class Proxy:
         """Set once a question is held."""
         self._passing = threading.Event()
         self._passing.set()
-        self._late: list[tuple[socket.socket, bytes]] = []
+        self._late: list[tuple[socket.socket, bytes, threading.Thread]] = []
+        """Wires to the server, what is still to come by each, and who takes the answers."""
         self._sockets = [self._listener]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -74,13 +78,6 @@ class Proxy:
     def hold(self, held: bool) -> None:
         """Let nothing more reach the server, and tell nobody; or let it all pass."""
         (self._passing.clear if held else self._passing.set)()
-
-    def deliver(self) -> None:
-        """What was late arrives."""
-        late, self._late = self._late, []
-        for server, question in late:
-            with contextlib.suppress(OSError):
-                server.sendall(question)
 
     def __enter__(self) -> Self:
         return self
@@ -109,20 +106,33 @@ class Proxy:
                     self.heard.set()
                     self._passing.wait()
                 if question.endswith(COMMIT) and self.cuts:
-                    self._cut(client, server, question)
+                    self._cut(client, server, question, answers)
                     return
+                if BATCH in question:
+                    self._deliver()
                 if question[5:].startswith(KILL) and not self._passes(client, server):
                     continue
                 server.sendall(question)
             server.shutdown(socket.SHUT_RDWR)
 
-    def _cut(self, client: socket.socket, server: socket.socket, question: bytes) -> None:
+    def _cut(
+        self, client: socket.socket, server: socket.socket, question: bytes, answers: threading.Thread
+    ) -> None:
         cut = self.cuts.pop(0)
+        if cut is Cut.LATE:
+            self._late.append((server, question, answers))
         client.shutdown(socket.SHUT_RDWR)
         if cut is Cut.AFTER_COMMIT:
             server.sendall(question)
-        elif cut is Cut.LATE:
-            self._late.append((server, question))
+
+    def _deliver(self) -> None:
+        """What was late arrives; the server ends its wire when it is done with it."""
+        late, self._late = self._late, []
+        for server, question, answers in late:
+            with contextlib.suppress(OSError):  # the server has ended it before
+                server.sendall(question)
+                server.shutdown(socket.SHUT_WR)
+            answers.join(TIMEOUT)
 
     def _passes(self, client: socket.socket, server: socket.socket) -> bool:
         """Whether a KILL goes on to the server."""
