@@ -7,20 +7,34 @@ the imported modules of a server process, before it serves.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Flaw:
-    """What plants it, the faults that bring it out, and how many messages it takes until it shows."""
+    """What plants it, the promises that it breaks (it is found by any of them), the faults that bring it out,
+    and how many messages it takes until it shows."""
 
     plant: Callable[[], None]
+    breaks: tuple[str, ...]
     faults: tuple[str, ...] = ()
     messages: int = 1_500
 
 
 def _patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    setattr(owner, name, make(getattr(owner, name)))
+    """Put another in a function's place. Raises TypeError for one that could not be called like it."""
+    original = getattr(owner, name)
+    other = make(original)
+    if _shape(other) != _shape(original):
+        raise TypeError(f"{name} is called with {_shape(original)}")
+    setattr(owner, name, other)
+
+
+def _shape(function: Callable[..., Any]) -> list[tuple[Any, bool]]:
+    """How it is called: its parameters, whatever they are named, and which of them may be left out."""
+    parameters = signature(function).parameters.values()
+    return [(it.name if it.kind is it.KEYWORD_ONLY else it.kind, it.default is it.empty) for it in parameters]
 
 
 def ack_before_commit() -> None:
@@ -103,7 +117,8 @@ def seq_by_max() -> None:
     """The next seq is read without a lock."""
     from gochat.storage.dialects import MySQL
 
-    _patch(MySQL, "lock", lambda _: lambda self, select: f"{self.select} {select}")
+    for name in ("lock", "try_lock"):
+        _patch(MySQL, name, lambda _: lambda self, select: f"{self.select} {select}")
 
 
 def room_leak() -> None:
@@ -117,7 +132,7 @@ def no_gap_repair() -> None:
     """What is missing is never read back."""
     from gochat.events.delivery.gates import Gates
 
-    _patch(Gates, "_mend", lambda _: lambda self, key, gate: None)
+    _patch(Gates, "_mend", lambda _: lambda self, key, gate, cause, patience=None: None)
 
 
 def receipts_go_back() -> None:
@@ -215,24 +230,24 @@ def half_an_emoji_closes() -> None:
 
 
 FLAWS = {
-    "ack_before_commit": Flaw(ack_before_commit, ("CommitsCut",) * 4),
-    "publish_before_commit": Flaw(publish_before_commit, ("CommitsCut",) * 4),
-    "late_commits_count": Flaw(late_commits_count, ("CommitsLate",) * 6),
-    "no_retry_lookup": Flaw(no_retry_lookup, ("AcksCut",)),
-    "seq_by_max": Flaw(seq_by_max),
-    "room_leak": Flaw(room_leak, messages=6_000),
-    "no_gap_repair": Flaw(no_gap_repair, ("RedisPubSubKilled", "RedisRestarted")),
-    "receipts_go_back": Flaw(receipts_go_back),
-    "double_delivery": Flaw(double_delivery),
-    "sync_drops_edits": Flaw(sync_drops_edits, ("PhonesCut", "WorkerKilled")),
-    "unread_forgets_deletes": Flaw(unread_forgets_deletes, messages=6_000),
-    "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, messages=12_000),
-    "half_an_emoji_closes": Flaw(half_an_emoji_closes, messages=300),
+    "ack_before_commit": Flaw(ack_before_commit, ("history", "order", "store"), ("CommitsCut",) * 4),
+    "publish_before_commit": Flaw(publish_before_commit, ("store",), ("CommitsCut",) * 4),
+    "late_commits_count": Flaw(late_commits_count, ("history", "order", "store"), ("CommitsLate",) * 6),
+    "no_retry_lookup": Flaw(no_retry_lookup, ("ack", "outbox"), ("AcksCut",)),
+    "seq_by_max": Flaw(seq_by_max, ("database", "receipts", "store")),
+    "room_leak": Flaw(room_leak, ("strangers", "store"), messages=6_000),
+    "no_gap_repair": Flaw(no_gap_repair, ("delivery",), ("RedisPubSubKilled", "RedisRestarted")),
+    "receipts_go_back": Flaw(receipts_go_back, ("receipts", "database")),
+    "double_delivery": Flaw(double_delivery, ("chain",)),
+    "sync_drops_edits": Flaw(sync_drops_edits, ("store",), ("PhonesCut", "WorkerKilled")),
+    "unread_forgets_deletes": Flaw(unread_forgets_deletes, ("database", "store"), messages=6_000),
+    "newcomers_hear_the_past": Flaw(newcomers_hear_the_past, ("strangers", "store"), messages=12_000),
+    "half_an_emoji_closes": Flaw(half_an_emoji_closes, ("outbox", "sync"), messages=300),
     "rights_come_last": Flaw(
-        rights_come_last, ("RedisDown", "RedisPubSubKilled", "RedisSilentlyDead") * 2, 6_000
+        rights_come_last, ("strangers",), ("RedisDown", "RedisPubSubKilled", "RedisSilentlyDead") * 2, 6_000
     ),
-    "hidden_lists_stay": Flaw(hidden_lists_stay, messages=6_000),
-    "blocks_are_forgotten": Flaw(blocks_are_forgotten, messages=12_000),
+    "hidden_lists_stay": Flaw(hidden_lists_stay, ("store",), messages=6_000),
+    "blocks_are_forgotten": Flaw(blocks_are_forgotten, ("block",), messages=12_000),
 }
 
 
