@@ -18,6 +18,7 @@ from gochat.core.limits import Limits
 from gochat.core.queries import SyncPage, SyncRequest
 from gochat.storage import sync
 from gochat.storage.engines import read_engine, write_engine
+from gochat.storage.position import LastHeads
 from gochat.storage.tables import BatchRow, ConversationRow, MemberRow, MessageRow
 from tests.writing.world import prepare
 
@@ -150,7 +151,7 @@ class Case:
         position = CURSORS.write_standing(self.me, then)
         up = _size({"position": position, "me": 0, "epoch": "0123456789abcdef"})
         by_known = _size({"known": {id_out(cid): it for cid, it in known.items()}, "me": 0})
-        last = sync.LastHeads()
+        last = LastHeads()
         with self.reading() as connection:
 
             def ask() -> SyncPage | None:

@@ -16,7 +16,8 @@ from gochat.core.search import SearchPosition, SearchRequest
 
 _MAC_BYTES = 16
 _SYNC = "sync"
-_STANDING = "standing"
+_STANDING = "standing 2"
+"""With the number of its form: of another one it is lost."""
 
 
 class Cursors:

@@ -24,6 +24,7 @@ from gochat.core.queries import (
 from gochat.core.search import SearchPage, SearchRequest
 from gochat.storage import conversations, history, reactions, search, sync, visibility
 from gochat.storage.database import Database
+from gochat.storage.position import LastHeads
 
 TURN_S = 10.0
 """How long a sync waits for others of the same user."""
@@ -35,7 +36,7 @@ class ConversationReader:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
-        self._heads = sync.LastHeads()
+        self._heads = LastHeads()
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def memberships(self, user_id: UserId) -> Memberships:

@@ -4,10 +4,9 @@ All of one answer is read in one snapshot, so that it is the state as of the rev
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -17,8 +16,7 @@ from gochat.core.errors import NotFound, PositionLost
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, Millis, UserId
 from gochat.core.queries import ChangedUsers, ConversationView, MeDelta, SyncPage, SyncPosition, SyncRequest
-from gochat.core.standing import MAX_BATCHES, Standing, reckon, standing
-from gochat.core.standing import changes as changes_since
+from gochat.core.standing import MANY, Standing
 from gochat.core.sync import (
     FIRST,
     MARGIN,
@@ -26,7 +24,6 @@ from gochat.core.sync import (
     Agenda,
     Candidate,
     Item,
-    Outline,
     Page,
     fit,
     fit_first,
@@ -38,8 +35,9 @@ from gochat.storage import rows, sides
 from gochat.storage.accounts import profile
 from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
-from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
-from gochat.storage.log import MAX_SAID, read_batches, said_since
+from gochat.storage.fetch import fetch, fetch_any
+from gochat.storage.log import MAX_SAID, said_since
+from gochat.storage.position import LastHeads, Now, changed_since, outlined, summed_up, unnamed_since
 from gochat.storage.reactions import seen
 from gochat.storage.visibility import meeting
 
@@ -51,33 +49,6 @@ _CHUNK = 25
 _SURE = 20
 """So few revisions that the messages that changed in them are not counted."""
 
-# One statement, so that a phone which has everything costs one round trip.
-_OUTLINES = """
-SELECT e.epoch, u.me_revision, {now}, {heads}, (
-  SELECT {outlines} FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
-)
-FROM epochs e LEFT JOIN users u ON u.id = ? WHERE e.id = 1
-"""
-_OUTLINE = (
-    "me.conversation_id",
-    "CASE me.active WHEN 1 THEN 0 ELSE me.revision END",
-    "c.revision",
-    "c.last_message_at",
-)
-HEADS_S = 2.0
-"""How old may be what is known of the log where nothing changed: each process reads that as often anyway."""
-_SUMS = """
-SELECT e.epoch, u.me_revision, {now}, {heads}, sums.count, sums.total
-FROM epochs e LEFT JOIN users u ON u.id = ? CROSS JOIN (
-  SELECT COUNT(*) AS count, SUM(CASE me.active WHEN 1 THEN c.revision ELSE me.revision END) AS total
-  FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
-) sums
-WHERE e.id = 1
-"""
-_OUTLINES_OF = (
-    f"SELECT {', '.join(_OUTLINE)} FROM members me JOIN conversations c ON c.id = me.conversation_id"
-)
-_OF = "me.user_id = ? AND me.conversation_id = ?"
 _CONVERSATION = f"SELECT {rows.columns(rows.CONVERSATIONS, 'c')} FROM conversations c WHERE c.id = ?"
 
 _PROFILE_DECIDED = "SELECT 1 FROM users WHERE id = ? AND profile_revision > ?"
@@ -142,26 +113,6 @@ def me(connection: Connection, user_id: UserId, since: int) -> MeDelta:
         return _me(connection, user_id, *((since, False) if since <= revision else (0, True)), revision)
 
 
-class LastHeads:
-    """How far the log was a moment ago: that is dear to read where there are many processes.
-
-    A position may say less of the log than there is, never more: then something would be missed.
-    """
-
-    def __init__(self) -> None:
-        self._read: tuple[str, Mapping[int, int], float] = ("", {}, float("-inf"))
-
-    @property
-    def fresh(self) -> tuple[str, Mapping[int, int]] | None:
-        """Of which history, and the numbers; None: they have to be read."""
-        epoch, numbers, read_at = self._read
-        return (epoch, numbers) if time.monotonic() - read_at < HEADS_S else None
-
-    def keep(self, epoch: str, numbers: Mapping[int, int], read_at: float) -> None:
-        """They were read; `read_at`: when that began, by the monotonic clock."""
-        self._read = epoch, numbers, read_at
-
-
 def sync(
     connection: Connection,
     user_id: UserId,
@@ -195,7 +146,7 @@ def _sync(
 ) -> SyncPage:
     if request.standing is not None:
         return _sync_from(connection, user_id, request, Standing.unpack(request.standing), limits, last)
-    outlines, now = _outlines(connection, user_id)
+    outlines, now = outlined(connection, user_id)
     agenda = Agenda(outlines, request, now.epoch, now.clock)
     candidates = agenda.candidates()
     me_since = agenda.me_since(now.standing.me)
@@ -218,36 +169,35 @@ def _sync_from(
     Raises:
         PositionLost: it can't be told: another history, or more of the log than is read, or left of it.
     """
-    now = _now(connection, user_id, last)
-    if then.epoch != now.standing.epoch or request.epoch not in (None, now.epoch):
-        raise PositionLost(field="position")
-    me = then.me if request.me is None else request.me
-    unchanged = (then.count, then.total) == (now.standing.count, now.standing.total)
-    if unchanged and me == now.standing.me and request.position is None:
-        return SyncPage((), None, None, now.epoch, now.clock, now.standing.pack())
+    if then.count < MANY:  # most often nothing is new, and that takes no snapshot
+        now = summed_up(connection, user_id, last)
+        if _is_nothing_new(request, then, now):
+            return _nothing_new(now)
     with snapshot(connection):
-        now = _now(connection, user_id)
-        outlines, known = _changed_since(connection, user_id, then, now)
-        request = replace(request, known=known, me=me)
+        by_log = unnamed_since(connection, user_id, then, last) if then.count >= MANY else None
+        now = by_log or summed_up(connection, user_id)
+        if _is_nothing_new(request, then, now):
+            return _nothing_new(now)
+        outlines, known = changed_since(connection, user_id, then, now)
+        request = replace(request, known=known, me=_me_then(request, then))
         agenda = Agenda(outlines, request, now.epoch, now.clock)
         return _told_page(connection, user_id, agenda, request, now, limits)
 
 
-def _changed_since(
-    connection: Connection, user_id: UserId, then: Standing, now: "_Now"
-) -> tuple[list[Outline], dict[ConversationId, int]]:
-    """Those of a user's memberships that changed, and what a phone holds of them. Raises PositionLost."""
-    after = then.behind(now.heads)
-    if after is None:
+def _is_nothing_new(request: SyncRequest, then: Standing, now: Now) -> bool:
+    """Whether a phone has all. Raises PositionLost: of another history."""
+    if then.epoch != now.standing.epoch or request.epoch not in (None, now.epoch):
         raise PositionLost(field="position")
-    told = changes_since(read_batches(connection, after, MAX_BATCHES), user_id)
-    named = [(user_id, conversation_id) for conversation_id in told.before]
-    found = fetch_any(connection, _OUTLINES_OF, _OF, named)
-    outlines = [Outline._make(row) for row in found]
-    known = reckon(then, now.standing, told, outlines)
-    if known is None:
-        raise PositionLost(field="position")
-    return outlines, known
+    unchanged = (then.count, then.total) == (now.standing.count, now.standing.total)
+    return unchanged and _me_then(request, then) == now.standing.me and request.position is None
+
+
+def _me_then(request: SyncRequest, then: Standing) -> int:
+    return then.me if request.me is None else request.me
+
+
+def _nothing_new(now: Now) -> SyncPage:
+    return SyncPage((), None, None, now.epoch, now.clock, now.standing.pack())
 
 
 def _told_page(
@@ -255,7 +205,7 @@ def _told_page(
     user_id: UserId,
     agenda: Agenda,
     request: SyncRequest,
-    now: "_Now",
+    now: Now,
     limits: Limits,
 ) -> SyncPage:
     """A page that may tell something; in a snapshot."""
@@ -273,7 +223,7 @@ def _told_page(
 
 
 def _last(
-    agenda: Agenda, request: SyncRequest, now: "_Now", deltas: tuple[Delta, ...], me: MeDelta | None
+    agenda: Agenda, request: SyncRequest, now: Now, deltas: tuple[Delta, ...], me: MeDelta | None
 ) -> SyncPage:
     """The last page, unless more is left to be removed than it holds."""
     removed, position = agenda.removed()
@@ -291,55 +241,9 @@ def _is_first(request: SyncRequest) -> bool:
     return has_nothing and request.limit >= 5 * FIRST
 
 
-def _started(request: SyncRequest, now: "_Now") -> str:
+def _started(request: SyncRequest, now: Now) -> str:
     """What a phone holds at least when all is told: how far all was when its first page was read."""
     return request.position.standing if request.position is not None else now.standing.pack().hex()
-
-
-@dataclass(frozen=True, slots=True)
-class _Now:
-    """How far all of a user's is, and the log."""
-
-    epoch: str
-    clock: Millis
-    standing: Standing
-    heads: Mapping[int, int]
-
-
-def _now(connection: Connection, user_id: UserId, last: LastHeads | None = None) -> _Now:
-    """Without the memberships themselves: summed up where they are. `last`: what will do of the log."""
-    began = time.monotonic()
-    known = None if last is None else last.fresh  # before the rest is read
-    if known is None:
-        statement = _with_heads(connection, _SUMS)
-    else:
-        statement = _SUMS.format(now=dialect(connection).clock, heads="NULL")
-    ((epoch, me_revision, clock, heads, count, total),) = fetch(connection, statement, user_id, user_id)
-    if known is None:
-        numbers: Mapping[int, int] = dict(parse_list(heads))
-        if last is not None:
-            last.keep(epoch, numbers, began)
-    else:
-        numbers = known[1] if epoch == known[0] else {}
-    held = standing(epoch, count, int(total or 0), me_revision or 0, numbers)
-    return _Now(epoch, clock, held, numbers)
-
-
-def _outlines(connection: Connection, user_id: UserId) -> tuple[list[Outline], _Now]:
-    """A user's memberships, and how far all is: from one state of the database."""
-    statement = _with_heads(connection, _OUTLINES)
-    ((epoch, me_revision, clock, heads, found),) = fetch(connection, statement, user_id, user_id)
-    outlines = [Outline._make(row) for row in parse_list(found)]
-    numbers = dict(parse_list(heads))
-    total = sum(it.left_at or it.revision for it in outlines)
-    held = standing(epoch, len(outlines), total, me_revision or 0, numbers)
-    return outlines, _Now(epoch, clock, held, numbers)
-
-
-def _with_heads(connection: Connection, statement: str) -> str:
-    words = dialect(connection)
-    heads = f"(SELECT {as_list(connection, 'h.process_id', 'h.n')} FROM ({words.heads}) h)"
-    return statement.format(now=words.clock, heads=heads, outlines=as_list(connection, *_OUTLINE))
 
 
 def _page(

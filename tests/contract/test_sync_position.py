@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -17,7 +18,8 @@ from gochat.core.queries import SyncPage, SyncRequest
 from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.core.standing import Standing
 from gochat.ids import new_id
-from gochat.storage import sync as reading_sync
+from gochat.storage import position, sync
+from gochat.storage.engines import read_engine, snapshot
 from gochat.storage.reader import ConversationReader
 from tests.reading.world import reading, send_many
 from tests.writing.world import Writing, direct, group, prepare, send, writing
@@ -50,7 +52,7 @@ class Phone:
         assert told(by_position, self.known) == told(by_known, self.known)
         assert [page.me for page in by_position] == [page.me for page in by_known]
         mine, theirs = (Standing.unpack(pages[-1].standing or b"") for pages in (by_position, by_known))
-        assert replace(mine, heads={}) == replace(theirs, heads={})
+        assert replace(mine, heads={}, mark=b"") == replace(theirs, heads={}, mark=b"")
         # Where nothing is new the log may be known as it was a moment ago, never as it will be.
         assert all(n <= theirs.heads.get(process_id, n) for process_id, n in mine.heads.items())
         self.take(by_position)
@@ -77,6 +79,25 @@ class Phone:
         self.standing = pages[-1].standing
 
 
+@pytest.fixture(params=["sums", "log"])
+def by_log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, list[bool]]:
+    """Whether the log is asked before the sums, and each time whether it told that nothing changed."""
+    answered: list[bool] = []
+    first = request.param == "log"
+    if first:
+        monkeypatch.setattr(sync, "MANY", 0)
+        monkeypatch.setattr(position, "ROWS_A_BATCH", 0.01)
+    ask = position.unnamed_since
+
+    def asked(*arguments: Any) -> position.Now | None:
+        found = ask(*arguments)
+        answered.append(found is not None)
+        return found
+
+    monkeypatch.setattr(sync, "unnamed_since", asked)
+    return first, answered
+
+
 def told(pages: list[SyncPage], known: dict[ConversationId, int]) -> object:
     deltas = (
         delta
@@ -87,8 +108,8 @@ def told(pages: list[SyncPage], known: dict[ConversationId, int]) -> object:
     return sorted(deltas, key=lambda it: (it.conversation_id, it.revision))
 
 
-def test_nothing_new_is_told_as_nothing(database_url: str) -> None:
-    anna, ben = prepare(database_url, 2)
+def test_nothing_new_is_told_as_nothing(database_url: str, by_log: tuple[bool, list[bool]]) -> None:
+    anna, ben, carl = prepare(database_url, 3)
 
     async def scenario() -> None:
         async with writing(database_url) as it, reading(database_url) as reader:
@@ -101,14 +122,21 @@ def test_nothing_new_is_told_as_nothing(database_url: str) -> None:
             await phone.compare()
             await it.writer.submit(AdvanceReceipts(cid, {ben: Position(2, 2, private=True)}))
             await phone.compare()
+            elsewhere = await it.create(direct(anna, carl))
+            await phone.compare()
+            await send_many(it, elsewhere, anna, 3)
             (page,) = await phone.ask()
             assert (page.conversations, page.me) == ((), None)
 
     asyncio.run(scenario())
+    log_first, by_the_log = by_log
+    assert any(by_the_log[-1:]) == log_first
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_happened_it_is_told_as_by_revisions(database_url: str, seed: int) -> None:
+def test_whatever_happened_it_is_told_as_by_revisions(
+    database_url: str, seed: int, by_log: tuple[bool, list[bool]]
+) -> None:
     rng = random.Random(seed)
     users = prepare(database_url, 5)
 
@@ -138,6 +166,58 @@ def test_whatever_happened_it_is_told_as_by_revisions(database_url: str, seed: i
             assert followed > 3 * lost
 
     asyncio.run(scenario())
+    log_first, by_the_log = by_log
+    assert any(by_the_log) == log_first
+    assert any(not it for it in by_the_log) == log_first
+
+
+def test_the_log_tells_nothing_where_it_has_a_hole(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or where it is not the one that was known; the sums do, then."""
+    anna, ben, carl = prepare(database_url, 3)
+    monkeypatch.setattr(sync, "MANY", 0)
+    monkeypatch.setattr(position, "ROWS_A_BATCH", 0.01)
+    engine = read_engine(database_url, 1)
+
+    def followed(phone: Phone) -> bool:
+        then = Standing.unpack(phone.standing or b"")
+        with engine.connect() as connection, snapshot(connection):
+            return position.unnamed_since(connection, ben, then, position.LastHeads()) is not None
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(group(anna, ben))
+            phone = Phone(reader, ben)
+            await phone.sync()
+            elsewhere = await it.create(direct(anna, carl))
+            await send_many(it, elsewhere, anna, 3)
+            assert followed(phone)
+            await phone.compare()
+            assert followed(phone)
+            await it.send(send(cid, anna))
+            assert not followed(phone), "it names one of theirs"
+            await phone.compare()
+            await it.send(send(elsewhere, anna))
+            await it.send(send(elsewhere, anna))
+            ((last,),) = run("SELECT MAX(n) FROM batches")
+            for n in (last - 2, last - 1):  # what was known, and what came first after it
+                run(f"UPDATE batches SET n = -n WHERE process_id > 0 AND n = {n}")
+                assert not followed(phone), n
+                (page,) = await phone.ask()
+                assert (page.conversations, page.me) == ((), None)
+                run(f"UPDATE batches SET n = -n WHERE process_id > 0 AND n = {-n}")
+                assert followed(phone)
+            run("UPDATE batches SET process_id = process_id + 1048576 WHERE process_id > 0")
+            assert not followed(phone), "another process, whose id ends alike"
+
+    def run(statement: str) -> Any:
+        with engine.connect() as connection:
+            found = connection.execute(text(statement))
+            return found.fetchall() if found.returns_rows else None
+
+    asyncio.run(scenario())
+    engine.dispose()
 
 
 async def act(
@@ -176,8 +256,7 @@ def test_what_the_log_does_not_tell_is_lost_and_revisions_tell_it(
             await it.send(send(cid, anna))
             await it.create(direct(anna, eve))
 
-            monkeypatch.setattr(reading_sync, "MAX_BATCHES", 1)
-            monkeypatch.setattr("gochat.core.standing.MAX_BATCHES", 1)
+            monkeypatch.setattr(position, "MAX_BATCHES", 1)
             with pytest.raises(PositionLost):  # too much of it
                 await phone.ask()
             monkeypatch.undo()
