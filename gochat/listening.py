@@ -9,6 +9,10 @@ import socket
 from gochat.config import Settings
 
 BACKLOG = 2048
+UNSENT = 65_536
+"""Bytes that the kernel takes for a connection beyond what is under way on it. It would take megabytes, and
+a ping stand behind them for longer than a slow phone's patience lasts: what waits for one is to wait where it
+is counted (`SOCKET_BACKLOG_MAX_BYTES`)."""
 
 
 class PortTakenError(Exception):
@@ -75,6 +79,8 @@ def _bound(
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # connections have it of the socket that accepts them
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # Where `::` is the only address, it takes IPv4 too, as the system has it.

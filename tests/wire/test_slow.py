@@ -11,12 +11,16 @@ import httpx2
 from tests.phone.store import Store
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
-from tests.wire.engine.wire import Ws
+from tests.wire.engine.wire import Ws, frame
 from tests.wire.phone import Phone, message
 
 COUNT = 180
 BODY = "\x01" * 7_999 + "x"
 """48 KB as JSON has it, and 8 MB of it in all: more than the kernel and the server hold for one socket."""
+PING, PONG = 0x89, 10
+"""The first byte of such a frame, and its opcode (RFC 6455 section 5.2)."""
+BACKLOG = 1 << 20
+"""What may wait for one socket, unless it is set otherwise."""
 
 
 def test_a_phone_that_reads_slowly_is_not_cut_by_a_burst(own: GoChatServer) -> None:
@@ -41,6 +45,26 @@ def test_a_phone_that_reads_slowly_is_not_cut_by_a_burst(own: GoChatServer) -> N
                     held = store.conversations[cid]
             assert max(held.messages) == COUNT + 1
         assert "slow consumer" not in own.process.log
+
+
+def test_a_ping_reaches_who_reads_slowly(own: GoChatServer) -> None:
+    """It stands behind what is counted as waiting for a socket, not behind what a kernel would take, too."""
+    with httpx2.Client(base_url=own.url, timeout=60) as http:
+        ann, ben, cat = (register(http, name) for name in ("ann", "ben", "cat"))
+        body = {"kind": "group", "member_ids": [ben.id, cat.id]}
+        cid = ann.post("/conversations", body)["conversation"]["id"]
+        with Ws(own.port, receive_buffer=4096) as slow:
+            slow.connect("40" + json.dumps({"token": ben.token}))
+            slow.send('420["sync",{}]')
+            answer(slow, 0)
+            asyncio.run(burst(own, ann, cat, cid))
+            slow.raw(frame(b"who goes there", PING))
+            read, (opcode, payload) = 0, slow.receive()
+            while opcode != PONG:
+                read += len(payload)
+                opcode, payload = slow.receive()
+            assert payload == b"who goes there"
+            assert read < BACKLOG
 
 
 def test_who_asks_much_at_once_and_reads_late_is_answered_all(own: GoChatServer) -> None:
