@@ -118,9 +118,9 @@ class Server(ABC):
         else:
             self._process, self.port = _on_free_port(self._launch)
 
-    def stop(self) -> int:
+    def stop(self, timeout: float = 30) -> int:
         """Ask it to end (SIGTERM); return its exit status. If it does not, kill it and raise TimeoutError."""
-        status = self.process.stop()
+        status = self.process.stop(timeout)
         self._process = None
         return status
 
