@@ -1,4 +1,7 @@
-"""More than a server can carry: what was accepted is acked in bounded time, the rest is told; it passes."""
+"""More than a server can carry: what was accepted is acked in bounded time, the rest is told; it passes.
+
+`python -m benchmarks.overload WORD...` prints the scenes alone in whose names one of these words is.
+"""
 
 import asyncio
 import functools
@@ -273,8 +276,8 @@ def told(came: Came) -> str:
     )
 
 
-def run(*, quick: bool) -> Page:
-    """Measure, and tell."""
+def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
+    """Measure, and tell; only the scenes in whose names one of these words is."""
     page = Page("What it does under more than it can carry")
     rows: list[tuple[object, ...]] = []
     with ExitStack() as stack:
@@ -295,6 +298,8 @@ def run(*, quick: bool) -> Page:
         page.say(f"The machine's load was {load:.1f} when it began: what else it did is in the figures.")
 
         def measure(what: str, scene: Callable[[ExitStack, str, int], Awaitable[tuple[object, ...]]]) -> None:
+            if not any(word in what for word in words):
+                return
             url = server.create_database()
             upgrade(url)
             with ExitStack() as inner, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -416,3 +421,7 @@ def run(*, quick: bool) -> Page:
         numbers=False,
     )
     return page
+
+
+if __name__ == "__main__":
+    print(run(quick=False, words=sys.argv[1:] or ("",)).text())

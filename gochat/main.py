@@ -131,7 +131,7 @@ class Chat:
             twice=twice,
             max_backlog=settings.socket_backlog_max_bytes,
             io_uring=settings.io_uring,
-            late=lambda: admission.late or self._connections.entrance.crowded,
+            late=lambda: admission.late or not self._connections.entrance.expects(),
             max_connections=max_connections,
             spare_connections=spare_connections,
             max_sessions_per_address=settings.sockets_per_address or None,

@@ -1,32 +1,84 @@
 """Where sockets come in: a few at a time, however many come at once, as after a restart."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
-AT_ONCE = 8
+AT_ONCE = 3
 """Sockets whose token is looked at in the database at the same time. What they ask for next waits for threads
-together with that, so no more are let in than can be served, and those who are there notice little of it.
-What waits for Redis is not in it: that may take a second for each."""
-WAITING = 256
-"""How many may wait before whoever comes has to come again: who waits is let in within the connect timeout,
-after which there would be nobody left to look at."""
+together with that, so no more are let in than can be served, and those who are there notice little of it:
+each thread that has something to do keeps the event loop waiting for the interpreter. What waits for Redis is
+not in it: that may take a second for each."""
+WAIT_S = 6.0
+"""Who would wait for longer has to come again: well within the connect timeout, after which there would be
+nobody left to look at, and longer than the client libraries pause, so that the line does not run empty. To
+wait costs nothing, to come again does."""
+FEWEST = 64
+"""So many may wait however slowly it goes."""
+EXPECTED_S = 1.0
+"""For so long whoever was let through to the door counts as if they waited, while they have not said who they
+are."""
+PACE_S = 0.01
+"""From one who is let in to the next, until it is known better."""
+WEIGHT = 0.1
+"""Of the last one in what is known."""
 
 
 class Entrance:
-    """`async with` it, a socket is looked at when it is its turn: first come, first served."""
+    """`async with` it, a socket is looked at when it is its turn: first come, first served.
 
-    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+    Args:
+        at_once, fewest, wait_s: how many are looked at together, how many may wait however slowly it goes,
+            and for how long others may have to.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        at_once: int = AT_ONCE,
+        fewest: int = FEWEST,
+        wait_s: float = WAIT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._places = asyncio.Semaphore(at_once)
-        self._most = at_once + waiting
+        self._at_once = at_once
+        self._fewest = fewest
+        self._wait_s = wait_s
+        self._clock = clock
         self._there = 0
         """Those that are let in, or wait."""
+        self._pace_s = PACE_S
+        """From one who leaves to the next, while others wait."""
+        self._left_at: float | None = None
+        """When the last one left, if others waited then."""
+        self._expected = [0, 0]
+        """Those who are about to come: since a moment, and from the moment before."""
+        self._since = 0.0
+        """When that moment began."""
+
+    def expects(self) -> bool:
+        """Whether one more may come; if so, they are expected."""
+        now = self._clock()
+        if now - self._since > EXPECTED_S:
+            self._expected = [0, self._expected[0] if now - self._since < 2 * EXPECTED_S else 0]
+            self._since = now
+        if self._is_long(self._there + sum(self._expected)):
+            return False
+        self._expected[0] += 1
+        return True
 
     @property
     def crowded(self) -> bool:
         """Whether so many wait that no more should come."""
-        return self._there >= self._most
+        return self._is_long(self._there)
+
+    def _is_long(self, there: int) -> bool:
+        waiting = there - self._at_once
+        return waiting >= self._fewest and waiting * self._pace_s > self._wait_s
 
     async def __aenter__(self) -> None:
         self._there += 1
+        self._come()
         try:
             await self._places.acquire()
         except BaseException:
@@ -34,5 +86,16 @@ class Entrance:
             raise
 
     async def __aexit__(self, *_: object) -> None:
+        now = self._clock()
+        if self._left_at is not None:
+            self._pace_s += WEIGHT * (now - self._left_at - self._pace_s)
+        self._left_at = now if self._there > self._at_once else None
         self._there -= 1
         self._places.release()
+
+    def _come(self) -> None:
+        """Who was expected is there."""
+        for moment in (1, 0):
+            if self._expected[moment]:
+                self._expected[moment] -= 1
+                return

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from gochat.events.entrance import AT_ONCE, FEWEST
 from gochat.storage.migrate import upgrade as migrate
 from tests.faults.conftest import SETTINGS
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
+from tests.wire.engine.wire import Ws
 from tests.wire.phone import Phone, message
 from tests.writing.proxy import Proxy
 
@@ -91,3 +94,23 @@ async def test_who_comes_while_the_database_stands_is_refused_at_once_and_served
     for phone in phones:
         await phone.expect_ok("message:send", message(cid, "after"))
         await phone.close()
+
+
+def test_while_many_wait_to_be_looked_at_the_handshake_of_others_is_answered_503(
+    server: GoChatServer, people: tuple[list[Account], str], proxy: Proxy
+) -> None:
+    packet = f'40{{"token":"{people[0][0].token}"}}'
+    with ExitStack() as stack:
+        proxy.hold(True)
+        waiting = 0
+        while (ws := stack.enter_context(Ws(server.port))).status == 101:
+            ws.open()
+            ws.send(packet)
+            waiting += 1
+            assert waiting < 5_000
+        assert (ws.status, ws.headers["retry-after"]) == (503, "2")
+        assert waiting > AT_ONCE + FEWEST
+        proxy.hold(False)
+        while (ws := stack.enter_context(Ws(server.port))).status != 101:
+            assert ws.status == 503
+        ws.connect(packet)

@@ -2,7 +2,10 @@
 
 import asyncio
 import signal
+import sys
 import uuid
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -12,6 +15,8 @@ from gochat.contract.requests import MAX_BYTES
 from tests.official.phones import DEFAULT, OfficialPhone, Phones
 from tests.services.gochat import GoChatServer
 from tests.wire.account import Account, register
+from tests.wire.conftest import SETTINGS
+from tests.wire.engine.wire import Ws
 from tests.wire.phone import Phone, message
 from tests.wire.tokens import minted
 
@@ -130,6 +135,30 @@ class Habits:
             assert [answer["duplicate"] for answer in answers][:2] == [True, True]
             stored = sorted(stored["body"] for stored in ann.history(cid))
             assert stored == ["0", "1", "2", "3", "by REST"]
+
+    async def test_comes_back_by_itself_after_handshakes_that_were_answered_503(
+        self, phones: Phones, tmp_path: Path
+    ) -> None:
+        """As they are where there is no room, or the loop is late: then there is."""
+        few = ("sh", "-c", f"ulimit -n 160; exec {Path(sys.executable).parent / 'gochat'} serve")
+        with (
+            GoChatServer(tmp_path, SETTINGS | {"SOCKETS_PER_USER": "100"}, few) as server,
+            httpx2.Client(base_url=server.url, timeout=30) as http,
+            ExitStack() as stack,
+        ):
+            ann, _ = somebody(http)
+            while (ws := stack.enter_context(Ws(server.port))).status == 101:
+                ws.connect(f'40{{"token":"{ann.token}"}}')
+            assert (ws.status, ws.headers["retry-after"]) == (503, "2")
+            coming = {
+                str(chosen): phones.open(str(chosen), server.url, ann.token, chosen) for chosen in TRANSPORTS
+            }
+            for phone in coming.values():
+                await phone.expect_state("connect_error", times=3)
+            assert not any(state == "connect" for phone in coming.values() for state, _ in phone.states)
+            stack.close()
+            for phone in coming.values():
+                await connected(phone)
 
     @on_each_transport
     async def test_tries_again_with_a_fresh_token(

@@ -3,10 +3,13 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,18 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.services.gochat import GoChatServer
 from tests.wire.account import register
 from tests.wire.conftest import SETTINGS
-from tests.wire.engine.wire import Ws
+from tests.wire.engine.wire import KEY, Ws
 from tests.wire.phone import Phone, message
 
 SENDS = 60
 DESCRIPTORS = 160
+SOCKETS, EVENTS = 100, 128
+"""Together more than any loop takes in in a tenth of a second."""
+REQUESTS = 100
+HANDSHAKE = (
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    f"Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+).encode()
 
 
 @pytest.fixture
@@ -96,6 +106,61 @@ def test_when_descriptors_run_out_who_is_there_is_acked_and_others_come_when_the
             await late.close()
 
         asyncio.run(scene())
+
+
+def test_a_loop_that_is_late_refuses_events_and_requests_and_whoever_is_new(tmp_path: Path) -> None:
+    """What came while the process stood is there all at once, in one turn of its loop, or two."""
+    settings = SETTINGS | {"SOCKETS_PER_USER": "1000", "RATES": "all=off"}
+    told: Counter[tuple[str, object]] = Counter()
+    with (
+        GoChatServer(tmp_path, settings) as server,
+        httpx2.Client(base_url=server.url, timeout=30) as http,
+        ExitStack() as stack,
+    ):
+        packet = f'40{{"token":"{register(http, "ann").token}"}}'
+        sockets = [stack.enter_context(Ws(server.port)).connect(packet) for _ in range(SOCKETS)]
+        requests = [
+            stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port, timeout=30)))
+            for _ in range(REQUESTS)
+        ]
+        for request in requests:
+            request.request("GET", "/api/v1/health/live")
+            assert answered(request) == 200
+        rounds = 0
+        while not {("event", "overloaded"), ("request", 503), ("handshake", 503)} <= told.keys():
+            rounds += 1
+            assert rounds < 30, told
+            server.process.signal(signal.SIGSTOP)
+            for ws in sockets:
+                ws.send(*(f'42{number}["nope"]' for number in range(EVENTS)))
+            for request in requests[1:]:
+                request.request("GET", "/api/v1/me")
+            requests[0].request("GET", "/api/v1/health/live")
+            new = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+            new.sendall(HANDSHAKE)
+            server.process.signal(signal.SIGCONT)
+            for ws in sockets:
+                for _ in range(EVENTS):
+                    text = ws.text()
+                    told["event", json.loads(text[text.index("[") :])[0]["error"]["code"]] += 1
+            told.update(("request", answered(request)) for request in requests[1:])
+            assert answered(requests[0]) == 200
+            told["handshake", int(new.recv(1024).split()[1])] += 1
+        assert {code for what, code in told if what == "event"} == {"unknown_event", "overloaded"}
+        assert {code for what, code in told if what == "request"} == {401, 503}
+        while stack.enter_context(Ws(server.port)).status != 101:
+            pass  # for a second nobody is let in
+        requests[1].request("GET", "/api/v1/me")
+        assert answered(requests[1]) == 401
+        sockets[0].send('421["nope"]')
+        assert "unknown_event" in sockets[0].text()
+
+
+def answered(request: HTTPConnection) -> int:
+    """The status of its answer, which is read to its end."""
+    answer = request.getresponse()
+    answer.read()
+    return answer.status
 
 
 def test_an_address_may_have_no_more_sockets_than_it_is_given(tmp_path: Path) -> None:

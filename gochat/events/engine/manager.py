@@ -12,6 +12,7 @@ import socketio
 from . import packets
 from .client import Step
 from .member import CONNECTED, LEFT, Member, deliver
+from .output import CROWD
 from .session import ENDED
 
 MAX_CALLBACKS = 1000
@@ -179,7 +180,7 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         members = self._find(namespace, to or room)
         skip = () if skip_sid is None else (skip_sid,) if isinstance(skip_sid, str) else skip_sid
         if callback is None:
-            deliver(members, packets.encode(packets.EVENT, namespace, args), skip)
+            self._deliver(members, packets.encode(packets.EVENT, namespace, args), skip)
             return
         for sid, member in list(members.items()):
             identifier = self._generate_ack_id(sid, callback)
@@ -191,8 +192,15 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         """Send an event, its one argument JSON already, to local members; returns how many there are."""
         members = self._find(namespace, room)
         if members:
-            deliver(members, packets.encode_event(namespace, event, payload), skip)
+            self._deliver(members, packets.encode_event(namespace, event, payload), skip)
         return len(members)
+
+    def _deliver(self, members: dict[str, Member], frames: bytes, skip: Collection[str]) -> None:
+        if len(members) <= CROWD:
+            deliver(members, frames, skip)
+            return
+        with self.server.eio.output.crowd():
+            deliver(members, frames, skip)
 
     # Acks of clients
 

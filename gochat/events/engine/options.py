@@ -65,7 +65,8 @@ class EngineOptions:
     counted_as: Callable[[str], str] = str
     """What an address counts as for `max_sessions_per_address`: several may be one customer's."""
     late: Callable[[], bool] = never_late
-    """Whether the server is too late to take in one more session, which is asked before it is opened."""
+    """Whether the server is too late to take in one more session: asked once for each, which is opened if
+    not."""
     max_connections: int | None = None
     """Connections over all, on the fast path: as many as there are descriptors for, or fewer. Beyond them no
     session is opened, and whoever asks for something else is answered and has to connect anew. `None` is no

@@ -43,7 +43,7 @@ async def until(true: Callable[[], bool]) -> None:
 async def test_where_too_many_wait_who_comes_is_closed_at_once_and_costs_the_database_nothing() -> None:
     sockets, slow, none = Sockets(), Slow(), cast(Any, None)
     connections = Connections(cast(Any, sockets), Roster(), none, none, none, cast(Any, slow), none, 20)
-    connections.entrance = Entrance(at_once=1, waiting=1)
+    connections.entrance = Entrance(at_once=1, fewest=1, wait_s=0)
     first, second = (asyncio.create_task(connections.connect(sid, {}, {"token": "t"})) for sid in "ab")
     await until(lambda: connections.entrance.crowded and slow.asked == 1)
     with pytest.raises(ConnectionRefusedError):

@@ -2,7 +2,18 @@
 
 import asyncio
 
-from gochat.events.entrance import Entrance
+import pytest
+
+from gochat.events.entrance import EXPECTED_S, Entrance
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Coming:
@@ -28,7 +39,7 @@ async def settle() -> None:
 
 
 async def test_few_are_let_in_at_a_time_in_the_order_in_which_they_came() -> None:
-    coming = Coming(Entrance(at_once=2, waiting=3))
+    coming = Coming(Entrance(at_once=2, fewest=3, wait_s=0))
     tasks = [asyncio.create_task(coming.come(n)) for n in range(10)]
     await settle()
     for n in range(9):
@@ -41,7 +52,7 @@ async def test_few_are_let_in_at_a_time_in_the_order_in_which_they_came() -> Non
 
 
 async def test_it_is_crowded_while_too_many_wait_and_no_longer() -> None:
-    coming = Coming(Entrance(at_once=2, waiting=3))
+    coming = Coming(Entrance(at_once=2, fewest=3, wait_s=0))
     tasks = []
     for n in range(7):
         assert coming.entrance.crowded is (n >= 5)
@@ -57,7 +68,7 @@ async def test_it_is_crowded_while_too_many_wait_and_no_longer() -> None:
 
 
 async def test_who_leaves_while_they_wait_or_inside_makes_room() -> None:
-    coming = Coming(Entrance(at_once=1, waiting=1))
+    coming = Coming(Entrance(at_once=1, fewest=1, wait_s=0))
     first, second = asyncio.create_task(coming.come(1)), asyncio.create_task(coming.come(2))
     await settle()
     crowded = [coming.entrance.crowded]
@@ -73,3 +84,54 @@ async def test_who_leaves_while_they_wait_or_inside_makes_room() -> None:
     assert coming.inside == [3]
     coming.go.release()
     await third
+
+
+@pytest.mark.parametrize("each_s", [0.001, 0.01, 0.1])
+async def test_so_many_may_wait_as_are_let_in_within_the_time_that_they_may_have_to(each_s: float) -> None:
+    clock = Clock()
+    coming = Coming(Entrance(at_once=2, fewest=5, wait_s=1, clock=clock))
+    tasks = [asyncio.create_task(coming.come(n)) for n in range(100)]
+    await settle()
+    for _ in tasks:
+        clock.now += each_s
+        coming.go.release()
+        await settle()
+    await asyncio.gather(*tasks)
+    places = 0
+    while coming.entrance.expects():
+        places += 1
+    assert places == pytest.approx(2 + max(5, 1 / each_s), rel=0.1)
+
+
+async def test_that_nobody_came_for_long_is_no_slowness() -> None:
+    clock = Clock()
+    coming = Coming(Entrance(at_once=1, fewest=1, wait_s=1, clock=clock))
+    for n in range(20):
+        clock.now += 60
+        coming.go.release()
+        await coming.come(n)
+    assert coming.entrance.expects()
+    assert coming.entrance.expects()
+    assert coming.entrance.expects()
+
+
+async def test_who_is_expected_counts_until_they_come_or_for_a_moment() -> None:
+    clock = Clock()
+    entrance = Entrance(at_once=1, fewest=3, wait_s=0, clock=clock)
+    clock.now += 10 * EXPECTED_S
+    coming = Coming(entrance)
+    assert [entrance.expects() for _ in range(6)] == [True] * 4 + [False] * 2
+    tasks = [asyncio.create_task(coming.come(n)) for n in range(3)]
+    await settle()
+    assert not entrance.expects()  # three are there, and the fourth is expected
+    coming.go.release()
+    await settle()
+    assert entrance.expects()
+    assert not entrance.expects()
+    for _ in range(2):
+        assert not entrance.expects()
+        clock.now += EXPECTED_S * 1.1  # they do not come
+    assert [entrance.expects() for _ in range(3)] == [True, True, False]
+    for _ in range(2):
+        coming.go.release()
+    await asyncio.gather(*tasks)

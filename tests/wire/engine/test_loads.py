@@ -294,3 +294,19 @@ def test_a_large_room_by_one_system_call(start: Start) -> None:
         slow.expect_closed()
         for member in members:
             member.expect_alive()
+
+
+def test_a_room_that_is_sent_to_over_several_turns_hears_all_in_order(server: Server) -> None:
+    """And whoever is in it gets what concerns them alone in order with that."""
+    members, count = 600, 30
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(Ws(server.port).connect()) for _ in range(members)]
+        for ws in sockets:
+            ws.send('421["join","crowd"]')
+            ws.expect("431[]")
+        for number in range(count):
+            sockets[0].send(f'42["room","crowd",{number}]', f'42{number}["back",{number}]')
+        for ws in sockets[1:]:
+            ws.expect(*(f'42["room",{number}]' for number in range(count)))
+        for number in range(count):
+            sockets[0].expect(f'42["room",{number}]', f'42["back",{number}]', f"43{number}[]")
