@@ -258,6 +258,8 @@ class MySQL(Dialect):
         return f"GROUP_CONCAT({self.packed(table, alias)})"
 
     def unpack(self, found: Sequence[Any], table: Table) -> Sequence[Any]:
+        if not found:
+            return ()
         packed = ",".join([value for (value,) in found if value is not None])
         unpacked: list[list[Any]] = orjson.loads(f"[{packed}]")
         for n in (n for n, type_ in enumerate(table.columns.values()) if type_ is Type.HEX):

@@ -166,8 +166,13 @@ class ConversationWriter:
                 _resolve(entry.future, _unavailable())
 
     def _deliver(self, answered: Sequence[tuple[Entry, object]], outcome: Outcome, times: Times) -> None:
-        """Publish, then answer."""
+        """Publish, and answer: whoever waits goes on once this has returned, so that all is published.
+
+        But before what is published is sent, so that an answer goes out with it.
+        """
         assert self._loop is not None
+        for entry, answer in answered:
+            _resolve(entry.future, answer)
         if outcome.committed is not None:
             began = time.monotonic()
             try:
@@ -178,8 +183,6 @@ class ConversationWriter:
             self._measures.publishes.note(deliver_s)
             if answered and began + deliver_s - answered[0][0].at > self._measures.slow_s:
                 self._tell_slow(answered, outcome.committed, times, deliver_s)
-        for entry, answer in answered:
-            _resolve(entry.future, answer)
         # Once those who were answered have run.
         self._loop.call_soon(self._delivered.set)
 
@@ -207,7 +210,7 @@ class ConversationWriter:
     def _write(self) -> None:
         while True:
             self._work.clear()
-            if len(self._queue) < self._last:
+            if 0 < len(self._queue) < self._last:
                 self._delivered.wait(DELIVERY_SECONDS)
             if self._aside:
                 tried, wait = self._aside.take(time.monotonic(), self._batch_rows, self._batch_bytes)
