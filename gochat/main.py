@@ -29,6 +29,7 @@ from gochat.auth.told import ToldExchange, ToldLogins, ToldSessions
 from gochat.auth.tries import Tries
 from gochat.config import JwtIssuer, Settings, load_settings
 from gochat.contract.cursor import Cursors
+from gochat.contract.events import LARGE_ANSWERS
 from gochat.contract.requests import MAX_BYTES
 from gochat.contract.speech import Speech
 from gochat.contract.unique import twice
@@ -130,6 +131,7 @@ class Chat:
             max_message=MAX_BYTES,
             twice=twice,
             max_backlog=settings.socket_backlog_max_bytes,
+            answers=LARGE_ANSWERS,
             io_uring=settings.io_uring,
             late=lambda: admission.late or not self._connections.entrance.expects(),
             max_connections=max_connections,

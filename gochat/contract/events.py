@@ -13,6 +13,7 @@ import orjson
 from gochat.contract import requests, shapes
 from gochat.core import errors
 from gochat.core.errors import ChatError
+from gochat.core.sync import MAX_BYTES
 
 P = TypeVar("P")
 """A shape."""
@@ -247,6 +248,19 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
         ),
     }
 )
+
+_LARGE: Final[Mapping[type[Any], int]] = {
+    shapes.SyncAnswer: MAX_BYTES,
+    shapes.StatusAnswer: MAX_BYTES,
+    shapes.Delta: MAX_BYTES,
+    shapes.MessageAnswer: 128 * 1024,
+    shapes.ConversationAnswer: 64 * 1024,
+}
+LARGE_ANSWERS: Final[Mapping[str, int]] = {
+    name: _LARGE[it.answer] for name, it in CLIENT_EVENTS.items() if it.answer in _LARGE
+}
+"""The most bytes, about, that an event may be answered with, where a small one may have a large answer. What
+was sent is part of the answer to `message:send`."""
 """By name."""
 
 

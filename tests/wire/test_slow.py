@@ -17,6 +17,8 @@ from tests.wire.phone import Phone, message
 COUNT = 180
 BODY = "\x01" * 7_999 + "x"
 """48 KB as JSON has it, and 8 MB of it in all: more than the kernel and the server hold for one socket."""
+ASKED = 24
+"""Questions with 240 KB of an answer each: in all five times what may wait for a socket."""
 PING, PONG = 0x89, 10
 """The first byte of such a frame, and its opcode (RFC 6455 section 5.2)."""
 BACKLOG = 1 << 20
@@ -86,6 +88,27 @@ def test_who_asks_much_at_once_and_reads_late_is_answered_all(own: GoChatServer)
             asking.join()
         assert all(it["ok"] for it in answered)
         assert [it["data"]["message"]["seq"] for it in answered] == list(range(1, COUNT + 1))
+        assert "slow consumer" not in own.process.log
+
+
+def test_who_asks_little_for_much_at_once_is_answered_all(own: GoChatServer) -> None:
+    """However slowly they read: no more is read of them than what may wait has room for answers."""
+    with httpx2.Client(base_url=own.url, timeout=60) as http:
+        ann, ben = (register(http, name) for name in ("ann", "ben"))
+        cid = ann.post("/conversations", {"kind": "direct", "member_ids": [ben.id]})["conversation"]["id"]
+        sent = [ann.post("/messages", message(cid, BODY))["message"] for _ in range(5)]
+        keys = [it["client_message_id"] for it in sent]
+        with Ws(own.port, receive_buffer=4096) as phone:
+            phone.connect("40" + json.dumps({"token": ann.token}))
+            ask = json.dumps(["messages:status", {"client_message_ids": keys}])
+            phone.send(*(f"42{n}{ask}" for n in range(ASKED)))
+            answered = 0
+            while answered < ASKED:
+                text = phone.text()
+                if text.startswith("43"):
+                    (payload,) = json.loads(text[text.index("[") :])
+                    assert payload["data"]["messages"].keys() == {*keys}
+                    answered += 1
         assert "slow consumer" not in own.process.log
 
 

@@ -174,6 +174,7 @@ class Client:
         dispatcher = self.server.dispatcher
         if dispatcher is None or member.namespace != "/":
             return self.server.handle_event(member, identifier, name, args)
+        weight += self.server.weights.get(name, 0)
         self._in_flight += weight
         ack = Ack(member, identifier, weight)
         try:

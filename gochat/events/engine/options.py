@@ -1,7 +1,7 @@
 """The engine's settings and bounds."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from .packets import Twice, never
 
@@ -50,6 +50,9 @@ class EngineOptions:
     max_in_flight: int = 64
     """Events of one client that may be unanswered or waiting, large ones counted once more for each 4 KiB;
     beyond it, or while a quarter of `max_backlog` waits to be sent, its socket is not read."""
+    answers: Mapping[str, int] = field(default_factory=dict)
+    """The most bytes of the answer to an event, by its name, where that is much more than the event: such
+    events count for as much in flight as keeps their answers within the rest of `max_backlog`."""
     max_attachments: int = 10
     """Binary attachments of one packet; together they are bounded by `max_message`."""
     max_depth: int = 32

@@ -46,6 +46,11 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
         namespaces: list[str] | Literal["*"] | None = None,
     ) -> None:
         self.options = options or EngineOptions()
+        room = self.options.max_backlog - self.options.max_backlog // 4
+        self.weights = {
+            name: size * self.options.max_in_flight // room for name, size in self.options.answers.items()
+        }
+        """As how many more events in flight one counts by its name, since its answer may be large."""
         self.dispatcher: Dispatcher | None = None
         self._started = False
         self._origins = cors_allowed_origins
