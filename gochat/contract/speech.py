@@ -69,7 +69,7 @@ class Speech:
         )
 
     def _check_message(self, request: requests.Send, user_id: UserId, standing: Standing) -> None:
-        links = [attachment.url for attachment in request.attachments]
+        links = [attachment.url for attachment in request.attachments] if request.attachments else ()
         self._rules.check(standing, request.body, links, self._clock())
         if self._rules.slow_mode_s:
             self._rates.take(SLOW_MODE, Key.CONVERSATION, (request.conversation_id, user_id))

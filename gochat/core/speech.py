@@ -55,7 +55,7 @@ class Rules:
             raise Forbidden("You are muted.", details={"reason": "muted"})
         if self._words is not None and self._words.search(folded(text)):
             raise _refused("words")
-        if any(pattern.search(text) for pattern in self.patterns):
+        if self.patterns and any(pattern.search(text) for pattern in self.patterns):
             raise _refused("patterns")
         if self.domains or self.links_after_ms:
             self._check_links(standing, " ".join((text, *links)), now)

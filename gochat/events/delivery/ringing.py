@@ -44,9 +44,9 @@ class Ringing:
 
     def tell(self, notice: Notice) -> None:
         """Who comes or goes is told where they are: the conversation's own room is not heard there yet."""
+        self._doorbell.ring(conversation_room(notice.conversation_id), DELTA, notice)
         people = {*notice.joined, *notice.left}
-        rooms = [EVERYBODY] if len(people) > MAX_ROOMS else [user_room(user_id) for user_id in people]
-        for room in (conversation_room(notice.conversation_id), *rooms):
+        for room in [EVERYBODY] if len(people) > MAX_ROOMS else map(user_room, people):
             self._doorbell.ring(room, DELTA, notice)
 
     def tell_own(self, notice: MeNotice) -> None:
@@ -94,7 +94,7 @@ def notice_of(change: Change) -> Notice:
         change.left,
         change.theirs,
         as_of=change.as_of,
-        first_seq=min((message.seq for message in delta.messages), default=0),
+        first_seq=min([message.seq for message in delta.messages], default=0),
     )
 
 

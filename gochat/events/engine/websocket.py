@@ -172,7 +172,8 @@ class WebSocket:
         """Bytes that wait to be sent."""
         if self._transport is None:
             return 0
-        return self._transport.get_write_buffer_size() + sum(map(len, self._waiting))
+        size = self._transport.get_write_buffer_size()
+        return size + sum(map(len, self._waiting)) if self._waiting else size
 
     def close(self, code: int, reason: str, *, flush: bool) -> bool:
         """Send a close frame; with `flush` wait for the client's before the connection is cut.
