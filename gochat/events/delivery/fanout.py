@@ -121,10 +121,10 @@ class Fanout:
         own: dict[UserId, tuple[int, int]] = {}
         for batch in batches:
             for conversation_id, (since, revision) in batch.conversations.items():
-                notice = Notice(
-                    Why.CHANGES, conversation_id, since, revision, None, batch.joined.get(conversation_id, ())
-                )
-                self._receive(notice, LOG_PATIENCE_S)
+                joined = batch.joined.get(conversation_id, ())
+                if joined or not self._conversations.is_past(conversation_id, revision):
+                    notice = Notice(Why.CHANGES, conversation_id, since, revision, None, joined)
+                    self._receive(notice, LOG_PATIENCE_S)
             for user_id in batch.profiles:
                 self._rights.decided(user_id)
             for user_id, revision in batch.said.items():

@@ -79,6 +79,11 @@ class Gates(Generic[K, E]):
         gate = self._gates.get(key)
         return entry.revision <= self._closed.get(key, 0) or (gate is not None and gate.handed_on(entry))
 
+    def is_past(self, key: K, revision: int) -> bool:
+        """Whether it is no news here that a log goes so far: nobody hears it, or nothing is missing."""
+        gate = self._gates.get(key)
+        return gate is None or (gate.revision >= revision and not gate.missing)
+
     def open(self, key: K, revision: int) -> None:
         """Begin to hear a log, from after that revision."""
         self._gates[key] = Gate(revision)

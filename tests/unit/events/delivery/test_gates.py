@@ -151,3 +151,14 @@ async def test_what_is_known_of_logs_that_nobody_hears_is_bounded(monkeypatch: p
         log.gates.open(key, 1)
         log.gates.close(key)
     assert [key for key in (1, 2, 3) if log.gates.handed_on(key, MeNotice(key, 0, 1, b"{}"))] == [1, 3]
+
+
+async def test_what_is_past_is_no_news() -> None:
+    log = Log()
+    assert log.gates.is_past(7, 3)  # nobody hears it
+    log.gates.open(7, 2)
+    assert log.gates.is_past(7, 2)
+    assert not log.gates.is_past(7, 3)
+    log.gates.offer(7, MeNotice(7, 3, 4, b"{}"), patience=60)
+    assert not log.gates.is_past(7, 2)  # whatever may bring what is missing is news
+    log.gates.close(7)
