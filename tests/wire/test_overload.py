@@ -70,8 +70,12 @@ def test_what_is_too_much_is_refused_and_stored_when_it_is_sent_again(narrow: Go
 def test_when_descriptors_run_out_who_is_there_is_acked_and_others_come_when_there_is_room(
     tmp_path: Path,
 ) -> None:
-    """However many come, the database's connections, a look at the health and a refusal have theirs."""
-    serve = ("sh", "-c", f"ulimit -n {DESCRIPTORS}; exec {Path(sys.executable).parent / 'gochat'} serve")
+    """However many come, the database's connections, a look at the health and a refusal have theirs.
+
+    The server begins with fewer than it may ask for.
+    """
+    limits = f"ulimit -S -n {DESCRIPTORS // 2}; ulimit -H -n {DESCRIPTORS}"
+    serve = ("sh", "-c", f"{limits}; exec {Path(sys.executable).parent / 'gochat'} serve")
     with (
         GoChatServer(tmp_path, SETTINGS | {"SOCKETS_PER_USER": "1000"}, serve) as server,
         httpx2.Client(base_url=server.url, timeout=30) as http,
@@ -87,6 +91,7 @@ def test_when_descriptors_run_out_who_is_there_is_acked_and_others_come_when_the
             while (ws := stack.enter_context(Ws(server.port))).status == 101:
                 others.append(ws.connect(f'40{{"token":"{ann.token}"}}'))
             assert (ws.status, ws.headers["retry-after"]) == (503, "2")
+            assert len(others) > DESCRIPTORS // 4
             for path in ("live", "ready"):
                 assert httpx2.get(f"{server.url}/api/v1/health/{path}", timeout=30).status_code == 200
             address = ("127.0.0.1", server.port)
