@@ -230,9 +230,13 @@ def half_an_emoji_closes() -> None:
 
 
 FLAWS = {
-    "ack_before_commit": Flaw(ack_before_commit, ("history", "order", "store"), ("CommitsCut",) * 4),
+    "ack_before_commit": Flaw(
+        ack_before_commit, ("history", "order", "status", "store"), ("CommitsCut",) * 4
+    ),
     "publish_before_commit": Flaw(publish_before_commit, ("store",), ("CommitsCut",) * 4),
-    "late_commits_count": Flaw(late_commits_count, ("history", "order", "store"), ("CommitsLate",) * 6),
+    "late_commits_count": Flaw(
+        late_commits_count, ("history", "order", "status", "store"), ("CommitsLate",) * 6
+    ),
     "no_retry_lookup": Flaw(no_retry_lookup, ("ack", "outbox"), ("AcksCut",)),
     "seq_by_max": Flaw(seq_by_max, ("database", "receipts", "store")),
     "room_leak": Flaw(room_leak, ("strangers", "store"), messages=6_000),
