@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +12,17 @@ if TYPE_CHECKING:
 
 
 def read(workers: int | None = None) -> Settings:
-    """The settings of the environment.
+    """The settings of the environment. From then on logs go to standard error: the other one is for answers.
 
     Raises:
         ConfigError: they do not allow a start.
     """
+    import structlog
+
     from gochat.config import load_settings
 
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     return load_settings(**({} if workers is None else {"workers": workers}))
 
 

@@ -6,6 +6,7 @@ import pytest
 from typer.main import get_command
 
 from gochat.cli import app
+from gochat.core.measures import Measures
 from gochat.storage import backend, operating, safety
 from gochat.storage.engines import write_engine
 from tests.contract.rest import Rest, operator, register
@@ -96,3 +97,13 @@ async def test_nothing_is_done_that_could_not_be_written_down(
             assert connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar_one() == 0
     engine.dispose()
     assert (await ann.rest.ok("GET", "/me"))["user"]["id"] == ann.id
+
+
+async def test_what_is_logged_meanwhile_is_no_part_of_an_answer(
+    rest: Rest, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Measures.__init__, "__defaults__", (0.0,))  # each read is slow, and told
+    operator(database_url, "key", "create", "shop", "--why=x")
+    (line,) = operator(database_url, "key", "list", "--json").splitlines()
+    assert "key" in json.loads(line)
+    await rest.ok("GET", "/terms")
