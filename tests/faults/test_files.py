@@ -30,6 +30,7 @@ class ScrubbingMariaDB(MariaDB):
         return [*super()._command(), "--innodb-immediate-scrub-data-uncompressed=ON"]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("make", [MariaDB, ScrubbingMariaDB, PlainMySQL])
 def test_the_files_hold_what_docs_privacy_says(
     make: type[SQLServer], monkeypatch: pytest.MonkeyPatch

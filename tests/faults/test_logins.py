@@ -5,10 +5,10 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx2
@@ -31,6 +31,8 @@ TRIES_A_SECOND = 200
 SECONDS = 5
 REPORTERS = 1_000
 ABUSE = "You are an idiot"
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.slow
 
@@ -57,13 +59,13 @@ async def ask(client: httpx2.AsyncClient, path: str, body: object, **headers: st
 
 
 async def insist(client: httpx2.AsyncClient, path: str, body: object, **headers: str) -> Any:
-    """As an app does: a server that is busy is asked again. Of the owner nothing else is refused."""
+    """As an app does: a server that is busy, or read it too late, is asked again; nothing else is refused."""
     while True:
         status, answer = await ask(client, path, body, **headers)
         if status in {200, 202}:
             return answer
-        assert answer["code"] == "overloaded", answer
-        await asyncio.sleep(answer["retry_after_ms"] / 1_000)
+        assert answer["code"] in {"overloaded", "request_timeout"}, answer
+        await asyncio.sleep((answer.get("retry_after_ms") or 1_000) / 1_000)
 
 
 async def refreshed(client: httpx2.AsyncClient, token: str, rng: random.Random) -> str:
@@ -197,6 +199,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[GoCh
         yield server, url
 
 
+@pytest.mark.timeout(600)
 def test_a_thousand_reports_ban_nobody(house: tuple[GoChatServer, str]) -> None:
     """Of a thousand users each, of one message or its author; and they outlive both, for ninety days."""
     server, url = house
@@ -212,7 +215,7 @@ def test_a_thousand_reports_ban_nobody(house: tuple[GoChatServer, str]) -> None:
                 user = await insist(client, "/server/users", who, **bearer)
                 return user["user"]["id"], as_(await insist(client, "/server/tokens", who, **bearer))
 
-            many = await asyncio.gather(*(come(n) for n in range(REPORTERS)))
+            many = await in_turns(come(n) for n in range(REPORTERS))
             begun = await insist(client, "/auth/register", given)
             ben_id, ben = begun["user"]["id"], as_(begun)
             readers = {"kind": "group", "member_ids": [user_id for user_id, _ in many[1::2]]}
@@ -225,7 +228,7 @@ def test_a_thousand_reports_ban_nobody(house: tuple[GoChatServer, str]) -> None:
                 for _ in range(1 if n % 10 else 2):  # an answer that was lost
                     assert await insist(client, "/reports", about, **many[n][1]) == {}
 
-            await asyncio.gather(*map(report, range(REPORTERS)))
+            await in_turns(report(n) for n in range(REPORTERS))
             await insist(client, "/messages", message(cid), **ben)
             await insist(client, "/auth/login", given)
             me = (await client.get(f"{API}/me", headers=ben)).json()
@@ -262,6 +265,17 @@ def test_a_thousand_reports_ban_nobody(house: tuple[GoChatServer, str]) -> None:
     wait_until(lambda: len(reports(url, "--all")) == 1)
 
 
+async def in_turns(jobs: Iterable[Awaitable[T]]) -> list[T]:
+    """The answers to all, of which a few are asked for at the same time."""
+    turns = asyncio.Semaphore(20)
+
+    async def one(job: Awaitable[T]) -> T:
+        async with turns:
+            return await job
+
+    return await asyncio.gather(*map(one, jobs))
+
+
 def as_(begun: dict[str, Any]) -> dict[str, str]:
     return {"authorization": f"Bearer {begun['access_token']}"}
 
@@ -271,7 +285,7 @@ def show(url: str, report: str) -> dict[str, Any]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 120
+    ends = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.2)
