@@ -14,7 +14,7 @@ from pathlib import Path
 from gochat import __version__
 from gochat.core.measures import Measures, Spread
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 """How often the loop's lateness is measured."""
 
 

@@ -21,7 +21,7 @@ from gochat.storage.safety import purge
 
 log = structlog.get_logger(__name__)
 
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 60.0
 PAUSE_SECONDS = 0.05
 """Between steps, so that maintenance takes a share of the database and not all of it."""
 STEP_ROWS = 1_000

@@ -40,7 +40,7 @@ one batch with it, not in the next."""
 ANSWER_SECONDS = 10.0
 """After that long whoever still waits is told that it may be stored or not."""
 LOOK_SECONDS = 0.5
-"""How often the event loop looks for those who have waited for too long."""
+"""How often the event loop looks for those who have waited for too long, while anybody waits."""
 EACH_MAX = 128
 """Commands of one user that may wait, over all their sockets."""
 TOLD = 5
@@ -91,13 +91,15 @@ class ConversationWriter:
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.TimerHandle | None = None
+        self._waited_for = 0
+        """At most so many commands were accepted and are not done with: of those set aside that were answered
+        by the clock nothing is heard again."""
         self._thread = threading.Thread(target=self._write, name="conversation-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to write; called on the event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
-        self._look_after()
 
     def submit(self, command: Command[A]) -> asyncio.Future[A]:
         """See `core.ports.writing.Writer`."""
@@ -112,6 +114,9 @@ class ConversationWriter:
         except Overloaded:
             self._measures.shed.add("writer")
             raise
+        self._waited_for += 1
+        if self._look is None:
+            self._look = self._loop.call_later(LOOK_SECONDS, self._look_after)
         if not self._work.is_set():
             self._work.set()
         return future
@@ -157,13 +162,15 @@ class ConversationWriter:
     def _look_after(self) -> None:
         """Answer those who have waited for too long, whatever the thread is doing."""
         assert self._loop is not None
-        self._look = self._loop.call_later(LOOK_SECONDS, self._look_after)
         now, away = time.monotonic(), self._committer.away
         for entry in self._queue.expire(now - (ANSWER_SECONDS if away else WAIT_SECONDS)):
             _resolve(entry.future, _unavailable() if away else self._shed(entry))
+            self._waited_for -= 1
         for entry in (*self._taken, *tuple(self._singly), *self._aside.entries()):
             if now - entry.at > ANSWER_SECONDS:
                 _resolve(entry.future, _unavailable())
+        again = self._waited_for > 0
+        self._look = self._loop.call_later(LOOK_SECONDS, self._look_after) if again else None
 
     def _deliver(self, answered: Sequence[tuple[Entry, object]], outcome: Outcome, times: Times) -> None:
         """Publish, and answer: whoever waits goes on once this has returned, so that all is published.
@@ -173,6 +180,7 @@ class ConversationWriter:
         assert self._loop is not None
         for entry, answer in answered:
             _resolve(entry.future, answer)
+        self._waited_for -= len(answered)
         if outcome.committed is not None:
             began = time.monotonic()
             try:
