@@ -1,8 +1,10 @@
 """What operators do is written down: each command that takes `--why`, whatever becomes of it."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from typer.main import get_command
 
 from gochat.cli import app
@@ -99,6 +101,18 @@ async def test_nothing_is_done_that_could_not_be_written_down(
     assert (await ann.rest.ok("GET", "/me"))["user"]["id"] == ann.id
 
 
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    """Logs as they are when a program starts, whatever ran in this process before."""
+    before = structlog.get_config() if structlog.is_configured() else {}
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+    if before:
+        structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("unconfigured")
 async def test_what_is_logged_meanwhile_is_no_part_of_an_answer(
     rest: Rest, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

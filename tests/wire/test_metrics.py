@@ -54,6 +54,8 @@ def own_port(server: GoChatServer) -> str:
 async def chat(url: str, token: str, cid: str, times: int) -> None:
     phone = Phone("ann")
     await phone.connect(url, token)
+    # Answered when the socket hears the conversation.
+    await phone.expect_ok("conversation:join", {"conversation_id": cid})
     for _ in range(times):
         await phone.expect_ok("message:send", message(cid, "x"))
     await phone.expect_error("message:send", message("0" * 16, "x"), "not_found")

@@ -69,7 +69,9 @@ class Rights:
 
     def came(self, user_id: UserId, memberships: Iterable[Membership]) -> None:
         """A user's socket comes into its conversations, as they were read for it."""
-        if any(membership.blocked for membership in memberships):
+        blocked = frozenset(it.conversation_id for it in memberships if it.blocked)
+        if blocked:
+            self._typing.doubt_for(user_id, blocked)
             self._read_blocks(user_id)
 
     def went(self, user_id: UserId) -> None:

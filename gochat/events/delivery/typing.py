@@ -77,6 +77,10 @@ class Typing:
         for user_id in user_ids if self._out else ():
             self._forget_out(conversation_id, user_id)
 
+    def doubt_for(self, user_id: UserId, blocked: frozenset[ConversationId]) -> None:
+        """One of the two has blocked the other in these: until it is read who, nobody is told of typing."""
+        self.close_for(user_id, self._closed.get(user_id, frozenset()) | blocked)
+
     def close_for(self, user_id: UserId, closed: frozenset[ConversationId]) -> None:
         """A user here has blocked the others of these direct conversations, and no others."""
         if closed:

@@ -1,16 +1,24 @@
 """What ends typing, with a time so long that nothing ends by itself."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
 from gochat.contract.events import Told
 from gochat.contract.ids import id_out
+from gochat.core.model import Standing
+from gochat.core.ports.logins import Identity
+from gochat.core.ports.reading import Reader
+from gochat.core.queries import Membership
 from gochat.events.cluster.seam import NoDoorbell, T, Topic
+from gochat.events.connection import Connection, Roster, State
 from gochat.events.delivery import typing as module
+from gochat.events.delivery.presence import PresenceWatch
+from gochat.events.delivery.rights import Rights
 from gochat.events.delivery.topics import TYPING
 from gochat.events.delivery.typing import Typing
 from gochat.events.sockets import conversation_room, screen_room
@@ -164,3 +172,34 @@ async def test_where_one_has_blocked_the_other_nobody_types(it: World) -> None:
     it.typing.close_for(BEN, frozenset())
     it.doorbell.say(BEN)
     assert it.sockets.lists[-1] == {BEN: "text"}
+
+
+class Blocks:
+    """A database that tells late whom a user has blocked: by then nobody any more."""
+
+    def __init__(self) -> None:
+        self.may_read = asyncio.Event()
+
+    async def closed(self, user_id: int) -> frozenset[int]:
+        await self.may_read.wait()
+        return frozenset()
+
+    async def standing(self, user_id: int) -> Standing:
+        return Standing()
+
+
+async def test_a_blocked_conversation_is_closed_until_it_is_read_who_blocked_whom(it: World) -> None:
+    roster, blocks = Roster(), Blocks()
+    roster.add(Connection("sid", Identity(ANN, 1, 0), state=State.ADMITTED))
+    rights = Rights(it.sockets, roster, cast(Reader, blocks), it.typing, cast(PresenceWatch, None))
+    rights.came(ANN, (Membership(CID, 1, 1, blocked=True),))
+    it.doorbell.say(BEN, kind="text")
+    it.typing.start(CID, ANN, "text")
+    assert not it.sockets.lists
+    assert not it.doorbell.rung
+    blocks.may_read.set()
+    async with asyncio.timeout(10):
+        while not it.sockets.lists:
+            await asyncio.sleep(0)
+            it.typing.start(CID, ANN, "text")
+    rights.close()
