@@ -35,14 +35,12 @@ from gochat.core.model import (
     UserId,
 )
 from gochat.core.needs import Needs
-from gochat.core.sizes import json_size
+from gochat.core.sizes import json_bound, json_size
 from gochat.core.state import Decision, State
 from gochat.core.text import NAME_BYTES, check_bytes, check_data, line, link, media_type, shows_nothing
 
 ROW_BYTES = 1_024
 """What a message takes in a batch's statements without its texts, with the rows that change with it."""
-SHORT = 200
-"""Characters of a body whose JSON is not made to be counted: it has six bytes for each at most."""
 ATTACHED_BYTES = 16_384
 """What is reserved for the attachments of a message that is written again. They may be some times as long."""
 
@@ -104,8 +102,7 @@ class SendMessage(Command[Sent]):
         if self.extras is not None:
             mentions = self.extras.mentions
             texts += _weight(self.extras.data or "") + (48 * len(mentions.user_ids) if mentions else 0)
-        length = len(self.body)
-        return ROW_BYTES + 2 * (6 * length + 2 if length <= SHORT else json_size(self.body)) + texts
+        return ROW_BYTES + 2 * json_bound(self.body) + texts
 
     def decide(self, state: State, now: Millis, limits: Limits) -> Decision[Sent]:
         """Store a message, or find it stored: the retry comes before every other check.

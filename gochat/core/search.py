@@ -238,10 +238,10 @@ def rewritten(text: bytes, about: bytes, changed: Mapping[int, Entry | None]) ->
     new = [it for it in changed.values() if it is not None]
     if any(seq in changed for seq, _, _, _ in _ABOUT.iter_unpack(about)):
         return pack([it for it in unpack(text, about) if it.seq not in changed] + new)
-    if not new or not about:
-        return pack(new) if new else (text, about)
+    if not new:
+        return text, about
     more, about_more = pack(new)  # mostly: what is there need not be taken apart
-    return text + _BETWEEN + more, about + about_more
+    return (text + _BETWEEN + more, about + about_more) if about else (more, about_more)
 
 
 def span(about: bytes) -> tuple[Millis, Millis, bool]:

@@ -21,6 +21,10 @@ CONVERSATION = 930
 """With `me`, but for its draft."""
 MEMBER = 190
 DELTA = 160
+SHORT = 200
+"""Characters of a text whose size is not worth to be counted where a bound will do."""
+MOST_EACH = 6
+"""Of one character: what JSON makes of a control character."""
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -28,6 +32,11 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def json_size(value: object) -> int:
     """Bytes of a text with its quotation marks, or of any other value, as JSON."""
     return len(_json(value).encode(errors="surrogatepass"))
+
+
+def json_bound(text: str) -> int:
+    """At most so many bytes a text takes as JSON: counted, if it is not so short that to count costs more."""
+    return json_size(text) if len(text) > SHORT else 2 + MOST_EACH * len(text)
 
 
 def message_size(message: Message) -> int:

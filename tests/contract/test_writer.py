@@ -34,6 +34,31 @@ from tests.writing.stored import check, read
 from tests.writing.world import direct, group, new_id, new_key, prepare, send, writing
 
 
+def test_an_answer_comes_after_what_is_published_and_before_that_is_sent(database_url: str) -> None:
+    """What is published is sent at the end of the loop's turn: so both go out together."""
+    anna, ben = prepare(database_url, 2)
+    seen: list[str] = []
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            publish = it.recorder.publish
+
+            def published(committed: Committed) -> None:
+                publish(committed)
+                seen.append("published")
+                asyncio.get_running_loop().call_soon(seen.append, "sent")
+
+            it.recorder.publish = published  # type: ignore[method-assign]
+            sending = it.writer.submit(send(cid, anna))
+            sending.add_done_callback(lambda _: seen.append("answered"))
+            await sending
+            await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert seen == ["published", "answered", "sent"]
+
+
 def test_a_message_is_stored_published_and_answered(database_url: str) -> None:
     anna, ben = prepare(database_url, 2)
     picture = Attachment("https://example.org/1.png", "image/png", 9, 1, 2, 'näme "1"')
