@@ -18,6 +18,8 @@ NEWEST = 50
 """Messages that come with a conversation which is told whole."""
 MAX_CHANGES = 200
 """More changed messages than this are not told one by one: the conversation is told whole."""
+MAX_FOLLOWED = 2_000
+"""Revisions by which a socket may be behind, and still be told all that changed, part by part."""
 MAX_BYTES = 256 * 1024
 """So much is told in one answer, or one message, so that it gets through a slow line before more comes."""
 FIRST = 20
@@ -94,15 +96,18 @@ def start(
     return item
 
 
-def settle(item: Item, changed: int) -> Item:
+def settle(item: Item, changed: int, *, in_parts: bool = False) -> Item:
     """How much there is to tell at most.
 
     Args:
         item: as `start` made it.
         changed: how many messages changed after `item.since`, of those they may see, or a few more; any
             number above `MAX_CHANGES` means too many to tell one by one.
+        in_parts: of more than that, up to `MAX_FOLLOWED`, the first are told.
     """
     if changed > MAX_CHANGES and not item.whole:
+        if in_parts and item.conversation.revision - item.since <= MAX_FOLLOWED:
+            return replace(item, messages=MAX_CHANGES, partial=True)
         item = replace(item, since=0, whole=True, gap=True)
     if not item.whole:
         return replace(item, messages=changed)

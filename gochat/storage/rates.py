@@ -18,7 +18,7 @@ from gochat.storage.redis_faults import REDIS_FAULTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-_TIMEOUT_S = 0.5
+_PATIENCE_S = 0.5
 _CONNECTIONS = 16
 _ALONE_S = 1.0
 """How long Redis is left alone after it did not answer: a login waits for it once, not each."""
@@ -139,9 +139,11 @@ class RedisRates:
         url: `redis://` or `rediss://`.
         prefix: begins the keys. They hold hashes: nobody's name or address.
         rates: the table.
+        patience_s: how long Redis may take for an answer, or all connections to it be busy, before it counts
+            as away.
     """
 
-    def __init__(self, url: str, prefix: str, rates: Iterable[Rate]) -> None:
+    def __init__(self, url: str, prefix: str, rates: Iterable[Rate], patience_s: float = _PATIENCE_S) -> None:
         self._prefix = prefix
         self._rows: dict[tuple[str, Key], list[Rate]] = {}
         rates = tuple(rates)
@@ -154,9 +156,9 @@ class RedisRates:
             url,
             protocol=2,
             max_connections=_CONNECTIONS,
-            timeout=_TIMEOUT_S,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
+            timeout=patience_s,
+            socket_timeout=patience_s,
+            socket_connect_timeout=patience_s,
             retry=Retry(NoBackoff(), 1, supported_errors=(Cut,)),  # an idle one that was cut
         )
         self._redis: Any = Redis(connection_pool=self._pool)

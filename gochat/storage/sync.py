@@ -290,7 +290,7 @@ def _start(view: ConversationView, known: int | None) -> Item:
 def _only(connection: Connection, item: Item, limits: Limits, in_parts: bool) -> Delta:
     """All that there is to tell of one conversation; if that is too much, a part or the whole."""
     changed = _count_changed(connection, (item,))[item.conversation.id]
-    (delta,) = fit(_deltas(connection, (settle(item, changed),), limits))
+    (delta,) = fit(_deltas(connection, (settle(item, changed, in_parts=in_parts),), limits))
     if is_partial(delta) and not in_parts:
         (delta,) = fit(_deltas(connection, (settle(item, MAX_CHANGES + 1),), limits))
     return delta

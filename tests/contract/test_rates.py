@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -28,17 +29,28 @@ TABLE = (
     Rate("long", 3, 3_600, Key.ACCOUNT),
     Rate("many", 100, 86_400, Key.USER),
 )
+PATIENCE_S = 20.0
+"""Where Redis is there: a machine that has much to do is no Redis that is away."""
 
 
 @pytest.fixture(params=["alone", "redis"])
 async def rates(request: pytest.FixtureRequest) -> AsyncIterator[SharedRates]:
-    store: SharedRates
     if request.param == "alone":
-        store = AloneRates(TABLE)
-    else:
-        store = RedisRates(request.getfixturevalue("redis_url"), "test:0", TABLE)
-    yield store
-    await store.close()
+        yield AloneRates(TABLE)
+        return
+    async with on_redis(request.getfixturevalue("redis_url")) as store:
+        yield store
+
+
+@asynccontextmanager
+async def on_redis(
+    url: str, table: Collection[Rate] = TABLE, patience_s: float = PATIENCE_S
+) -> AsyncIterator[RedisRates]:
+    store = RedisRates(url, "test:0", table, patience_s)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def counted(rates: SharedRates, times: int, name: str = "login", **who: str) -> int:
@@ -169,11 +181,9 @@ async def test_what_has_no_row_is_free(rates: SharedRates) -> None:
 
 
 async def test_processes_count_together_and_nobody_s_name_is_kept(redis_url: str) -> None:
-    one, other = RedisRates(redis_url, "test:0", TABLE), RedisRates(redis_url, "test:0", TABLE)
-    assert await counted(one, 2, account="ann") == 2
-    assert await counted(other, 2, account="ann") == 1
-    await one.close()
-    await other.close()
+    async with on_redis(redis_url) as one, on_redis(redis_url) as other:
+        assert await counted(one, 2, account="ann") == 2
+        assert await counted(other, 2, account="ann") == 1
     with Client.from_url(redis_url) as client:
         keys = client.keys()
         assert isinstance(keys, list)
@@ -197,29 +207,26 @@ async def test_without_redis_each_process_counts_by_itself_and_then_together_aga
     redis: Redis, lose: Callable[[Redis], Callable[[], object]]
 ) -> None:
     name = secrets.token_hex(8)
-    subject, other = RedisRates(redis.url, "test:0", TABLE), RedisRates(redis.url, "test:0", TABLE)
-    assert await counted(subject, 1, account=name) == 1
-    back = lose(redis)
-    try:
-        with capture_logs() as logs:
-            assert await counted(subject, 5, account=name) == 3
-            assert await counted(other, 5, account=name) == 3
-    finally:
-        back()
+    async with on_redis(redis.url, patience_s=1) as subject, on_redis(redis.url, patience_s=1) as other:
+        assert await counted(subject, 1, account=name) == 1
+        back = lose(redis)
+        try:
+            with capture_logs() as logs:
+                assert await counted(subject, 5, account=name) == 3
+                assert await counted(other, 5, account=name) == 3
+        finally:
+            back()
     assert {entry["event"] for entry in logs} == {"rates_counted_alone"}
     assert name not in str(logs)
     assert redis.url not in str(logs)
-    fresh = RedisRates(redis.url, "test:0", TABLE)
-    # A frozen one may yet count what it was asked meanwhile.
-    assert await counted(fresh, 5, account=name) in ({3} if lose is stopped else {0, 1, 2})
-    for one in (subject, other, fresh):
-        await one.close()
+    async with on_redis(redis.url) as fresh:
+        # A frozen one may yet count what it was asked meanwhile.
+        assert await counted(fresh, 5, account=name) in ({3} if lose is stopped else {0, 1, 2})
 
 
 async def test_more_at_once_than_there_are_connections_are_all_counted(redis_url: str) -> None:
-    subject = RedisRates(redis_url, "test:0", (Rate("login", 10, 3_600, Key.ACCOUNT),))
-    with capture_logs() as logs:
-        counts = await asyncio.gather(*(counted(subject, 1, account="ann") for _ in range(200)))
-    assert sum(counts) == 10
+    async with on_redis(redis_url, (Rate("login", 10, 3_600, Key.ACCOUNT),)) as subject:
+        with capture_logs() as logs:
+            counts = await asyncio.gather(*(counted(subject, 1, account="ann") for _ in range(200)))
     assert logs == []
-    await subject.close()
+    assert sum(counts) == 10

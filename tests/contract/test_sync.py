@@ -237,6 +237,24 @@ class TestRepair:
 
         asyncio.run(scenario())
 
+    def test_in_parts_many_changes_are_told_one_by_one(self, database_url: str) -> None:
+        anna, ben = prepare(database_url, 2)
+
+        async def scenario() -> None:
+            async with writing(database_url) as it, reading(database_url) as reader:
+                cid = await it.create(direct(anna, ben))
+                await send_many(it, cid, anna, 2 * MAX_CHANGES + 5)
+                told: list[int] = []
+                since = 1
+                for count in (MAX_CHANGES, MAX_CHANGES, 5):
+                    delta = await reader.changes(ben, cid, since, in_parts=True)
+                    assert (delta.since, delta.revision, delta.gap) == (since, since + count, False)
+                    told += seqs(delta)
+                    since = delta.revision
+                assert told == list(range(1, 2 * MAX_CHANGES + 6))
+
+        asyncio.run(scenario())
+
     @pytest.mark.parametrize("limits", [LIMITS, SMALL])
     def test_its_first_part_knows_who_comes_and_goes_in_all_of_it(
         self, database_url: str, limits: Limits

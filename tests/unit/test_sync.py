@@ -13,6 +13,7 @@ from gochat.core.queries import SyncPosition, SyncRequest
 from gochat.core.sync import (
     MARGIN,
     MAX_CHANGES,
+    MAX_FOLLOWED,
     MAX_REMOVED,
     NEWEST,
     Agenda,
@@ -73,6 +74,15 @@ class TestSettle:
         item = start(conversation(1000, 500), member(), None, 5)
         assert settle(item, MAX_CHANGES) == replace(item, messages=MAX_CHANGES)
         assert settle(item, MAX_CHANGES + 1) == replace(item, since=0, whole=True, gap=True, messages=NEWEST)
+
+    def test_in_parts_the_first_of_many_are_told(self) -> None:
+        behind = start(conversation(MAX_FOLLOWED + 5, 500), member(), None, 5)
+        first = replace(behind, messages=MAX_CHANGES, partial=True)
+        assert settle(behind, MAX_CHANGES + 1, in_parts=True) == first
+        assert settle(behind, MAX_CHANGES, in_parts=True) == replace(first, partial=False)
+        further = start(conversation(MAX_FOLLOWED + 6, 500), member(), None, 5)
+        assert settle(further, MAX_CHANGES + 1, in_parts=True) == settle(further, MAX_CHANGES + 1)
+        assert settle(further, MAX_CHANGES + 1).gap
 
     def test_whole_is_the_newest_page_of_what_he_sees(self) -> None:
         assert settle(start(conversation(), member(), None, None), 0).messages == 5

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.phone.store import Store
 from tests.services.gochat import GoChatServer
@@ -25,27 +26,30 @@ BACKLOG = 1 << 20
 """What may wait for one socket, unless it is set otherwise."""
 
 
-def test_a_phone_that_reads_slowly_is_not_cut_by_a_burst(own: GoChatServer) -> None:
+@pytest.mark.parametrize(("count", "body"), [(COUNT, BODY), (900, "x" * 5_000)])
+def test_a_phone_that_reads_slowly_is_not_cut_by_a_burst(own: GoChatServer, count: int, body: str) -> None:
+    """Of few that are long, and of more than one answer to a phone that was away would tell one by one."""
     with httpx2.Client(base_url=own.url, timeout=60) as http:
         ann, ben, cat = (register(http, name) for name in ("ann", "ben", "cat"))
-        body = {"kind": "group", "member_ids": [ben.id, cat.id]}
-        cid = ann.post("/conversations", body)["conversation"]["id"]
+        group = {"kind": "group", "member_ids": [ben.id, cat.id]}
+        cid = ann.post("/conversations", group)["conversation"]["id"]
         store = Store(ben.id)
         with Ws(own.port, receive_buffer=4096) as slow:
             slow.connect("40" + json.dumps({"token": ben.token}))
             slow.send('420["sync",{}]')
             store.apply_sync(answer(slow, 0)["data"])
-            asyncio.run(burst(own, ann, cat, cid))
+            asyncio.run(burst(own, ann, cat, cid, count, body))
             slow.send("421" + json.dumps(["message:send", message(cid, "I am here")]))
             held = store.conversations[cid]
-            while held.revision < COUNT + 2:
+            while held.revision < count + 2:
                 text = slow.text()
                 if text.startswith("42"):
                     event, delta = json.loads(text[2:])
                     assert event in ("message:created", "conversation:changes")
+                    assert not delta.get("gap")
                     assert store.apply(delta)
                     held = store.conversations[cid]
-            assert max(held.messages) == COUNT + 1
+            assert sorted(held.messages) == list(range(1, count + 2))
         assert "slow consumer" not in own.process.log
 
 
@@ -116,12 +120,14 @@ def last_seq(user: Account, cid: str) -> int:
     return int(user.get(f"/conversations/{cid}")["conversation"]["last_seq"])
 
 
-async def burst(server: GoChatServer, ann: Account, cat: Account, cid: str) -> None:
+async def burst(
+    server: GoChatServer, ann: Account, cat: Account, cid: str, count: int = COUNT, body: str = BODY
+) -> None:
     a, c = Phone("ann"), Phone("cat")
     for phone, user in ((a, ann), (c, cat)):
         await phone.connect(server.url, user.token)
         await phone.expect_ok("sync", {})
-    await asyncio.gather(*(a.expect_ok("message:send", message(cid, BODY)) for _ in range(COUNT)))
+    await asyncio.gather(*(a.expect_ok("message:send", message(cid, body)) for _ in range(count)))
     await c.expect_event("message:created")
     for phone in (a, c):
         await phone.close()

@@ -116,7 +116,8 @@ class Reader(Protocol):
         is answered whole, from 0, with its newest page and, if the phone had something, `gap`.
 
         Args:
-            in_parts: what is too many bytes for one answer is told up to an earlier revision, to go on from.
+            in_parts: what is too much for one answer is told up to an earlier revision, to go on from; only
+                who is thousands of revisions behind is told the whole.
 
         Raises:
             NotFound: not there, or not a member.
