@@ -14,12 +14,13 @@ from gochat.core.search import SearchPosition, SearchRequest
 from gochat.storage import migrate
 from gochat.storage.accounts import StoredAccounts
 from gochat.storage.database import Database
-from gochat.storage.dialects import MySQL
+from gochat.storage.dialects import MySQL, SQLite
 from gochat.storage.engines import transaction, write_engine
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.fetch import run_all
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
+from gochat.storage.rows import DECIDED, ME_REVISIONS, PROFILES, Table
 from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.statements import statements as sql_statements
@@ -262,7 +263,7 @@ def look_sqlite(connection: Connection, sql: str, values: Any) -> list[str]:
     return [f"{step} in {sql}" for step in scanned]
 
 
-SMALL = {"page", "changed", "part", "acquainted", "processes", "CONSTANT", "e"}
+SMALL = {"page", "changed", "part", "acquainted", "processes", "CONSTANT", "e", "given"}
 """What a statement made itself, and the table of the one epoch."""
 
 
@@ -298,3 +299,16 @@ def test_the_writer_looks_up_by_an_index(filled: str, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(HOT.keys() - {"heads", "batches"}))
 def test_sqlite_looks_up_by_an_index(filled_sqlite: str, name: str) -> None:
     assert explain(filled_sqlite, HOT[name], look_sqlite) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("write_users", ME_REVISIONS), ("write_profiles", PROFILES), ("write_decided", DECIDED)],
+)
+def test_sqlite_updates_by_the_key(filled_sqlite: str, name: str, table: Table) -> None:
+    engine = write_engine(filled_sqlite)
+    with engine.connect() as connection:
+        SQLite().prepare(connection)
+        statement = getattr(sql_statements(SQLite()), name)
+        assert look_sqlite(connection, statement, (1,) * len(table.columns)) == []
+    engine.dispose()
