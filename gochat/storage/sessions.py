@@ -1,7 +1,7 @@
 """Logins and their refresh tokens. Short transactions of their own: nobody else waits for them."""
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -52,7 +52,7 @@ SET refresh_hash = ?, previous_hash = ?, refresh_seed = ?, refresh_seeded_at = ?
     last_seen_at = ?, expires_at = ?
 WHERE id = ?
 """
-_SAW = "UPDATE sessions SET last_seen_at = ? WHERE id = ? AND last_seen_at < ?"
+_SAW = "UPDATE sessions SET last_seen_at = ? WHERE id IN ({}) AND last_seen_at < ?"
 _DESCRIBE = "UPDATE sessions SET device_name = ?, device_platform = ?, device_app_version = ? WHERE id = ?"
 _REVOKE = "UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 _REVOKE_SOME = "UPDATE sessions SET revoked_at = ? WHERE id IN ({}) AND revoked_at IS NULL"
@@ -91,9 +91,10 @@ class StoredSessions:
         """Whether a user logged in from there before."""
         return bool(await self._database.read(fetch, _KNOWN, user_id, installation_id))
 
-    async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
-        """Note that a session is in use."""
-        await self._database.write(run, _SAW, now, session_id, before)
+    async def saw(self, session_ids: Collection[SessionId], now: Millis, before: Millis) -> None:
+        """Note that sessions are in use."""
+        if session_ids:
+            await self._database.write(run, _SAW.format(marks(session_ids)), now, *session_ids, before)
 
     async def describe(self, session_id: SessionId, device: Device) -> None:
         """Change what is said of its device."""

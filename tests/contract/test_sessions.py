@@ -277,8 +277,13 @@ def test_being_seen_is_written_once(database_url: str) -> None:
         async with sessions_of(database_url) as sessions:
             await sessions.begin(beginning(PHONE))
             for now, seen in ((NOW + 10, NOW), (NOW + 20, NOW + 20), (NOW + 25, NOW + 20)):
-                await sessions.saw(PHONE.id, now, now - 15)
+                await sessions.saw((PHONE.id,), now, now - 15)
                 assert await sessions.session(PHONE.id) == replace(PHONE, last_seen_at=seen)
+            await sessions.begin(beginning(replace(TABLET, last_seen_at=NOW)))
+            await sessions.saw((PHONE.id, TABLET.id, 123), NOW + 30, NOW + 15)
+            assert await sessions.session(PHONE.id) == replace(PHONE, last_seen_at=NOW + 20)
+            assert await sessions.session(TABLET.id) == replace(TABLET, last_seen_at=NOW + 30)
+            await sessions.saw((), NOW + 40, NOW + 40)
 
     asyncio.run(scenario())
 

@@ -23,6 +23,10 @@ class Authenticator(Protocol):
     async def authenticate(self, token: str | None, *, allow_expired: bool = False) -> Identity:
         """Who a token speaks for; its session must be alive.
 
+        Args:
+            allow_expired: as for a socket that comes. That its session is in use is written a moment later,
+                together with others.
+
         Raises:
             TokenMissing, TokenInvalid, TokenExpired, SessionRevoked
         """

@@ -1,6 +1,6 @@
 """The logins of users, as they are stored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,8 +70,8 @@ class SessionStore(Protocol):
         """Whether a user ever logged in from an installation of the app, as far as that is kept."""
         ...
 
-    async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
-        """Note that a session is in use, if it was last seen before then."""
+    async def saw(self, session_ids: Collection[SessionId], now: Millis, before: Millis) -> None:
+        """Note that sessions are in use, those that were last seen before then."""
         ...
 
     async def describe(self, session_id: SessionId, device: Device) -> None:

@@ -1,6 +1,6 @@
 """Accounts in memory, for the use-cases alone; the stored ones are tested on real databases."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gochat.core import refresh
@@ -78,6 +78,8 @@ class MemorySessions:
         self.accounts = accounts
         self.sessions: dict[SessionId, Session] = {}
         self.chains: dict[SessionId, Chain] = {}
+        self.seen_together: list[int] = []
+        """Of how many sessions at once it was written that they are in use."""
 
     async def begin(self, beginning: Beginning) -> tuple[SessionId, ...]:
         session = beginning.session
@@ -127,10 +129,11 @@ class MemorySessions:
         known = {(it.user_id, it.device.installation_id) for it in self.sessions.values()}
         return (user_id, installation_id) in known
 
-    async def saw(self, session_id: SessionId, now: Millis, before: Millis) -> None:
-        session = self.sessions[session_id]
-        if session.last_seen_at < before:
-            self.sessions[session_id] = replace(session, last_seen_at=now)
+    async def saw(self, session_ids: Collection[SessionId], now: Millis, before: Millis) -> None:
+        self.seen_together.append(len(session_ids))
+        for session in map(self.sessions.__getitem__, session_ids):
+            if session.last_seen_at < before:
+                self.sessions[session.id] = replace(session, last_seen_at=now)
 
     async def describe(self, session_id: SessionId, device: Device) -> None:
         self.sessions[session_id] = replace(self.sessions[session_id], device=device)

@@ -336,6 +336,34 @@ async def test_being_seen_is_written_once_an_hour(house: House) -> None:
         assert house.store.sessions[logged_in.session.id].last_seen_at == began + seen * 60_000
 
 
+async def test_sockets_that_come_together_are_seen_together(house: House) -> None:
+    """And none of them waits for it."""
+    began = house.now
+    people = [await house.register(f"user{n}", phone=None) for n in range(3)]
+    house.now = began + 61 * 60_000
+    for _ in range(2):
+        for it in people:
+            token = house.tokens.access(it.user.id, it.session.id)
+            await house.authenticator.authenticate(token, allow_expired=True)
+    assert house.store.seen_together == []
+    async with asyncio.timeout(30):
+        while not house.store.seen_together:  # noqa: ASYNC110 (the store tells nobody)
+            await asyncio.sleep(0.01)
+    assert house.store.seen_together == [3]
+    assert {it.last_seen_at for it in house.store.sessions.values()} == {house.now}
+    house.now += 59 * 60_000
+    token = house.tokens.access(people[0].user.id, people[0].session.id)
+    await house.authenticator.authenticate(token, allow_expired=True)
+    assert not house.authenticator._seen
+
+
+async def test_a_socket_without_a_token_in_time_is_not_seen(house: House) -> None:
+    logged_in = await house.register()
+    house.now += 61 * 60_000
+    await house.authenticator.authenticate(logged_in.access_token, allow_expired=True)
+    assert not house.authenticator._seen
+
+
 async def test_the_same_installation_logs_in_again(house: House) -> None:
     first = await house.register(installation_id=bytes(16))
     second = await house.login(username="ann", installation_id=bytes(16))
