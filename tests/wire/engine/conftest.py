@@ -13,12 +13,15 @@ from typing import IO, Any
 
 import pytest
 
+from tests.wire.engine.wire import TIMEOUT
+
 APP = Path(__file__).with_name("app.py")
 OPTIONS: dict[str, Any] = {"ping_interval": 5, "ping_timeout": 5, "connect_timeout": 5, "close_timeout": 5}
 QUICK: dict[str, Any] = {
-    "ping_interval": 0.3, "ping_timeout": 0.2, "connect_timeout": 0.5, "upgrade_timeout": 0.5,
-    "request_timeout": 0.5, "close_timeout": 0.5,
+    "ping_interval": 0.5, "ping_timeout": 1.5, "connect_timeout": 2, "upgrade_timeout": 2,
+    "request_timeout": 1, "close_timeout": 1,
 }  # fmt: skip
+"""Short, but not so short that a client on a busy machine is late."""
 
 
 class Server:
@@ -37,7 +40,7 @@ class Server:
     def stop(self) -> int:
         """Send SIGTERM and return the exit status; negative is the signal that ended it."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=TIMEOUT)
 
     def memory(self) -> int:
         """Return the resident memory in bytes."""

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from tests.wire.engine.conftest import Server, Start
-from tests.wire.engine.wire import Poller, Ws, answer
+from tests.wire.engine.wire import TIMEOUT, Poller, Ws, answer
 
 IN_FLIGHT = 8  # the server's `max_in_flight`
 
@@ -44,7 +44,7 @@ def expect_silence(client: socket.socket) -> None:
     client.settimeout(0.3)
     with pytest.raises(TimeoutError):
         client.recv(100)
-    client.settimeout(10)
+    client.settimeout(TIMEOUT)
 
 
 def test_reading_stops_at_the_bound_and_goes_on(start: Start) -> None:
@@ -65,7 +65,7 @@ def test_a_post_waits_at_the_bound(start: Start) -> None:
     with start("dispatcher", max_in_flight=IN_FLIGHT) as server, Ws(server.port).connect() as other:
         poller = Poller(server.port).connect()
         body = "\x1e".join(f'42{n}["wait"]' for n in range(IN_FLIGHT * 3))
-        with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
             path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
             head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
             client.sendall((head + body).encode())

@@ -6,10 +6,12 @@ import socket
 import pytest
 
 from tests.wire.engine.conftest import Server
-from tests.wire.engine.wire import Closed, Poller, Ws, answer, frame, request
+from tests.wire.engine.wire import TIMEOUT, Closed, Poller, Ws, answer, frame, request
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 UPGRADE = "EIO=4&transport=websocket&sid="
+PINGS = 5
+"""They take longer than who answers none is kept, with the times of `QUICK`."""
 
 
 # Handshake
@@ -32,7 +34,7 @@ def test_websocket_handshake(server: Server) -> None:
 
 def test_fractions_of_a_second_are_told(quick: Server) -> None:
     handshake = Poller(quick.port).handshake
-    assert (handshake["pingInterval"], handshake["pingTimeout"]) == (300, 200)
+    assert (handshake["pingInterval"], handshake["pingTimeout"]) == (500, 1500)
 
 
 def test_second_path_and_path_without_slash(server: Server) -> None:
@@ -171,7 +173,7 @@ def test_preflight(server: Server) -> None:
 
 
 def options(server: Server, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     try:
         connection.request("OPTIONS", POLLING, headers=headers)
         response = connection.getresponse()
@@ -181,7 +183,7 @@ def options(server: Server, headers: dict[str, str]) -> tuple[int, dict[str, str
 
 
 def test_a_page_may_read_errors(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     try:
         connection.request("GET", f"{POLLING}&sid=gone", headers={"Origin": "https://good.example"})
         response = connection.getresponse()
@@ -232,7 +234,7 @@ def test_second_poll_closes_the_session(server: Server) -> None:
 
 def test_second_post_closes_the_session(server: Server) -> None:
     poller = Poller(server.port).connect()
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
         path = f"{POLLING}&sid={poller.sid}"
         client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n4".encode())
         while (status := poller.post('42["x"]')[0]) == 200:
@@ -354,14 +356,14 @@ def test_close_frame_is_answered(server: Server) -> None:
 
 def test_ping_and_pong_on_polling(quick: Server) -> None:
     poller = Poller(quick.port).connect()
-    for _ in range(3):
+    for _ in range(PINGS):
         assert poller.poll() == (200, "2")
         assert poller.post("3") == (200, "ok")
 
 
 def test_ping_and_pong_on_websocket(quick: Server) -> None:
     with Ws(quick.port, silent=True).connect() as ws:
-        for _ in range(3):
+        for _ in range(PINGS):
             ws.expect("2")
             ws.send("3")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.wire.engine.conftest import Server, Start
-from tests.wire.engine.wire import Poller, Ws, answer, frame
+from tests.wire.engine.wire import TIMEOUT, Poller, Ws, answer, frame
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 UPGRADE = "EIO=4&transport=websocket&sid="
@@ -20,7 +20,7 @@ H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA
 
 @contextmanager
 def connection(server: Server) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield client
 
@@ -152,8 +152,8 @@ def test_requests_that_do_not_wait_for_each_other(server: Server) -> None:
 
 def test_an_idle_connection_is_kept_and_its_time_is_told(start: Start, way: str) -> None:
     fast_only(way)
-    with start(keep_alive=1.5, request_timeout=0.2) as server:
-        kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with start(keep_alive=6, request_timeout=1) as server:
+        kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
         kept.request("GET", POLLING)
         sid = kept.getresponse().read().decode().partition('"sid":"')[2].partition('"')[0]
         with connection(server) as silent:
@@ -171,7 +171,7 @@ def test_an_idle_connection_is_kept_and_its_time_is_told(start: Start, way: str)
 
 
 def test_a_slow_but_steady_post_is_taken(start: Start) -> None:
-    with start(request_timeout=0.4, min_upload_rate=1, ping_interval=0.4, ping_timeout=0.3) as server:
+    with start(request_timeout=1.5, min_upload_rate=1, ping_interval=0.5, ping_timeout=1.5) as server:
         poller = Poller(server.port).connect()
         body = b'42["back",1]'
         with connection(server) as client, Ws(server.port).connect() as clock:
@@ -184,9 +184,9 @@ def test_a_slow_but_steady_post_is_taken(start: Start) -> None:
                 clock.send('421["echo",1]')
                 clock.expect("431[1]")
                 client.sendall(body[position : position + 1])
-                threading.Event().wait(0.12)  # the pace of the upload
+                threading.Event().wait(0.3)  # the pace of the upload
             assert answer(client) == (200, "ok")
-            assert time.monotonic() - began > 1.2  # longer than a request's and a pong's time
+            assert time.monotonic() - began > 2  # longer than a request's and a pong's time
         received: list[str] = []
         while body.decode() not in received:
             status, payload = poller.poll()
@@ -213,7 +213,7 @@ def test_a_body_that_trickles_is_given_up(start: Start, way: str, path: str) -> 
 
 def post(server: Server, poller: Poller, *packets: str, to_come: int = 0) -> socket.socket:
     """Send a POST on a connection of its own, but the bytes `to_come`, and do not wait for its answer."""
-    client = socket.create_connection(("127.0.0.1", server.port), 10)
+    client = socket.create_connection(("127.0.0.1", server.port), TIMEOUT)
     body = "\x1e".join(packets).encode()
     size = len(body) + to_come
     head = f"POST {POLLING}&sid={poller.sid} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
@@ -279,7 +279,7 @@ def test_a_draining_server_ends_the_post_that_waits(start: Start, way: str) -> N
             server.process.terminate()
             assert sorted((ws.text(), ws.text())) == ['431["draining"]', '432["draining"]']
             assert ws.expect_closed() is None
-            assert server.process.wait(10) <= 0
+            assert server.process.wait(TIMEOUT) <= 0
 
 
 # What is dropped in the middle

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.wire.engine.conftest import Server, Start
-from tests.wire.engine.wire import Closed, Poller, Ws, answer, frame, request
+from tests.wire.engine.wire import TIMEOUT, Closed, Poller, Ws, answer, frame, request
 
 MIB = 1 << 20
 UPGRADE = "EIO=4&transport=websocket&sid="
@@ -151,7 +151,7 @@ def test_polling_sessions_that_are_never_polled(quick: Server) -> None:
 
 def test_a_post_that_never_ends(quick: Server) -> None:
     poller = Poller(quick.port)
-    with socket.create_connection(("127.0.0.1", quick.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", quick.port), TIMEOUT) as client:
         path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
         client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n4".encode())
         assert answer(client)[0] in (400, 408)
@@ -160,7 +160,7 @@ def test_a_post_that_never_ends(quick: Server) -> None:
 
 def test_a_chunked_post_without_end(server: Server) -> None:
     poller = Poller(server.port)
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
         path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
         client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         try:
@@ -173,7 +173,7 @@ def test_a_chunked_post_without_end(server: Server) -> None:
 
 def test_a_post_that_announces_too_much(server: Server) -> None:
     poller = Poller(server.port)
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
         path = f"/socket.io/?EIO=4&transport=polling&sid={poller.sid}"
         client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 40}\r\n\r\n4".encode())
         assert answer(client)[0] == 413
@@ -190,10 +190,12 @@ def test_a_post_of_a_hundred_thousand_packets(server: Server) -> None:
 def test_connections_that_say_nothing(start: Start, way: str) -> None:
     if way == "asgi":
         pytest.skip("the ASGI server's own connections are its own matter")
-    with start(request_timeout=0.5) as server:
-        clients = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(100)]
-        clients[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        clients[1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
+    with start(request_timeout=2) as server:
+        begun = (b"GET / HTTP/1.1\r\nHost: x\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT", *[b""] * 98)
+        clients = []
+        for sent in begun:
+            clients.append(socket.create_connection(("127.0.0.1", server.port), TIMEOUT))
+            clients[-1].sendall(sent)
         assert answer(clients[1])[0] == 404
         for client in clients:
             assert client.recv(100) == b""
@@ -203,7 +205,7 @@ def test_connections_that_say_nothing(start: Start, way: str) -> None:
 def test_a_head_without_end(server: Server, way: str) -> None:
     if way == "asgi":
         pytest.skip("the ASGI server's own connections are its own matter")
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
         client.sendall(b"GET / HTTP/1.1\r\n")
         with pytest.raises(OSError):
             client.sendall((b"X-Long: " + b"x" * 1000 + b"\r\n") * 50_000)
@@ -234,12 +236,13 @@ def test_where_no_more_connections_fit_who_is_there_goes_on_and_others_come_when
             assert (refused.status, refused.headers["retry-after"]) == (503, "2")
         poll = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"
         for asked, status in ((poll, 503), (b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n", 404)):
-            with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+            with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as client:
                 client.sendall(asked)
                 assert answer(client)[0] == status
                 assert client.recv(100) == b""  # though it did not ask for that
         spare = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(3)
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), TIMEOUT))
+            for _ in range(3)
         ]
         assert spare[2].recv(100) == b""
         for ws in there:
@@ -248,7 +251,7 @@ def test_where_no_more_connections_fit_who_is_there_goes_on_and_others_come_when
             client.close()
         there[0].send("1")
         there[0].expect_closed()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + TIMEOUT
         while (ws := stack.enter_context(Ws(server.port))).status != 101:
             assert time.monotonic() < deadline
         ws.connect().expect_alive()

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.wire.engine.conftest import Start
-from tests.wire.engine.wire import UNKNOWN, Poller, Ws, answer
+from tests.wire.engine.wire import TIMEOUT, UNKNOWN, Poller, Ws, answer
 
 
 def test_idle_clients_are_closed(start: Start, way: str) -> None:
@@ -15,7 +15,7 @@ def test_idle_clients_are_closed(start: Start, way: str) -> None:
         for ws in sockets:
             assert ws.expect_closed() == (None if way == "fast" else 1012)  # uvicorn's own
             ws.socket.close()
-        assert server.process.wait(10) in (0, -signal.SIGTERM)
+        assert server.process.wait(TIMEOUT) in (0, -signal.SIGTERM)
 
 
 def test_pending_polls_do_not_hold_it_up(start: Start, way: str) -> None:
@@ -26,7 +26,7 @@ def test_pending_polls_do_not_hold_it_up(start: Start, way: str) -> None:
             server.process.send_signal(signal.SIGTERM)
             if way == "fast":
                 assert answer(pending) == UNKNOWN
-            assert server.process.wait(10) in (0, -signal.SIGTERM)
+            assert server.process.wait(TIMEOUT) in (0, -signal.SIGTERM)
 
 
 def test_half_open_sockets_do_not_hold_it_up(start: Start) -> None:
@@ -49,4 +49,4 @@ def test_accepted_events_are_acked(start: Start, way: str, dispatch: str) -> Non
         server.process.send_signal(signal.SIGTERM)
         ws.expect('431["draining"]')
         assert ws.expect_closed() is None
-        assert server.process.wait(10) in (0, -signal.SIGTERM)
+        assert server.process.wait(TIMEOUT) in (0, -signal.SIGTERM)

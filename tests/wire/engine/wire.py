@@ -10,7 +10,8 @@ from typing import Any
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
-TIMEOUT = 10
+TIMEOUT = 30
+"""For what a server has to do, however busy the machine is."""
 UNKNOWN = (400, '{"code":1,"message":"Session ID unknown"}')
 """How a poll is answered after which client libraries open another session."""
 
