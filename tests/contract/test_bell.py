@@ -1,6 +1,7 @@
 """What an operator does is rung for, so that servers need not find it in the database first."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from gochat.contract.ids import id_in
@@ -21,7 +22,9 @@ async def test_operators_ring(redis_url: str, tmp_path: Path) -> None:
     peers = RedisPeers(redis_url, PREFIX, [SECRET.encode()], (), Measures())
     doorbell = peers.doorbell
     assert isinstance(doorbell, RedisDoorbell)
-    async with running(url) as rest:
+    async with AsyncExitStack() as stack:
+        rest = await stack.enter_async_context(running(url))
+        stack.push_async_callback(peers.close)
         ann = await register(rest, "ann")
         user_id = id_in(ann.id)
         doorbell.hear(REVOKED, heard.put_nowait)
@@ -52,7 +55,6 @@ async def test_operators_ring(redis_url: str, tmp_path: Path) -> None:
         third = await session()
         assert await acts("user", "disable", "ann") == ended(third)
         assert heard.empty()
-        await peers.close()
     # While Redis does not answer the act is done all the same, without a long wait.
     gone = {"REDIS_URL": "redis://127.0.0.1:1", "REDIS_PREFIX": PREFIX}
     operator(url, "user", "enable", "ann", "--why=x", **gone)

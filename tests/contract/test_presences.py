@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio.connection import AbstractConnection
@@ -9,6 +10,7 @@ from redis.asyncio.connection import AbstractConnection
 from gochat.core.errors import Unavailable
 from gochat.core.ports.presence import Presences
 from gochat.core.presence import Sighting
+from gochat.storage import presence as module
 from gochat.storage.presence import MemoryPresences, RedisPresences
 from tests.services.process import free_port
 
@@ -17,13 +19,27 @@ ANN, BEN, EVE = 1, 2, 3
 
 @pytest.fixture(params=["memory", "redis"])
 async def presences(request: pytest.FixtureRequest) -> AsyncIterator[Presences]:
-    store: Presences
     if request.param == "memory":
-        store = MemoryPresences("here")
-    else:
-        store = RedisPresences(request.getfixturevalue("redis_url"), "test:0", "here")
-    yield store
-    await store.close()
+        yield MemoryPresences("here")
+        return
+    async with on_redis(request.getfixturevalue("redis_url")) as store:
+        yield store
+
+
+@asynccontextmanager
+async def on_redis(url: str, process: str = "here") -> AsyncIterator[RedisPresences]:
+    store = RedisPresences(url, "test:0", process)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has much to do is no Redis that is away."""
+    monkeypatch.setattr(module, "_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(module, "_WAIT_S", 30.0)
 
 
 async def test_who_is_here_and_who_went(presences: Presences) -> None:
@@ -59,29 +75,25 @@ async def test_many_at_once(presences: Presences) -> None:
 
 
 async def test_two_processes(redis_url: str) -> None:
-    one, other = (RedisPresences(redis_url, "test:0", name) for name in ("one", "other"))
-    await one.announce([ANN])
-    await other.announce([ANN])
-    assert await one.sightings([ANN]) == {ANN: Sighting(frozenset({"one", "other"}))}
-    await one.withdraw([ANN], 3)
-    assert await other.sightings([ANN]) == {ANN: Sighting(frozenset({"other"}), 3)}
-    await one.close()
-    await other.close()
+    async with on_redis(redis_url, "one") as one, on_redis(redis_url, "other") as other:
+        await one.announce([ANN])
+        await other.announce([ANN])
+        assert await one.sightings([ANN]) == {ANN: Sighting(frozenset({"one", "other"}))}
+        await one.withdraw([ANN], 3)
+        assert await other.sightings([ANN]) == {ANN: Sighting(frozenset({"other"}), 3)}
 
 
 async def test_more_at_once_than_there_are_connections_wait(redis_url: str) -> None:
-    store = RedisPresences(redis_url, "test:0", "here")
-    await asyncio.gather(*(store.announce([user_id]) for user_id in range(200)))
-    found = await asyncio.gather(*(store.sightings([user_id]) for user_id in range(200)))
-    assert all(seen[user_id].processes == {"here"} for user_id, seen in enumerate(found))
-    await store.close()
+    async with on_redis(redis_url) as store:
+        await asyncio.gather(*(store.announce([user_id]) for user_id in range(200)))
+        found = await asyncio.gather(*(store.sightings([user_id]) for user_id in range(200)))
+        assert all(seen[user_id].processes == {"here"} for user_id, seen in enumerate(found))
 
 
 async def test_redis_that_is_away_is_unavailable() -> None:
-    store = RedisPresences(f"redis://127.0.0.1:{free_port()}/0", "test:0", "here")
-    with pytest.raises(Unavailable):
-        await store.announce([ANN])
-    await store.close()
+    async with on_redis(f"redis://127.0.0.1:{free_port()}/0") as store:
+        with pytest.raises(Unavailable):
+            await store.announce([ANN])
 
 
 async def test_a_connection_that_ended_in_the_middle_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +102,7 @@ async def test_a_connection_that_ended_in_the_middle_is_unavailable(monkeypatch:
     async def send(*_: object, **__: object) -> None:
         raise RuntimeError("unable to perform operation; the handler is closed")
 
-    store = RedisPresences(f"redis://127.0.0.1:{free_port()}/0", "test:0", "here")
     monkeypatch.setattr(AbstractConnection, "connect", send)
-    with pytest.raises(Unavailable):
-        await store.announce([ANN])
-    await store.close()
+    async with on_redis(f"redis://127.0.0.1:{free_port()}/0") as store:
+        with pytest.raises(Unavailable):
+            await store.announce([ANN])

@@ -55,7 +55,7 @@ class Dialogue:
         except BrokenPipeError:
             raise self._ended() from None
 
-    def receive(self, timeout: float = 10) -> Any:
+    def receive(self, timeout: float = 30) -> Any:
         """Return its next value. Raises TimeoutError after `timeout` seconds, EndedError at its end."""
         line = self.receive_line(timeout)
         try:
@@ -63,7 +63,7 @@ class Dialogue:
         except json.JSONDecodeError:
             raise self._ended(line) from None
 
-    def receive_line(self, timeout: float = 10) -> str:
+    def receive_line(self, timeout: float = 30) -> str:
         """Return its next line, whatever it says. Raises as `receive` does."""
         try:
             line = self._lines.get(timeout=timeout)
@@ -73,7 +73,7 @@ class Dialogue:
             raise self._ended()
         return line.decode()
 
-    def receive_until(self, is_wanted: Callable[[Any], bool], timeout: float = 10) -> Any:
+    def receive_until(self, is_wanted: Callable[[Any], bool], timeout: float = 30) -> Any:
         """Return the next value that is wanted; those before it are dropped. Raises as `receive` does."""
         deadline = time.monotonic() + timeout
         while True:
@@ -84,7 +84,7 @@ class Dialogue:
     def _ended(self, line: str = "") -> EndedError:
         return EndedError(f"{line!r}\n{self._log.read_text(errors='replace')[-4000:]}")
 
-    def close(self, timeout: float = 10) -> int:
+    def close(self, timeout: float = 30) -> int:
         """Close its standard input, on which it should end; kill it if it stays. Return its exit status."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None

@@ -49,7 +49,7 @@ class GoChatServer(Server):
         address = {"HOST": "127.0.0.1", "PORT": str(port), "UVICORN_PORT": str(port)}
         env = inherited | self._settings | address
         process = Process(self._command, self.directory / f"server-{port}.log", env, self.directory)
-        process.wait_until(lambda: self._is_ready(port), timeout=30)
+        process.wait_until(lambda: self._is_ready(port), timeout=60)
         return process
 
     def _is_ready(self, port: int) -> bool:

@@ -72,7 +72,7 @@ class Process:
         if self.returncode is None:
             os.killpg(self.pid, number)
 
-    def stop(self, timeout: float = 30) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """Ask it to end (SIGTERM); return its exit status. If it does not, kill it and raise TimeoutError."""
         self.signal(signal.SIGTERM)
         try:
@@ -84,7 +84,7 @@ class Process:
     def kill(self) -> None:
         """End it at once (SIGKILL), with its children."""
         self.signal(signal.SIGKILL)
-        self._child.wait(10)
+        self._child.wait(30)
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +118,7 @@ class Server(ABC):
         else:
             self._process, self.port = _on_free_port(self._launch)
 
-    def stop(self, timeout: float = 30) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """Ask it to end (SIGTERM); return its exit status. If it does not, kill it and raise TimeoutError."""
         status = self.process.stop(timeout)
         self._process = None

@@ -52,7 +52,7 @@ class Prometheus(Server):
             "--log.level=warn",
         ]
         process = Process(command, self._directory / "prometheus.log")
-        process.wait_until(lambda: self._answers(port), timeout=30)
+        process.wait_until(lambda: self._answers(port), timeout=60)
         return process
 
     def _answers(self, port: int) -> bool:

@@ -53,13 +53,13 @@ class Redis(Server):
             options += ["--requirepass", self._password]
         process = Process([str(self._program), *options], self._directory / "log")
         with redis.Redis.from_url(self._url(port), socket_timeout=5) as client:
-            process.wait_until(lambda: self._answers(client), timeout=20)
+            process.wait_until(lambda: self._answers(client), timeout=60)
         return process
 
     def _answers(self, client: redis.Redis) -> bool:
         try:
             return bool(client.ping())
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
 
     def client(self) -> redis.Redis:

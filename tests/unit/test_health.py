@@ -21,6 +21,7 @@ class Database:
 
 
 def test_many_who_ask_cost_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "KEPT_S", 60.0)
     database = Database()
     parts = Readiness(database)
 

@@ -11,7 +11,7 @@ import socketio
 from tests.contract.schema import validate_ack, validate_event
 
 ACK_TIMEOUT_S = 60
-EVENT_TIMEOUT_S = 10
+EVENT_TIMEOUT_S = 30
 
 
 class Phone:

@@ -784,7 +784,7 @@ async def expect_revision(phone: Phone, revision: int) -> Any:
         for _, payload in phone.heard:
             if payload.get("revision") == revision and "since" in payload:
                 return payload
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await phone.expect_news()
 
 

@@ -13,7 +13,7 @@ ROUNDS = 15
 
 async def expect_message(phone: Phone, cid: str, seq: int) -> None:
     """It is heard, or a delta that shows that it is missing."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any(
             payload.get("conversation_id") == cid
             and any(m["seq"] == seq for m in payload.get("messages", ()))

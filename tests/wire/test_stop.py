@@ -68,7 +68,7 @@ def test_every_message_that_is_stored_was_acked(leaving: GoChatServer) -> None:
             await begun.wait()
             status = await asyncio.to_thread(stop, leaving)
             assert status == 0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await gone.wait()
                 await asyncio.gather(*chats)
             assert set(reasons) == {phones[0].client.reason.TRANSPORT_ERROR}  # not DISCONNECT

@@ -59,7 +59,7 @@ def start(orders: Orders, log: Path) -> Process:
     """Start one, and wait until it is ready."""
     command = [sys.executable, "-m", "tests.writing.process", json.dumps(asdict(orders))]
     process = Process(command, log)
-    process.wait_until(lambda: '"ready"' in process.log, timeout=30)
+    process.wait_until(lambda: '"ready"' in process.log, timeout=60)
     return process
 
 

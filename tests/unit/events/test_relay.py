@@ -232,7 +232,7 @@ async def test_what_a_client_that_is_gone_did_not_take_ends_the_session(two: Two
 
 @pytest.fixture
 def quick() -> EngineOptions:
-    return EngineOptions(ping_interval=0.05, ping_timeout=0.05)
+    return EngineOptions(ping_interval=0.5, ping_timeout=0.5)
 
 
 async def test_without_a_confirmation_the_session_ends(quick: EngineOptions) -> None:
