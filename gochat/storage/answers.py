@@ -8,6 +8,7 @@ Source: MySQL's client/server protocol, "Text Resultset", "OK_Packet", "EOF_Pack
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from pymysql.constants import COMMAND, CR, FIELD_TYPE
@@ -20,6 +21,7 @@ _MORE_RESULTS = 0x0008
 _BINARY = 63
 """The character set of what is no text."""
 _WHOLE = {FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG}
+_FLOAT = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
 _DECIMAL = {FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL}
 _STRINGS = {
     FIELD_TYPE.TINY_BLOB,
@@ -37,7 +39,7 @@ Convert = Callable[[bytes], object]
 def ask(connection: Any, script: str) -> list[Sequence[Any]]:
     """Run a script of statements; the rows of each, none for those that find nothing.
 
-    Whole numbers, decimals, text and bytes come as Python's own, all else as text. The connection waits for
+    Numbers, decimals, text and bytes come as Python's own, all else as text. The connection waits for
     an answer as long as it may take to ask: its two timeouts have to be the same.
 
     Raises:
@@ -114,8 +116,9 @@ def _number(packet: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(packet[at + 1 : end], "little"), end
 
 
+@lru_cache(maxsize=4096)
 def _convert(column: bytes) -> Convert:
-    """What makes Python's value of a column's text."""
+    """What makes Python's value of a column's text. Statements are few, and so are their columns."""
     at = 0
     for _ in range(6):  # catalog, schema, table, its own name, name, its own name
         size, at = _number(column, at)
@@ -125,6 +128,8 @@ def _convert(column: bytes) -> Convert:
         return int
     if kind in _DECIMAL:
         return _decimal
+    if kind in _FLOAT:
+        return float
     return _as_it_is if charset == _BINARY and kind in _STRINGS else bytes.decode
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import Pool
 
+from gochat.storage.fetch import say
 from gochat.storage.tls import PARAMETERS, tls
 
 CONNECT_TIMEOUT = 5
@@ -66,8 +67,13 @@ def migration_engine(url: str, patience: int) -> Engine:
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """Read several statements from one state of the database."""
-    with _transaction(connection, "BEGIN"):
+    say(connection, "BEGIN")
+    try:
         yield
+        say(connection, "COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The pool of threads that reads, on every database, and when the database is gone."""
 
 import asyncio
+import itertools
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from gochat.core.errors import Overloaded, Unavailable
 from gochat.storage.database import Database
-from gochat.storage.engines import snapshot, write_engine
+from gochat.storage.engines import read_engine, snapshot, write_engine
+from gochat.storage.faults import fault_of
+from gochat.storage.fetch import fetch
 from tests.services.sql_server import SQLServer
 from tests.writing.world import prepare
 
@@ -33,6 +36,18 @@ async def open_database(url: str, **options: Any) -> AsyncIterator[Database]:
 
 def one(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+
+def fetched(connection: Connection) -> int:
+    return int(fetch(connection, "SELECT ?", 1)[0][0])
+
+
+def in_a_snapshot(connection: Connection) -> int:
+    with snapshot(connection):
+        return fetched(connection)
+
+
+READINGS = (one, fetched, in_a_snapshot)
 
 
 def waits_for(event: threading.Event) -> Callable[[Connection], int]:
@@ -134,14 +149,22 @@ def test_after_closing_nothing_is_read(database_url: str) -> None:
 
 
 def test_a_mistake_of_ours_is_no_outage(database_url: str) -> None:
+    wrong = "SELECT nothing FROM nowhere"
+
     def mistaken(connection: Connection) -> None:
-        connection.exec_driver_sql("SELECT nothing FROM nowhere")
+        connection.exec_driver_sql(wrong)
+
+    def fetches(connection: Connection) -> None:
+        fetch(connection, wrong)
 
     async def scenario() -> None:
         async with open_database(database_url, pool_size=1) as database:
-            for run in (database.read, database.write):
-                with pytest.raises(DBAPIError):
-                    await run(mistaken)
+            raised = []
+            for run, wrongly in itertools.product((database.read, database.write), (mistaken, fetches)):
+                with pytest.raises(DBAPIError) as error:
+                    await run(wrongly)
+                raised.append((type(error.value), fault_of(error.value), error.value.statement))
+            assert len(set(raised)) == 1
             assert await database.read(one) == 1
 
     asyncio.run(scenario())
@@ -185,6 +208,34 @@ def test_a_snapshot_is_of_one_state(database_url: str) -> None:
     engine.dispose()
 
 
+VALUES: tuple[object, ...] = (
+    *(0, -(2**63), 2**63 - 1, None, 1.5, True, "", "plain", b"", b"\x00\xff'\\"),
+    *('it\'s \\ "quoted"', "\x00\n\r\x1a 100 % é 👋"),
+)
+
+
+def test_what_is_fetched_is_what_sqlalchemy_would_bring(database_url: str) -> None:
+    heard: list[str] = []
+    engine = read_engine(database_url, 1)
+    prepare(database_url, 3)
+    questions: list[tuple[str, tuple[object, ...]]] = [("SELECT ?", (value,)) for value in VALUES]
+    questions += [
+        ("SELECT id, username, display_name, created_at, disabled_at FROM users ORDER BY id", ()),
+        ("SELECT SUM(id), COUNT(*), MAX(username), MIN(disabled_at), 3 / 2 FROM users", ()),
+        ("SELECT id FROM users WHERE username = ?", ("nobody",)),
+    ]
+    with engine.connect() as connection:
+        fast = [[tuple(row) for row in fetch(connection, sql, *values)] for sql, values in questions]
+    event.listen(engine, "before_cursor_execute", lambda _, __, statement, *more: heard.append(statement))
+    with engine.connect() as connection:
+        slow = [[tuple(row) for row in fetch(connection, sql, *values)] for sql, values in questions]
+        with snapshot(connection):
+            pass
+    assert len(heard) == len(questions) + 2, "who listens hears of each"
+    assert [repr(it) for it in fast] == [repr(it) for it in slow]
+    engine.dispose()
+
+
 def test_how_a_session_is_set(database_url: str) -> None:
     def settings(connection: Connection) -> list[object]:
         if connection.dialect.name == "sqlite":
@@ -211,31 +262,35 @@ def test_how_a_session_is_set(database_url: str) -> None:
     asyncio.run(scenario())
 
 
-def test_a_killed_connection_is_replaced(sql_server_url: str, sql_server: SQLServer) -> None:
+@pytest.mark.parametrize("read", READINGS)
+def test_a_killed_connection_is_replaced(
+    sql_server_url: str, sql_server: SQLServer, read: Callable[[Connection], int]
+) -> None:
     async def scenario() -> None:
         async with open_database(sql_server_url, pool_size=4) as database:
-            await asyncio.gather(*(database.read(one) for _ in range(MANY)))
+            await asyncio.gather(*(database.read(read) for _ in range(MANY)))
             assert sql_server.kill_connections() >= 1
-            assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
+            assert await asyncio.gather(*(database.read(read) for _ in range(MANY))) == [1] * MANY
 
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("read", READINGS)
 def test_a_server_that_is_gone_is_unavailable_until_it_is_back(
-    sql_server_url: str, sql_server: SQLServer
+    sql_server_url: str, sql_server: SQLServer, read: Callable[[Connection], int]
 ) -> None:
     async def scenario() -> None:
         async with open_database(sql_server_url, pool_size=2) as database:
-            assert await database.read(one) == 1
+            assert await database.read(read) == 1
             sql_server.kill()
             try:
                 for run in (database.read, database.write, database.read):
                     with pytest.raises(Unavailable):
-                        await run(one)
+                        await run(read)
             finally:
                 sql_server.start()
-            assert await asyncio.gather(*(database.read(one) for _ in range(MANY))) == [1] * MANY
-            assert await database.write(one) == 1
+            assert await asyncio.gather(*(database.read(read) for _ in range(MANY))) == [1] * MANY
+            assert await database.write(read) == 1
 
     asyncio.run(scenario())
 
