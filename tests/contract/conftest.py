@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
+from gochat.storage import turns, writer
 from tests.contract.rest import Rest, running
+
+PATIENCE_S = 60.0
+"""How long what is written may wait, unless that is what a test is about: on a busy machine it does wait."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that refuses and gives up nobody for a machine that has much to do."""
+    monkeypatch.setattr(turns, "WAIT_SECONDS", PATIENCE_S)
+    monkeypatch.setattr(writer, "WAIT_SECONDS", PATIENCE_S)
+    monkeypatch.setattr(writer, "ANSWER_SECONDS", PATIENCE_S)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has much to do is no Redis that is away."""
     monkeypatch.setattr(subscriptions, "CONFIRM_TIMEOUT_S", PATIENCE_S)
 

@@ -36,7 +36,7 @@ async def on_redis(url: str, process: str = "here") -> AsyncIterator[RedisPresen
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has much to do is no Redis that is away."""
     monkeypatch.setattr(module, "_TIMEOUT_S", 30.0)
     monkeypatch.setattr(module, "_WAIT_S", 30.0)

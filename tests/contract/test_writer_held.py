@@ -79,7 +79,6 @@ def test_a_user_who_is_held_waits_alone(sql_server_url: str) -> None:
 def test_a_row_that_is_held_when_it_is_written_is_waited_for_by_few(
     sql_server_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "ANSWER_SECONDS", 3.0)
     anna, ben, eve = prepare(sql_server_url, 3)
 
     async def scenario() -> None:
@@ -90,8 +89,10 @@ def test_a_row_that_is_held_when_it_is_written_is_waited_for_by_few(
                 seqs = [(await it.send(send(other, eve))).message.seq for _ in range(20)]
                 assert seqs == [*range(1, 21)]
                 assert not stuck.done()
-                with pytest.raises(Unavailable):
-                    await asyncio.wait_for(stuck, PATIENCE_S)
+                with monkeypatch.context() as patch:
+                    patch.setattr(writer, "ANSWER_SECONDS", 0.0)
+                    with pytest.raises(Unavailable):
+                        await asyncio.wait_for(stuck, PATIENCE_S)
                 assert (await it.send(send(other, eve))).message.seq == 21
 
     asyncio.run(scenario())
@@ -103,9 +104,8 @@ def test_everyone_is_answered_while_the_database_hangs(
     sql_server_url: str, monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
     """Who was taken may be stored, and is; who waits is told when to come again."""
-    monkeypatch.setattr(writer, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(writer, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(writer, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(writer, "TEND_SECONDS", PATIENCE_S)  # what is held is asked by whoever is taken
     anna, ben = prepare(sql_server_url, 2)
 
     async def scenario() -> None:
@@ -120,9 +120,12 @@ def test_everyone_is_answered_while_the_database_hangs(
                     taken = it.writer.submit(send(cid, anna, "taken"))
                     await asyncio.to_thread(proxy.heard.wait, PATIENCE_S)
                     waiting = [it.writer.submit(send(cid, ben, "waiting")) for _ in range(3)]
-                    answers = await asyncio.wait_for(
-                        asyncio.gather(taken, *waiting, return_exceptions=True), PATIENCE_S
-                    )
+                    with monkeypatch.context() as patch:
+                        patch.setattr(writer, "ANSWER_SECONDS", 0.5)
+                        patch.setattr(writer, "WAIT_SECONDS", 0.3)
+                        answers = await asyncio.wait_for(
+                            asyncio.gather(taken, *waiting, return_exceptions=True), PATIENCE_S
+                        )
                     assert [type(answer) for answer in answers] == [Unavailable, *[Overloaded] * 3]
                     assert all(answer.retry_after_ms for answer in answers if isinstance(answer, Overloaded))
                     proxy.hold(False)
