@@ -30,8 +30,11 @@ async def test_operators_ring(redis_url: str, tmp_path: Path) -> None:
         doorbell.hear(REVOKED, heard.put_nowait)
         doorbell.hear(PROFILE, heard.put_nowait)
         doorbell.listen(user_room(user_id))
+        listening = asyncio.Event()
+        doorbell.renewed(listening.set)
         doorbell.start()
-        await doorbell.confirmed()
+        async with asyncio.timeout(30):
+            await listening.wait()
 
         async def acts(*command: str) -> object:
             settings = {"REDIS_URL": redis_url, "REDIS_PREFIX": PREFIX}

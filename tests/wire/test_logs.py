@@ -19,7 +19,7 @@ TOKEN = "a.token.that-nobody-may-log"
 
 
 def test_tells_what_happened_and_nothing_private(tmp_path: Path) -> None:
-    server = GoChatServer(tmp_path, {**SETTINGS, "LOG_FORMAT": "json", "LOG_LEVEL": "debug"})
+    server = GoChatServer(tmp_path, {**SETTINGS, "LOG_FORMAT": "json", "LOG_LEVEL": "debug", "SLOW_MS": "0"})
     with server, httpx2.Client(base_url=server.url, timeout=30) as http:
         ann = register(http, "ann")
         cid = ann.post("/conversations", {"kind": "group", "member_ids": []})["conversation"]["id"]

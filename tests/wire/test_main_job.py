@@ -126,7 +126,7 @@ async def converse(
     phones = {account.name: Phone(account.name) for account in of_python}
     for n, account in enumerate(of_python):
         await phones[account.name].connect(place.urls[n % len(place.urls)], account.token)
-    assert "error" not in await asyncio.to_thread(node.receive, 30)
+    assert "error" not in await asyncio.to_thread(node.receive, 60)
     await settle(node, of_node, phones)
     plans = [
         {
@@ -155,7 +155,7 @@ async def settle(node: NodeClient, of_node: list[Account], phones: dict[str, Pho
     """Every phone has its answer to a sync: from now on it hears all."""
     for account in of_node:
         node.send({"emit": {"phone": account.name, "event": "sync", "payload": {}}})
-        answer = await asyncio.to_thread(node.receive, 30)
+        answer = await asyncio.to_thread(node.receive, 60)
         assert answer["ack"]["ok"], answer
     for phone in phones.values():
         ack = await phone.emit("sync", {})
@@ -165,9 +165,9 @@ async def settle(node: NodeClient, of_node: list[Account], phones: dict[str, Pho
 async def hear_all(
     node: NodeClient, phones: dict[str, Phone], total: dict[str, int]
 ) -> dict[str, list[tuple[str, Any]]]:
-    """What each phone heard, once it has as many messages as were sent to it; or what there is after 10 s."""
+    """What each phone heard, when it has all that was sent to it; or what there is in a minute."""
     heard: dict[str, list[Any]] = {}
-    for _ in range(100):
+    for _ in range(600):
         node.send({"report": {}})
         heard = (await asyncio.to_thread(node.receive, 60))["heard"]
         heard |= {name: list(phone.heard) for name, phone in phones.items()}

@@ -116,7 +116,7 @@ def test_what_is_away_is_waited_for_and_named_once(tmp_path: Path) -> None:
         assert ready(server)[0] == 503
         process = server.process
         for line in ("database_away", "setting=MYSQL_URL", "redis_away", "setting=REDIS_URL"):
-            process.wait_until(lambda line=line: line in process.log, timeout=30)  # type: ignore[misc]
+            process.wait_until(lambda line=line: line in process.log, timeout=60)  # type: ignore[misc]
         assert server.stop() == 0
     assert process.log.count("database_away") == 1
     assert "hunter2" not in process.log
@@ -156,7 +156,7 @@ def test_a_second_server_on_one_sqlite_file_is_refused(gochat: Run, tmp_path: Pa
 
 
 def ready(server: GoChatServer) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", READY_PATH)
         answer = connection.getresponse()
@@ -169,7 +169,7 @@ def test_before_it_stops_listening_it_says_that_it_is_not_ready(tmp_path: Path) 
     with GoChatServer(tmp_path, {"LAME_DUCK_SECONDS": "600", "DRAIN_SECONDS": "0"}) as server:
         process = server.process
         process.signal(signal.SIGTERM)
-        process.wait_until(lambda: ready(server)[0] != 200, timeout=10)
+        process.wait_until(lambda: ready(server)[0] != 200, timeout=60)
         status, body = ready(server)
         assert (status, b'"server":"ending"' in body) == (503, True)
         process.signal(signal.SIGINT)  # who can't wait

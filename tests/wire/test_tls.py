@@ -148,14 +148,16 @@ async def test_an_operator_rings_by_tls(
     doorbell.hear(REVOKED, heard.put_nowait)
     doorbell.listen(user_room(1))
     doorbell.start()
-    async with asyncio.timeout(60):
-        while heard.empty():  # a ring before the room is listened to, on a busy machine, is nobody's
-            await doorbell.confirmed()
-            async with bell() as publisher:
-                publisher.revoked(1, 2, "x")
-            await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(60):
+            while heard.empty():  # a ring before the room is listened to, on a busy machine, is nobody's
+                await doorbell.confirmed()
+                async with bell() as publisher:
+                    publisher.revoked(1, 2, "x")
+                await asyncio.sleep(0.1)
+    finally:
+        await peers.close()
     assert heard.get_nowait() == Ended(1, 2, "x")
-    await peers.close()
 
 
 def test_a_server_serves_over_both(
