@@ -33,6 +33,11 @@ PATIENCE_S = 20.0
 """Where Redis is there: a machine that has much to do is no Redis that is away."""
 
 
+@pytest.fixture(autouse=True)
+def patient_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RedisRates.__init__, "__defaults__", (PATIENCE_S,))
+
+
 @pytest.fixture(params=["alone", "redis"])
 async def rates(request: pytest.FixtureRequest) -> AsyncIterator[SharedRates]:
     if request.param == "alone":

@@ -70,7 +70,7 @@ class Habits:
 
     async def test_upgrades(self, phones: Phones, server: GoChatServer, ann: Account) -> None:
         a = await connected(phones.open("ann", server.url, ann.token, DEFAULT))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while a.transport != "websocket":
                 await a.expect_ok("sync", {})
 

@@ -9,8 +9,8 @@ from typing import Any
 from tests.contract.schema import validate_ack, validate_event
 from tests.services.dialogue import Dialogue
 
-TIMEOUT_S = 20
-ACK_TIMEOUT_MS = 15_000
+TIMEOUT_S = 60
+ACK_TIMEOUT_MS = 45_000
 DEFAULT: list[str] = []
 """The library's own choice of transports: polling, then an upgrade to websocket."""
 
