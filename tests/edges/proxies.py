@@ -58,7 +58,7 @@ http {{
 """)
         command = [str(require(NGINX)), "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
         process = Process(command, folder / "nginx.log")
-        process.wait_until(lambda: is_open(port), timeout=10)
+        process.wait_until(lambda: is_open(port), timeout=30)
         return process
 
 
@@ -97,7 +97,7 @@ backend gochat
 """)
         command = [str(require(HAPROXY)), "-f", f"{self._directory}/haproxy.cfg"]
         process = Process(command, self._directory / "haproxy.log")
-        process.wait_until(lambda: is_open(port), timeout=10)
+        process.wait_until(lambda: is_open(port), timeout=30)
         return process
 
 

@@ -127,7 +127,7 @@ async def workers_killed(stage: Stage) -> AsyncIterator[None]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(url + READY_PATH, timeout=5).status_code == 200
+        return httpx2.get(url + READY_PATH, timeout=30).status_code == 200
     except httpx2.HTTPError:
         return False
 

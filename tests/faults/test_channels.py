@@ -28,7 +28,7 @@ async def test_processes_hear_what_their_members_need(place: Place) -> None:
             return int(processes)
 
         async def expect(processes: int) -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     if hearing() == processes:
                         return

@@ -45,7 +45,7 @@ async def say(phone: Phone, place: Place, body: str) -> int:
 
 async def expect_seq(phone: Phone, seq: int) -> None:
     """The phone hears that message, in whichever event."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while seq not in seqs(phone):
             await phone.expect_news()
 
@@ -177,7 +177,7 @@ async def test_who_was_out_hears_nothing_of_that_time_though_it_is_repaired_in_p
                 await asyncio.gather(*sends)
                 await ann.expect_ok("member:add", {"conversation_id": cid, "user_ids": [place.eve.id]})
                 await ann.expect_ok("message:send", message(cid, f"welcome {n}"))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while f"welcome {n}" not in heard_in(eve, cid):
                         await eve.expect_news()
         finally:
@@ -201,7 +201,7 @@ async def test_who_joined_is_told_though_another_member_came_before_the_log_was_
                 await eve.expect_ok("sync", {})
                 await ann.expect_ok("message:send", message(cid, "second"))
                 for phone, bodies in ((eve, {"second"}), (ben, {"first", "second"})):
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(30):
                         while not bodies <= set(heard_in(phone, cid)):
                             await phone.expect_news()
                 await eve.close()

@@ -43,7 +43,7 @@ def people(server: GoChatServer) -> Iterator[tuple[Account, Account, str]]:
 
 def ready(server: GoChatServer) -> tuple[int, dict[str, str]]:
     """The status of `health/ready`, and what it says of each part."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", "/api/v1/health/ready")
         response = connection.getresponse()
@@ -149,7 +149,7 @@ async def talk(servers: list[GoChatServer], accounts: list[Account], cid: str, r
                 while (await asyncio.to_thread(ready, servers[0]))[0] != 200:
                     pass
         await phones[0].expect_ok("message:send", message(cid, f"{n}"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while n not in {m["seq"] for _, delta in phones[1].heard for m in delta.get("messages", ())}:
                 await phones[1].expect_news()
     for phone in phones:

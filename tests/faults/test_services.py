@@ -84,14 +84,14 @@ def test_a_server_that_ends_at_its_start_shows_its_log(tmp_path: Path) -> None:
         Process(["sh", "-c", "echo it cannot be; exit 3"], tmp_path / "log") as process,
         pytest.raises(NotStartedError, match=r"exit status 3:\nit cannot be"),
     ):
-        process.wait_until(lambda: False, timeout=10)
+        process.wait_until(lambda: False, timeout=60)
 
 
 def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     with Process(
         ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], tmp_path / "log"
     ) as process:
-        process.wait_until(lambda: "up" in process.log, timeout=10)
+        process.wait_until(lambda: "up" in process.log, timeout=60)
         with pytest.raises(TimeoutError):
             process.stop(timeout=0.2)
         assert process.returncode == -signal.SIGKILL

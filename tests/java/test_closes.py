@@ -16,7 +16,7 @@ from tests.services.java import JavaClient
 from tests.wire.engine.conftest import Server, running
 from tests.wire.engine.wire import Ws
 
-WITHIN_S = 20
+WITHIN_S = 60
 
 
 class Phone:
@@ -86,7 +86,7 @@ def test_a_connect_that_is_never_answered(way: str, program: JavaClient) -> None
 
 
 def test_a_phone_that_was_silent(way: str, program: JavaClient) -> None:
-    with running(way, ping_interval=1, ping_timeout=1) as server, Ws(server.port).connect() as watcher:
+    with running(way, ping_interval=1, ping_timeout=3) as server, Ws(server.port).connect() as watcher:
         phone = Phone(program, server)
         phone.open()
         phone.until("connect")
