@@ -14,6 +14,7 @@ from .errors import Refused, SessionUnknown
 from .frames import COME_BACK
 from .handshake import Query, Request, parse_query
 from .heartbeat import Wheel
+from .newcomers import Newcomers
 from .options import EngineOptions
 from .origins import OriginPolicy, Origins
 from .output import Output
@@ -45,6 +46,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.wheel = Wheel(max(min(options.ping_timeout, options.close_timeout) / 20, 0.005), self._wind)
         self.output = Output(io_uring=options.io_uring)
+        self.newcomers = Newcomers()
         self.draining = False
         self.opens: dict[str, int] = {}
         """How many sessions were opened, by the transport that they began on."""

@@ -84,6 +84,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self.bucket = 0
+        self._new = True  # nothing was received yet
         self._head = 0  # bytes since the head of a request began
         self._part = NONE
         self._pace: Pace | None = None  # of a body that takes more than one turn
@@ -106,6 +107,21 @@ class EngineHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse what was received, soon."""
+        if self._new:
+            self._new = False
+            if not self.engine.newcomers.hears(self, data):
+                self.flow.pause_reading()
+                return
+        self._take(data)
+
+    def begin(self, data: bytes) -> None:
+        """Parse what was received first: it is its turn."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         """Parse what was received; a websocket may have begun behind it."""
         if self._part is not BODY:
             self._head += len(data)

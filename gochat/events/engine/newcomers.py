@@ -1,0 +1,56 @@
+"""Connections on which something comes for the first time: a few are heard in each turn of the loop.
+
+When thousands come at once the kernel has something of each of them for one and the same turn. Whoever is
+there already would wait for all of them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+EACH_TURN: Final = 16
+"""Newcomers that are heard in a turn: some milliseconds, if each is let in."""
+
+
+class Newcomer(Protocol):
+    """A connection that has said something for the first time."""
+
+    def begin(self, data: bytes) -> None:
+        """Hear what it said; it may have gone."""
+
+
+class Newcomers:
+    """Those that wait to be heard, first come, first served.
+
+    Args:
+        soon: has something called when the loop begins its next turn.
+    """
+
+    def __init__(self, soon: Callable[[Callable[[], None]], object] | None = None) -> None:
+        self._soon = soon
+        self._heard = 0  # in this turn
+        self._waiting: deque[tuple[Newcomer, bytes]] = deque()
+
+    def hears(self, newcomer: Newcomer, data: bytes) -> bool:
+        """Whether one is heard now; if not, it is begun with what it said when it is its turn."""
+        if self._heard >= EACH_TURN or self._waiting:
+            self._waiting.append((newcomer, data))
+            return False
+        if not self._heard:
+            self._wait()
+        self._heard += 1
+        return True
+
+    def _wait(self) -> None:
+        soon = self._soon or asyncio.get_running_loop().call_soon
+        soon(self._turn)
+
+    def _turn(self) -> None:
+        """The next turn begins."""
+        self._heard = min(len(self._waiting), EACH_TURN)
+        if self._heard:
+            self._wait()
+        for _ in range(self._heard):
+            newcomer, data = self._waiting.popleft()
+            newcomer.begin(data)
