@@ -13,15 +13,19 @@ WAIT_S = 6.0
 """Who would wait for longer has to come again: well within the connect timeout, after which there would be
 nobody left to look at, and longer than the client libraries pause, so that the line does not run empty. To
 wait costs nothing, to come again does."""
+STAY = 1.5
+"""So many times as long those may have to wait who have a websocket already: to send them away would cost
+more than to let them in. It is less than the engine gives them to be connected (`connect_timeout`)."""
 FEWEST = 64
 """So many may wait however slowly it goes."""
 EXPECTED_S = 1.0
 """For so long whoever was let through to the door counts as if they waited, while they have not said who they
 are."""
-PACE_S = 0.01
+PACE_S = 0.005
 """From one who is let in to the next, until it is known better."""
-WEIGHT = 0.1
-"""Of the last one in what is known."""
+WEIGHT = 0.02
+"""Of the last one in what is known, when there were many: a moment in which the machine does something else
+says little of the next ones."""
 
 
 class Entrance:
@@ -49,6 +53,8 @@ class Entrance:
         """Those that are let in, or wait."""
         self._pace_s = PACE_S
         """From one who leaves to the next, while others wait."""
+        self._paced = 1
+        """How often it was measured."""
         self._left_at: float | None = None
         """When the last one left, if others waited then."""
         self._expected = [0, 0]
@@ -62,19 +68,19 @@ class Entrance:
         if now - self._since > EXPECTED_S:
             self._expected = [0, self._expected[0] if now - self._since < 2 * EXPECTED_S else 0]
             self._since = now
-        if self._is_long(self._there + sum(self._expected)):
+        if self._is_long(self._there + sum(self._expected), self._wait_s):
             return False
         self._expected[0] += 1
         return True
 
     @property
     def crowded(self) -> bool:
-        """Whether so many wait that no more should come."""
-        return self._is_long(self._there)
+        """Whether so many wait that who comes now has to come again, though they have a websocket."""
+        return self._is_long(self._there, self._wait_s * STAY)
 
-    def _is_long(self, there: int) -> bool:
+    def _is_long(self, there: int, wait_s: float) -> bool:
         waiting = there - self._at_once
-        return waiting >= self._fewest and waiting * self._pace_s > self._wait_s
+        return waiting >= self._fewest and waiting * self._pace_s > wait_s
 
     async def __aenter__(self) -> None:
         self._there += 1
@@ -88,7 +94,8 @@ class Entrance:
     async def __aexit__(self, *_: object) -> None:
         now = self._clock()
         if self._left_at is not None:
-            self._pace_s += WEIGHT * (now - self._left_at - self._pace_s)
+            self._paced += 1
+            self._pace_s += max(WEIGHT, 1 / self._paced) * (now - self._left_at - self._pace_s)
         self._left_at = now if self._there > self._at_once else None
         self._there -= 1
         self._places.release()

@@ -135,3 +135,20 @@ async def test_who_is_expected_counts_until_they_come_or_for_a_moment() -> None:
     for _ in range(2):
         coming.go.release()
     await asyncio.gather(*tasks)
+
+
+async def test_a_moment_in_which_nobody_leaves_sends_nobody_away() -> None:
+    """Who has a websocket already may have to wait for longer, too, than who might come."""
+    clock = Clock()
+    coming = Coming(Entrance(at_once=1, fewest=1, wait_s=1, clock=clock))
+    tasks = [asyncio.create_task(coming.come(n)) for n in range(1_000)]
+    await settle()
+    for n in range(200):
+        clock.now += 0.03 if n == 199 else 0.001
+        coming.go.release()
+        await settle()
+    assert not coming.entrance.expects()
+    assert not coming.entrance.crowded
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
