@@ -53,7 +53,7 @@ def send_in(request: requests.Send, user_id: UserId) -> SendMessage:
         client_message_id=request.client_message_id,
         body=request.body,
         reply_to_seq=request.reply_to_seq,
-        attachments=tuple(_attachment(attachment) for attachment in request.attachments),
+        attachments=tuple(map(_attachment, request.attachments)),
         extras=_extras(request),
     )
 

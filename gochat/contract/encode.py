@@ -48,7 +48,7 @@ def message_out(message: Message) -> shapes.Message:
         "sender_id": id_out(message.sender_id),
         "client_message_id": uuid_out(message.client_message_id),
         "body": message.body,
-        "attachments": [_attachment_out(attachment) for attachment in message.attachments],
+        "attachments": [_attachment_out(it) for it in message.attachments] if message.attachments else [],
         "created_at": time_out(message.created_at),
         "edited_at": None if message.edited_at is None else time_out(message.edited_at),
         "deleted_at": None if message.deleted_at is None else time_out(message.deleted_at),

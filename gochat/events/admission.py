@@ -9,10 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from gochat.core.errors import Overloaded
-from gochat.core.lateness import come_back
 from gochat.core.measures import Measures
-from gochat.core.model import UserId
 
 EACH_TURN = 64
 """Events and requests that every turn takes in, however late it is: so much is always done."""
@@ -50,10 +47,6 @@ class Admission:
         """Whether this one had to."""
         self._late_until = 0.0
         """Until when nobody else should come."""
-
-    def refusal(self, user_id: UserId) -> Overloaded | None:
-        """What an event of a user that comes now is answered with at once; None: it is let in."""
-        return None if self.lets_in() else come_back(user_id)
 
     def lets_in(self) -> bool:
         """Whether what comes now is let in, be it an event or a request."""

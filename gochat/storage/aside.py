@@ -59,8 +59,10 @@ class Aside:
                 line.pause = min(2 * line.pause, LONGEST_SECONDS) or FIRST_SECONDS
             line.due = now + max(line.pause, took / SHARE)
 
-    def join(self, entries: Sequence[Entry]) -> list[Entry]:
+    def join(self, entries: list[Entry]) -> list[Entry]:
         """Put those behind the others whose conversation has a line; the rest."""
+        if not self._lines:
+            return entries
         rest: list[Entry] = []
         for entry in entries:
             line = self._lines.get(_line_of(entry.command))
@@ -96,7 +98,7 @@ class Aside:
 
     def wait(self, now: float) -> float:
         """Seconds until there is something to be tried; without end if there is nothing."""
-        return max(0.0, min((line.due for line in self._lines.values()), default=inf) - now)
+        return max(0.0, min(line.due for line in self._lines.values()) - now) if self._lines else inf
 
 
 def _line_of(command: AnyCommand) -> Hashable:

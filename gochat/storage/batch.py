@@ -130,6 +130,8 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
 
 def _profile_writes(transaction: Transaction, loaded: Loaded) -> Iterable[Asked]:
     sql, state = transaction.sql, loaded.state
+    if not (state.changed_profiles or state.changed_blocks or state.changed_bans):
+        return
     blocks = state.changed_blocks.items()
     yield sql.insert_blocks, [[*pair, loaded.now] for pair, on in blocks if on]
     yield sql.delete_blocks, [pair for pair, on in blocks if not on]
@@ -178,6 +180,8 @@ def _unread_mentions(transaction: Transaction, asked: Sequence[sides.ReadUpTo]) 
 def _me_changes(
     transaction: Transaction, state: State, totals: dict[UserId, int], now: Millis
 ) -> Iterable[MeChange]:
+    if not state.me_since:
+        return
     own: dict[UserId, list[Member]] = {user_id: [] for user_id in state.me_since}
     for member in state.changed_members.values():
         if member.user_id in own and member.me_revision > state.me_since[member.user_id]:

@@ -309,7 +309,8 @@ def _by_key(table: Table) -> str:
 
 
 def _literals(row: Row, types: Sequence[Type]) -> str:
-    return f"({', '.join(map(_literal, row, types))})"
+    values = zip(row, types, strict=True)
+    return f"({', '.join([str(it) if type(it) is int else _literal(it, type_) for it, type_ in values])})"
 
 
 def _literal(value: Any, type_: Type) -> str:

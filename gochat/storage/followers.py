@@ -28,7 +28,7 @@ from gochat.storage.log import read_batches
 
 log = logging.getLogger(__name__)
 
-LEASE_MS = 15_000
+LEASE_MS = 45_000
 """How long a follower is without a process after a kill, at most; it is renewed at half of that."""
 BATCHES = 500
 """Of each process, read at once."""

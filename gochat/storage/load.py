@@ -168,19 +168,27 @@ def _read(transaction: Transaction, needs: Needs, loaded: Loaded, *, wait: bool)
         loaded.now = row[-1]
     if not loaded.now:
         loaded.now = transaction.rows(sql.clock)[0][0]
-    state.me.update((row[0], row[1]) for row in users)
-    state.receipts_hidden.update((row[0], row[2] == 1) for row in users)
+    for row in users:
+        state.me[row[0]], state.receipts_hidden[row[0]] = row[1], row[2] == 1
     if not wait:
         loaded.held = _find_held(
             transaction, needs.conversations - state.conversations.keys(), needs.me - state.me.keys()
         )
-    blocks, blockers, welcome, makers, reactions, bans = others
     _take_members(members, transaction, state)
     for row in sql.dialect.unpack(sides, rows.SIDES):
         state.sides[(row[1], row[0])] = rows.SIDES.read(row)
     _take_sent(sent, transaction, needs, state)
     for row in sql.dialect.unpack(messages, rows.MESSAGES):
         state.messages[(row[0], row[1])] = rows.MESSAGES.read(row)
+    if existing or profiles or any(others):
+        _take_others(existing, profiles, others, state)
+
+
+def _take_others(
+    existing: Sequence[Any], profiles: Sequence[Any], others: Sequence[Sequence[Any]], state: State
+) -> None:
+    """What a plain message has nothing of."""
+    blocks, blockers, welcome, makers, reactions, bans = others
     state.users.update(tuple(row) for row in existing)
     state.profiles.update((row[0], rows.PROFILES.read(row)) for row in profiles)
     state.blocks.update(((row[0], row[1]), True) for row in blocks)

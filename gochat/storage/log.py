@@ -9,13 +9,16 @@ from gochat.core.model import ConversationId, Millis, SessionId, UserId
 from gochat.core.queries import Batch, Heads
 from gochat.storage.database import Database
 from gochat.storage.epoch import EpochGuard
-from gochat.storage.fetch import fetch, marks
+from gochat.storage.fetch import as_list, fetch, marks, parse_list
 from gochat.storage.rows import changes_in
 
 MAX_SAID = 500
 """So many users are named of whom others see something else."""
 
-_BATCHES = "SELECT process_id, n, changes FROM batches WHERE {} ORDER BY process_id, n LIMIT ?"
+_BATCHES = (
+    "SELECT {batches} FROM"
+    " (SELECT process_id, n, changes FROM batches WHERE {where} ORDER BY process_id, n LIMIT ?) read_together"
+)
 _AFTER = "(process_id = ? AND n > ?)"
 _PROCESSES = 100
 """Of how many processes batches are asked for at once."""
@@ -71,7 +74,9 @@ def read_batches(connection: Connection, after: Mapping[int, int], limit: int) -
         some = processes[first : first + _PROCESSES]
         where = " OR ".join([_AFTER] * len(some))
         values = (value for pair in some for value in pair)
-        for process_id, n, text in fetch(connection, _BATCHES.format(where), *values, limit):
+        statement = _BATCHES.format(batches=as_list(connection, "process_id", "n", "changes"), where=where)
+        ((found,),) = fetch(connection, statement, *values, limit)
+        for process_id, n, text in sorted(parse_list(found)):
             changes = changes_in(text)
             told = (changes.conversations, changes.users, changes.joined, changes.profiles, changes.said)
             batches.append(Batch(process_id, n, *told))

@@ -16,7 +16,7 @@ from gochat.storage.fetch import dialect, fetch, fetch_any, marks
 from gochat.storage.followers import Writes
 from gochat.storage.rows import SEARCH_MARKS, SEARCH_TEXTS, SEARCHED, Table, attachments_in, columns
 
-EVERY_S = 5.0
+EVERY_S = 15.0
 """What comes to a block in that time is written at once. Who searches looks meanwhile at what is behind."""
 MESSAGES = 4_096
 """Indexed in one step."""

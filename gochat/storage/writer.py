@@ -28,6 +28,7 @@ from gochat.storage.batch import Held, Outcome
 from gochat.storage.committer import Committer, NotStoredError, Times
 from gochat.storage.epoch import EpochGuard
 from gochat.storage.faults import Fault, summary
+from gochat.storage.signal import Signal
 from gochat.storage.turns import BATCH_ROWS, WAIT_SECONDS, Entry, Turns, entry_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -84,8 +85,8 @@ class ConversationWriter:
         """Of a batch that failed: they are taken next, each alone."""
         self._taken: Sequence[Entry] = ()
         """The batch under way."""
-        self._work = threading.Event()
-        self._delivered = threading.Event()
+        self._work = Signal()
+        self._delivered = Signal()
         self._last = 0
         """The size of the last batch."""
         self._stopping = False
@@ -117,8 +118,7 @@ class ConversationWriter:
         self._waited_for += 1
         if self._look is None:
             self._look = self._loop.call_later(LOOK_SECONDS, self._look_after)
-        if not self._work.is_set():
-            self._work.set()
+        self._work.set()
         return future
 
     async def _advance(self, receipts: AdvanceReceipts) -> Answers:

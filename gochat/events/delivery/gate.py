@@ -89,14 +89,15 @@ class Gate(Generic[EntryT]):
         So is what begins before the place and ends after it, as a batch does in whose middle a part of a
         repair ended: nobody hears anything twice, and the rest of it is missing, to be repaired.
         """
-        self.learn(entry.revision)
+        self.highest = max(self.highest, entry.revision)
         if entry.since < self.revision or entry.payload is None:
             return []
         if entry.since > self.revision:
             if len(self.early) < MAX_EARLY:
                 self.early[entry.since] = entry
             return []
-        return self._pass(entry)
+        self.revision = entry.revision
+        return self._pass_early([entry]) if self.early else [entry]
 
     def learn(self, revision: int) -> None:
         """The log goes at least that far."""
@@ -111,10 +112,8 @@ class Gate(Generic[EntryT]):
         """Whether something that exists has not come yet."""
         return self.highest > self.revision
 
-    def _pass(self, entry: EntryT) -> list[EntryT]:
-        """This one, and those that waited for it."""
-        passed = [entry]
-        self.revision = entry.revision
+    def _pass_early(self, passed: list[EntryT]) -> list[EntryT]:
+        """What just passed, and those that waited for it."""
         for since in sorted(self.early):
             if since > self.revision:
                 break

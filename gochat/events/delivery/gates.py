@@ -116,7 +116,8 @@ class Gates(Generic[K, E]):
         """
         gate = self._gates[key]
         self._pass_on(key, gate.offer(entry))
-        self._mend(key, gate, "gap", patience)
+        if gate.missing:
+            self._mend(key, gate, "gap", patience)
 
     def learn(self, key: K, revision: int) -> None:
         """A log goes at least that far; one that is not heard is ignored."""

@@ -1,13 +1,13 @@
 """What was committed, as other processes are told it by the doorbell."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import orjson
 
 from gochat.contract.encode import delta_out, me_delta_out
 from gochat.core.delta import Change, Committed, MeChange
-from gochat.core.model import SessionId, UserId
+from gochat.core.model import Message, SessionId, UserId
 from gochat.core.sync import parts
 from gochat.events.cluster.seam import EVERYBODY, MAX_PAYLOAD, Doorbell
 from gochat.events.delivery.gate import MeNotice, Notice
@@ -94,8 +94,14 @@ def notice_of(change: Change) -> Notice:
         change.left,
         change.theirs,
         as_of=change.as_of,
-        first_seq=min([message.seq for message in delta.messages], default=0),
+        first_seq=_first_seq(delta.messages),
     )
+
+
+def _first_seq(messages: Sequence[Message]) -> int:
+    if len(messages) == 1:  # mostly
+        return messages[0].seq
+    return min((message.seq for message in messages), default=0)
 
 
 def me_notice(me: MeChange) -> MeNotice:

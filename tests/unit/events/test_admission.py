@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from gochat.contract.events import CLIENT_EVENTS
-from gochat.core.lateness import RETRY_MS
 from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
@@ -37,7 +36,7 @@ class Loop:
         """So many events come in one turn; how many were let in."""
         admitted = 0
         for _ in range(events):
-            if self.admission.refusal(1) is None:
+            if self.admission.lets_in():
                 admitted += 1
                 self.spent += COST_S
         self.turn()
@@ -58,7 +57,6 @@ def test_requests_count_as_events_do() -> None:
     admitted = [loop.admission.lets_in() for _ in range(EACH_TURN)]
     assert all(admitted)
     assert not loop.admission.lets_in()
-    assert loop.admission.refusal(1) is not None
     loop.turn()
     assert loop.admission.lets_in()
 
@@ -82,7 +80,7 @@ def test_a_load_that_stands_is_let_in_by_little_in_each_turn_and_all_is_as_befor
 
 def test_so_many_are_let_in_however_late_it_is() -> None:
     loop = Loop()
-    loop.admission.refusal(1)
+    loop.admission.lets_in()
     loop.spent = 10 * BURST_S
     assert loop.offer(TOO_MANY) == EACH_TURN - 1
 
@@ -92,16 +90,6 @@ def test_what_is_done_between_turns_counts_for_none() -> None:
     for _ in range(100):
         assert loop.offer(3) == 3
         loop.spent += 10 * BURST_S
-
-
-def test_who_is_refused_is_told_when_to_come_and_not_all_at_once() -> None:
-    loop = Loop()
-    loop.offer(TOO_MANY)
-    for _ in range(EACH_TURN):
-        loop.admission.refusal(1)
-    refusals = [loop.admission.refusal(user_id) for user_id in range(1, RETRY_MS + 1)]
-    told = {it.retry_after_ms for it in refusals if it}
-    assert told == {*range(RETRY_MS, 2 * RETRY_MS)}
 
 
 def test_nothing_is_looked_at_of_what_is_refused_and_a_token_is_refreshed_all_the_same() -> None:
