@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from socket import socket
 from types import FrameType
 
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 CLOSE_S = 5
 """How long what is open after the draining may take to close."""
+TICK_S = 1.0
+"""How often the `Date` of responses is renewed."""
 LOOK_S = 0.1
 """How often is looked, in the lame-duck time, whether a second SIGINT came."""
 
@@ -32,9 +35,8 @@ class Server(uvicorn.Server):
     """uvicorn, which drains the chat before it closes what is left.
 
     Args:
-        worker: its name among the workers of a supervisor; it leaves SIGINT to that, and ends with it.
-        None: it
-            is the only process.
+        worker: its name among the workers of a supervisor; it leaves SIGINT to that, and ends with it. None:
+            it is the only process.
         metrics: what to serve beside, if any.
     """
 
@@ -51,6 +53,8 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._worker = worker
         self._metrics = metrics
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Listen; then say where."""
@@ -71,6 +75,14 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)
+
+    async def main_loop(self) -> None:
+        """Wait for the end: looking for it ten times a second would be a tenth of what an idle one costs."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._ending.wait()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Say that it ends, stop listening, drain, then close."""
@@ -94,11 +106,16 @@ class Server(uvicorn.Server):
         if self._worker is not None and sig == signal.SIGINT:
             return
         self.force_exit |= self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+        self._end()
 
     def _supervisor_ended(self) -> None:
         asyncio.get_running_loop().remove_reader(sys.stdin)
+        self._end()
+
+    def _end(self) -> None:
         self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
 
 
 def serve(settings: Settings, shared: socket | None = None, worker: str | None = None) -> None:

@@ -151,9 +151,7 @@ class Committer:
         elif self._unable:
             self._fence()
         elif self._sql.dialect.take_name is not None:
-            transaction = self._begin()
-            transaction.rows(self._sql.clock)
-            transaction.rollback()
+            self._begin().look()
 
     @property
     def away(self) -> bool:

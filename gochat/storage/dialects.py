@@ -150,6 +150,10 @@ class Dialect(ABC):
     def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
         """The same, and then commit."""
 
+    @abstractmethod
+    def look(self, connection: Driver) -> None:
+        """Ask the server itself for something, and nobody on the way to it; no transaction is left open."""
+
 
 class MySQL(Dialect):
     """MySQL and MariaDB. Rows to write come as one JSON parameter too, but a few as VALUES.
@@ -275,6 +279,9 @@ class MySQL(Dialect):
 
     def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
         self._run(connection, writes, "COMMIT")
+
+    def look(self, connection: Driver) -> None:
+        self._run(connection, (), f"SELECT {self.clock}", "ROLLBACK")
 
     def _run(self, connection: Driver, asked: Sequence[Asked], *others: str) -> list[Sequence[Any]]:
         """All in one round trip. A statement that fails ends it: those after it are not run."""
@@ -419,3 +426,7 @@ class SQLite(Dialect):
     def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
         self.write(connection, writes)
         connection.commit()
+
+    def look(self, connection: Driver) -> None:
+        connection.execute(f"SELECT {self.clock}")
+        connection.rollback()

@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from gochat.core.queries import Heads
 from gochat.core.witness import Span, Witness
 from gochat.storage.engines import write_engine
-from gochat.storage.fetch import dialect, fetch, fetch_any, run
+from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list, run
 
 log = logging.getLogger(__name__)
 
-_EPOCH = "SELECT epoch FROM epochs WHERE id = 1"
+_HEADS = "SELECT epoch, (SELECT {numbers} FROM ({heads}) heads) FROM epochs WHERE id = 1"
 _COUNT = "SELECT COUNT(*) FROM batches"
 _RENEW = "UPDATE epochs SET epoch = ?, created_at = {clock} WHERE id = 1 AND epoch = ?"
 
@@ -97,5 +97,7 @@ def _are_whole(connection: Connection, spans: Sequence[Span]) -> bool:
 
 def read_heads(connection: Connection) -> Heads:
     """How far the log is."""
-    ((epoch,),) = fetch(connection, _EPOCH)
-    return Heads(str(epoch), {row[0]: row[1] for row in fetch(connection, dialect(connection).heads)})
+    numbers = as_list(connection, "process_id", "n")
+    statement = _HEADS.format(numbers=numbers, heads=dialect(connection).heads)
+    ((epoch, found),) = fetch(connection, statement)
+    return Heads(str(epoch), dict(parse_list(found)))

@@ -65,6 +65,10 @@ class Transaction:
         """Make it durable. Without an answer it may be or not."""
         self.sql.dialect.commit(self._connection, self._unwritten)
 
+    def look(self) -> None:
+        """See whether the connection lives, and keep it alive; nothing is begun."""
+        self.sql.dialect.look(self._connection)
+
     def rollback(self) -> None:
         """Let go of its locks; nothing of it is left."""
         self._connection.rollback()
