@@ -49,9 +49,14 @@ def stamp(level: str) -> str:
     return f"{level} {hashlib.sha256(b'|'.join(parts)).hexdigest()}\n"
 
 
+def is_of_this_python() -> bool:
+    """Tell whether .venv was made by this version of Python: `make test PYTHON=python3.13` means that one."""
+    return PYTHON.exists() and (VENV / "lib" / "python{}.{}".format(*sys.version_info)).is_dir()
+
+
 def is_ready(level: str) -> bool:
     """Tell whether .venv holds `level` or one above it, as locked today."""
-    if not (PYTHON.exists() and STAMP.exists()):
+    if not (is_of_this_python() and STAMP.exists()):
         return False
     return STAMP.read_text() in {stamp(name) for name in LEVELS[LEVELS.index(level) :]}
 
@@ -107,7 +112,7 @@ def main() -> None:
     print(f"Installing GoChat's locked dependencies ({level}) into .venv", flush=True)
     on_path = shutil.which("uv")
     made_by_a_uv_that_is_gone = not on_path and not any(VENV.glob("lib/*/site-packages/pip"))
-    if not PYTHON.exists() or made_by_a_uv_that_is_gone:
+    if not is_of_this_python() or made_by_a_uv_that_is_gone:
         create_venv(on_path)
     STAMP.unlink(missing_ok=True)
     uv = find_uv(on_path)

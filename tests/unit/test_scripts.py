@@ -1,6 +1,7 @@
 """The scripts behind the Makefile."""
 
 import io
+import sys
 import tarfile
 import tomllib
 from collections.abc import Callable
@@ -55,6 +56,14 @@ def test_venv_is_ready_for_its_level_and_those_below(monkeypatch: pytest.MonkeyP
     assert not bootstrap.is_ready("run")
     bootstrap.STAMP.write_text(bootstrap.stamp("test"))
     assert [bootstrap.is_ready(level) for level in ("run", "test", "all")] == [True, True, False]
+
+
+def test_venv_of_another_python_is_not_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "stamp")
+    bootstrap.STAMP.write_text(bootstrap.stamp("test"))
+    assert bootstrap.is_ready("test")
+    monkeypatch.setattr(sys, "version_info", (3, sys.version_info.minor + 1))
+    assert not bootstrap.is_ready("test")
 
 
 HOST = ".".join(("files", "pythonhosted", "org"))
