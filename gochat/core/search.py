@@ -8,6 +8,7 @@ The index holds the folded text itself, of `BLOCK` successive messages in one va
 through it byte by byte without any idea of scripts; beside it what else a search asks of a message.
 """
 
+import re
 import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,18 +38,13 @@ _ABOUT = struct.Struct("<qqqB")
 _TOO_LONG = 0x80
 """The bit of a message whose text is longer than `LONGEST`."""
 
-_IGNORED = dict.fromkeys(
-    [
-        *range(0x064B, 0x0660),  # Arabic vowel marks
-        0x0670,
-        *range(0x06D6, 0x06DD),
-        *range(0x06DF, 0x06E5),
-        *range(0x06E7, 0x06E9),
-        *range(0x06EA, 0x06EE),
-        0x0640,  # tatweel, which only stretches a word
-        *range(0xFE00, 0xFE10),  # variation selectors: how an emoji is drawn
-        *range(0x1F3FB, 0x1F400),  # skin tones
-    ]
+_IGNORED = re.compile(
+    "["
+    "\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"  # Arabic vowel marks
+    "\u0640"  # tatweel, which only stretches a word
+    "\ufe00-\ufe0f"  # variation selectors: how an emoji is drawn
+    "\U0001f3fb-\U0001f3ff"  # skin tones
+    "]"
 )
 _FOLLOWERS = frozenset(
     [
@@ -265,7 +261,7 @@ def candidates(text: bytes, about: bytes, needle: bytes) -> Iterator[Entry]:
 
 def _fold(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return unicodedata.normalize("NFKC", folded.translate(_IGNORED))
+    return unicodedata.normalize("NFKC", _IGNORED.sub("", folded))
 
 
 def _pieces(text: str) -> Iterator[str]:
