@@ -25,8 +25,9 @@ _CHUNK = 500
 _SEQS = "SELECT n.conversation_id, n.seq FROM mentions n"
 _UNREAD_MENTIONS = f"n.conversation_id = ? AND n.user_id IN (?, {EVERYONE}) AND n.seq > ?"
 _SIDES = f"SELECT {rows.columns(rows.SIDES, 's')} FROM sides s WHERE s.user_id = ?"
+# Few have set anything, so that is asked together.
 _UNREAD = """
-SELECT SUM(c.last_seq - me.read_seq - me.skipped)
+SELECT SUM(c.last_seq - me.read_seq - me.skipped), EXISTS (SELECT 1 FROM sides WHERE user_id = ?)
 FROM members me JOIN conversations c ON c.id = me.conversation_id
 LEFT JOIN sides s ON s.user_id = me.user_id AND s.conversation_id = me.conversation_id
 WHERE me.user_id = ? AND me.active = 1 AND c.last_seq > me.read_seq + me.skipped AND s.user_id IS NULL
@@ -63,10 +64,10 @@ def in_own(
 
 def total_unread(connection: Connection, user_id: UserId) -> int:
     """What of all conversations a user has not read, by what they have set."""
-    ((unread,),) = fetch(connection, _UNREAD, user_id)
+    ((unread, any_set),) = fetch(connection, _UNREAD, user_id, user_id)
     sided = [
         (row[0], rows.MEMBERS.read(row[1:_SIDE_AT]), rows.SIDES.read(row[_SIDE_AT:]))
-        for row in fetch(connection, _SIDED, user_id)
+        for row in (fetch(connection, _SIDED, user_id) if any_set else ())
     ]
     added = counted(sided, lambda asked: _unread_mentions(connection, asked), _now())
     return int(unread or 0) + added.get(user_id, 0)
