@@ -111,7 +111,9 @@ class _Phones:
             try:
                 _, line = await loop.create_connection(make, "127.0.0.1", self._port)
                 await line.ready
-            except (OSError, ValueError) as error:
+            except ValueError as error:  # its sync was refused
+                self._refused[error.args[0]["error"]["code"]] += 1
+            except OSError as error:
                 text = str(error).partition("\r")[0]
                 self._refused[text if text.startswith("HTTP") else type(error).__name__] += 1
             else:
