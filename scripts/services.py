@@ -41,6 +41,7 @@ LEVELS: dict[str, tuple[Program, ...]] = {
         programs.NGINX,
         programs.HAPROXY,
         programs.OPENSSL,
+        programs.PROMETHEUS,
     ),
     "bench": (*SERVERS, programs.CC),
 }

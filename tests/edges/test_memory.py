@@ -6,6 +6,7 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,10 @@ from tests.wire.engine.test_http import UPGRADE
 from tests.wire.engine.wire import KEY, Poller, Ws, frame
 
 FIRST, LAST = 3_000, 60_000
+SHORT: dict[str, Any] = dict.fromkeys(
+    ("ping_interval", "ping_timeout", "connect_timeout", "close_timeout"), 1
+)
+"""So that of those who were left as many wait for their end among the first as ever after."""
 AT_ONCE = 4
 EVERY = 20
 """One in so many polls, and upgrades as far as a step."""
@@ -25,7 +30,7 @@ STEPS = ((), ("2probe",), ("2probe", "5"), ("5",))
 @pytest.mark.parametrize("way", ["fast", "asgi"])
 def test_memory_is_level(way: str) -> None:
     last = LAST if way == "fast" else LAST // 4
-    with running(way, **OPTIONS) as server:
+    with running(way, **SHORT) as server:
         come_and_go(server, FIRST, connect)
         before, tasks = at_rest(server)
         come_and_go(server, last - FIRST, connect)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bootstrap, check_tree, lock, web
+from scripts import bootstrap, check_tree, lock, services, web
+from tests.services import programs
 
 PYPROJECT = tomllib.loads((lock.ROOT / "pyproject.toml").read_text())
 
@@ -49,6 +50,12 @@ def test_every_level_holds_the_one_before() -> None:
         for level in bootstrap.LEVELS
     ]
     assert pins[0] <= pins[1] <= pins[2]
+
+
+def test_all_that_a_test_may_ask_for_is_installed() -> None:
+    asked = {it for it in vars(programs).values() if isinstance(it, programs.Program | programs.Unpacked)}
+    assert asked - {programs.NODE} == {*services.LEVELS["all"]}, "Node comes with what npm installs"
+    assert {*services.LEVELS["test"]} <= asked
 
 
 def test_venv_is_ready_for_its_level_and_those_below(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
