@@ -28,7 +28,7 @@ from gochat.storage.log import read_batches
 
 log = logging.getLogger(__name__)
 
-LEASE_MS = 45_000
+LEASE_MS = 35_000
 """How long a follower is without a process after a kill, at most; it is renewed at half of that."""
 BATCHES = 500
 """Of each process, read at once."""
@@ -158,8 +158,8 @@ class Follower:
 
     @property
     def lag_s(self) -> float:
-        """Seconds since it had nothing left to do."""
-        return time.monotonic() - self._caught_up_at
+        """Seconds since it had nothing left to do, beyond those that it waits in any case."""
+        return max(0.0, time.monotonic() - self._caught_up_at - self._work.every_s)
 
     def step(self) -> bool:
         """Do what there is to do, up to a bound; whether there is more than that.

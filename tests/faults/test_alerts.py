@@ -140,6 +140,9 @@ def workers(supervisor: int) -> list[int]:
 @asynccontextmanager
 async def database_hangs(stage: Stage) -> AsyncIterator[None]:
     async with talk(stage):
+        await until(
+            lambda: bool(stage.prometheus.query("gochat_follower_lag_seconds")), "a follower has a process"
+        )
         stage.mariadb.process.signal(signal.SIGSTOP)
         try:
             yield
@@ -180,9 +183,9 @@ async def loop_is_stopped(stage: Stage) -> AsyncIterator[None]:
     async def pulse() -> None:
         while True:
             stage.servers[0].process.signal(signal.SIGSTOP)
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.9)
             stage.servers[0].process.signal(signal.SIGCONT)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.35)  # in all not as long as the loop waits from one look to the next
 
     pulses = asyncio.create_task(pulse())
     yield
