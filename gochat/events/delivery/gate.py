@@ -89,7 +89,7 @@ class Gate(Generic[EntryT]):
         So is what begins before the place and ends after it, as a batch does in whose middle a part of a
         repair ended: nobody hears anything twice, and the rest of it is missing, to be repaired.
         """
-        self.highest = max(self.highest, entry.revision)
+        self.learn(entry.revision)
         if entry.since < self.revision or entry.payload is None:
             return []
         if entry.since > self.revision:

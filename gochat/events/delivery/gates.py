@@ -124,7 +124,8 @@ class Gates(Generic[K, E]):
         gate = self._gates.get(key)
         if gate is not None:
             gate.learn(revision)
-            self._mend(key, gate, "learned")
+            if gate.missing:
+                self._mend(key, gate, "learned")
 
     def _pass_on(self, key: K, entries: Iterable[E]) -> None:
         """One that can't be handed on holds up no other: it is a hole to the phones, and they ask."""
@@ -142,7 +143,7 @@ class Gates(Generic[K, E]):
                 told of more than was heard.
         """
         running = self._repairs.get(key)
-        if gate.missing and (running is None or running.done()) and self._gates.get(key) is gate:
+        if (running is None or running.done()) and self._gates.get(key) is gate:
             delay = PATIENCE_S if patience is None else patience
             task = asyncio.create_task(self._repair(key, gate, cause, delay))
             self._repairs[key] = task
