@@ -67,13 +67,8 @@ def migration_engine(url: str, patience: int) -> Engine:
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """Read several statements from one state of the database."""
-    say(connection, "BEGIN")
-    try:
+    with _transaction(connection, "BEGIN"):
         yield
-        say(connection, "COMMIT")
-    except BaseException:
-        _roll_back(connection)
-        raise
 
 
 @contextmanager
@@ -85,10 +80,10 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _transaction(connection: Connection, begin: str) -> Iterator[None]:
-    connection.exec_driver_sql(begin)
+    say(connection, begin)
     try:
         yield
-        connection.exec_driver_sql("COMMIT")
+        say(connection, "COMMIT")
     except BaseException:
         _roll_back(connection)
         raise

@@ -36,17 +36,24 @@ def fetch(connection: Connection, sql: str, *values: object) -> Sequence[Sequenc
     On MySQL past SQLAlchemy and PyMySQL's cursor, which take twice as long as all else that a thread
     does for a short answer. If somebody listens to what is run, they hear of it.
     """
-    if connection.dialect.name == "sqlite" or connection._has_events or connection.engine._has_events:
-        return run(connection, sql, *values).fetchall()
-    return _ask(connection, sql.replace("?", MySQL.marker), values)
+    if _goes_past(connection):
+        return _ask(connection, sql.replace("?", MySQL.marker), values)
+    return run(connection, sql, *values).fetchall()
 
 
 def say(connection: Connection, sql: str) -> None:
     """Run a statement without values that answers nothing."""
-    if connection.dialect.name == "sqlite" or connection._has_events or connection.engine._has_events:
-        connection.exec_driver_sql(sql)
-    else:
+    if _goes_past(connection):
         _ask(connection, sql, ())
+    else:
+        connection.exec_driver_sql(sql)
+
+
+def _goes_past(connection: Connection) -> bool:
+    """Whether a statement goes past SQLAlchemy."""
+    return not (
+        connection.dialect.name == "sqlite" or connection._has_events or connection.engine._has_events
+    )
 
 
 def _ask(connection: Connection, sql: str, values: Sequence[object]) -> Sequence[Sequence[Any]]:
