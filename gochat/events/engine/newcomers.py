@@ -13,6 +13,10 @@ EACH_TURN: Final = 16
 """Newcomers that are heard in a turn: some milliseconds, if each is let in."""
 
 
+MOST_BYTES: Final = 8 << 20
+"""Of what they said so much waits, of all together. Whoever says more than is left is heard at once."""
+
+
 class Newcomer(Protocol):
     """A connection that has said something for the first time."""
 
@@ -31,11 +35,14 @@ class Newcomers:
         self._soon = soon
         self._heard = 0  # in this turn
         self._waiting: deque[tuple[Newcomer, bytes]] = deque()
+        self._size = 0  # bytes of those
 
     def hears(self, newcomer: Newcomer, data: bytes) -> bool:
         """Whether one is heard now; if not, it is begun with what it said when it is its turn."""
-        if self._heard >= EACH_TURN or self._waiting:
+        many = self._heard >= EACH_TURN or len(self._waiting) > 0
+        if many and self._size + len(data) <= MOST_BYTES:
             self._waiting.append((newcomer, data))
+            self._size += len(data)
             return False
         if not self._heard:
             self._wait()
@@ -53,4 +60,5 @@ class Newcomers:
             self._wait()
         for _ in range(self._heard):
             newcomer, data = self._waiting.popleft()
+            self._size -= len(data)
             newcomer.begin(data)

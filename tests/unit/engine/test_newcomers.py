@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gochat.events.engine.newcomers import EACH_TURN, Newcomers
+from gochat.events.engine.newcomers import EACH_TURN, MOST_BYTES, Newcomers
 
 
 class Scene:
@@ -24,10 +24,13 @@ class Scene:
     def turn(self) -> list[int]:
         """Who was heard until a turn was over."""
         heard, self.heard = self.heard, []
+        self.begin_next()
+        return [*map(int, heard)]
+
+    def begin_next(self) -> None:
         due, self.soon = self.soon, []
         for call in due:
             call()
-        return [*map(int, heard)]
 
 
 def test_few_are_heard_at_once() -> None:
@@ -50,3 +53,16 @@ def test_many_are_heard_a_few_in_each_turn_in_the_order_in_which_they_came() -> 
     assert scene.turn() == []
     scene.come(7)
     assert scene.turn() == [7]
+
+
+def test_so_many_bytes_wait_and_who_says_more_is_heard_at_once() -> None:
+    scene = Scene()
+    scene.come(*range(EACH_TURN))
+    half = b"x" * (MOST_BYTES // 2)
+    assert [scene.newcomers.hears(scene, half) for _ in range(3)] == [False, False, True]
+    scene.heard.clear()
+    scene.begin_next()
+    assert scene.heard == [half, half]
+    scene.begin_next()
+    scene.come(*range(EACH_TURN))
+    assert [scene.newcomers.hears(scene, half) for _ in range(3)] == [False, False, True]
