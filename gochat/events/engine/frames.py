@@ -70,6 +70,12 @@ def unframe(frames: bytes) -> Iterator[tuple[int, bytes]]:
         position += size
 
 
+def short_text(frames: bytes) -> bytes | None:
+    """Return the payload if `frames` is one text of fewer than 126 bytes, as most are. None says nothing."""
+    size = frames[1]
+    return frames[2:] if size == len(frames) - 2 and size < 126 and frames[0] == _WHOLE_TEXT else None
+
+
 def whole_text(data: bytes, limit: int) -> str | None:
     """Return the message if `data` is one whole text frame: what a client sends nearly always comes so.
 

@@ -9,9 +9,8 @@ import binascii
 import hashlib
 import re
 import urllib.parse
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .errors import Refused
 
@@ -20,8 +19,7 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One HTTP request or websocket handshake, however it came in."""
 
     method: str
@@ -82,8 +80,7 @@ _known_key = lru_cache(maxsize=1024)(_key)
 _known = lru_cache(maxsize=1024)(_text)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """The parameters that Engine.IO reads."""
 
     transport: str
@@ -102,7 +99,7 @@ def parse_query(query: bytes) -> Query:
         name, _, value = pair.partition(b"=")
         if encoded:
             name, value = urllib.parse.unquote_to_bytes(name), urllib.parse.unquote_to_bytes(value)
-        if name not in found and name in _PARAMETERS:
+        if name in _PARAMETERS and name not in found:
             found[name] = value
     transport = found.get(b"transport", b"").decode("latin-1")
     if transport not in ("polling", "websocket"):

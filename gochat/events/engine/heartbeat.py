@@ -52,6 +52,11 @@ class Wheel:
             self._buckets[bucket] = {item}
             self._begin()
 
+    def hasten(self, item: Timed, when: float) -> None:
+        """Let `item` expire at `when` at the latest: one that stands earlier stays there."""
+        if not item.bucket or item.bucket > int(when / self.tick):
+            self.set(item, when)
+
     def cancel(self, item: Timed) -> None:
         """Forget the item's deadline, and the item."""
         there = self._buckets.get(item.bucket)
@@ -64,11 +69,13 @@ class Wheel:
     def turn(self, now: float) -> None:
         """Expire what is due at `now`, in order of time."""
         last = int(now / self.tick)
+        if last <= self._done:
+            return
         if last - self._done > len(self._buckets):
             due = sorted(bucket for bucket in self._buckets if bucket <= last)
         else:
             due = [bucket for bucket in range(self._done + 1, last + 1) if bucket in self._buckets]
-        self._done = max(last, self._done)
+        self._done = last
         for bucket in due:
             for item in self._buckets.pop(bucket):
                 if item.bucket == bucket:

@@ -8,9 +8,11 @@ request's head, the time it takes to arrive, and how slowly a body may come.
 
 import asyncio
 import logging
+import math
 import urllib.parse
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -71,8 +73,9 @@ def engine_protocol_class(
 class EngineHttpProtocol(HttpToolsProtocol):
     """One TCP connection until it turns into a websocket of the engine, if it does.
 
-    It has one deadline at a time, on the engine's wheel: for the head of a request, for the next bytes of
-    its body, or for the next request.
+    It has one deadline at a time: for the head of a request, for the next bytes of its body, or for the next
+    request. On the engine's wheel it may stand earlier than that: it is asked in vain then, which is cheaper
+    than moving it with each request.
     """
 
     engine: ClassVar[Engine]
@@ -84,12 +87,14 @@ class EngineHttpProtocol(HttpToolsProtocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self.bucket = 0
+        self._due = math.inf  # its deadline, by the engine's clock
         self._new = True  # nothing was received yet
         self._head = 0  # bytes since the head of a request began
         self._part = NONE
         self._pace: Pace | None = None  # of a body that takes more than one turn
         self._exchange: Exchange | None = None  # a request of the engine's own that is not answered
         self._upload: Exchange | None = None  # one whose body is arriving
+        self._piece = b""  # of that body, not handed over: its end may have come with it
         self._own: _Cycle | None = None  # what stands for `_exchange` in the place of an ASGI cycle
         self.engine.connections = self.connections
         if self.engine.overfull:
@@ -100,6 +105,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
         """Stop waiting."""
         self.engine.wheel.cancel(self)
         exchange, self._exchange, self._upload = self._exchange, None, None
+        self._piece = b""
         if exchange is not None:
             exchange.leave()
         if isinstance(self.cycle, _Cycle):
@@ -135,7 +141,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
         elif self._part is HEAD:
             if self._head > self.engine.options.max_request_head:
                 self.send_400_response("Request head too large.")
+            elif self._due == math.inf:
+                self._wait(self.engine.options.request_timeout)
         elif self._part is BODY:
+            self._hand_over()
             self._expect_more(len(data))
 
     def _parse(self, data: bytes) -> bytes | None:
@@ -161,18 +170,18 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.headers = []
         self._part = HEAD
-        self._wait(self.engine.options.request_timeout)
+        self._due = math.inf
 
     def on_headers_complete(self) -> None:
         """Begin to answer: the request's head has arrived."""
         self._head = 0
         if self.parser.should_upgrade():
             self._part = OFFER if self._should_upgrade() else DECLINED
-            self.engine.wheel.cancel(self)
+            self._due = math.inf
             return
         self._part = BODY
         self._pace = None
-        self.engine.wheel.cancel(self)
+        self._due = math.inf
         if not self._begin_exchange():
             self._begin_scope()
             super().on_headers_complete()
@@ -181,13 +190,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        exchange = self._upload
-        if exchange is None:
+        if self._upload is None:
             super().on_body(body)
         else:
-            self._feed(exchange, body, last=False)
-            if exchange.full:
-                self.flow.pause_reading()
+            self._hand_over()
+            self._piece = body
 
     def on_message_complete(self) -> None:
         """Note that all of a request has arrived."""
@@ -197,13 +204,14 @@ class EngineHttpProtocol(HttpToolsProtocol):
         exchange, self._upload = self._upload, None
         if exchange is not None:
             self.flow.resume_reading()  # or it would not be heard that the client has gone
-            self._feed(exchange, b"", last=True)
+            piece, self._piece = self._piece, b""
+            self._feed(exchange, piece, last=True)
         else:
             super().on_message_complete()
         if self.cycle.response_complete:
             self._wait(self.engine.options.keep_alive)
         else:
-            self.engine.wheel.cancel(self)
+            self._due = math.inf
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or begin the one that came meanwhile."""
@@ -228,8 +236,12 @@ class EngineHttpProtocol(HttpToolsProtocol):
             self._exchange.give_way()
         super().shutdown()
 
-    def expire(self, _now: float) -> None:
+    def expire(self, now: float) -> None:
         """Close a connection that is idle, or does not bring its request in time."""
+        if self._due > now + self.engine.wheel.tick:
+            if self._due < math.inf:
+                self.engine.wheel.set(self, self._due)
+            return
         if self._part is BODY and self.flow.read_paused:  # it may not bring more
             self._pace = Pace(self.engine.options, self.engine.now())
             self._wait(self.engine.options.request_timeout)
@@ -242,7 +254,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
     # Requests
 
     def _wait(self, seconds: float) -> None:
-        self.engine.wheel.set(self, self.engine.now() + seconds)
+        self._wait_until(self.engine.now() + seconds)
+
+    def _wait_until(self, due: float) -> None:
+        self._due = due
+        self.engine.wheel.hasten(self, due)
 
     def _expect_more(self, size: int) -> None:
         """Set the deadline for the rest of a body."""
@@ -252,7 +268,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if self._pace is None:
             self._pace = Pace(self.engine.options, now)
         self._pace.count(size, now)
-        self.engine.wheel.set(self, self._pace.due)
+        self._wait_until(self._pace.due)
 
     def _begin_exchange(self) -> bool:
         """Answer a request of the engine's here, if it is one."""
@@ -283,6 +299,14 @@ class EngineHttpProtocol(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
 
+    def _hand_over(self) -> None:
+        """Have the exchange take the piece of its body that waits: it is not the last one."""
+        piece, self._piece = self._piece, b""
+        if self._upload is not None and piece:
+            self._feed(self._upload, piece, last=False)
+            if self._upload is not None and self._upload.full:
+                self.flow.pause_reading()
+
     def _feed(self, exchange: Exchange, data: bytes, *, last: bool) -> None:
         try:
             exchange.feed(data, last=last)
@@ -302,8 +326,8 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if own is None or self.transport.is_closing():
             return False
         own.response_complete = True
-        out = [_STATUS_LINES[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
+        out = [_STATUS_LINES[status], _lines(tuple(self.server_state.default_headers))]
+        for name, value in headers:
             out += (name, b": ", value, b"\r\n")
         if not own.keep_alive:
             out.append(b"connection: close\r\n")
@@ -408,6 +432,12 @@ class EngineHttpProtocol(HttpToolsProtocol):
             b"Connection: close\r\n\r\n%b" % (refused.status, len(body), extra, body)
         )
         self.transport.close()
+
+
+@lru_cache(maxsize=4)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return the headers that every answer of a second has."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 class _Cycle:

@@ -55,6 +55,18 @@ def test_a_new_deadline_forgets_the_old_and_cancel_forgets_both() -> None:
     assert not wheel
 
 
+def test_an_item_is_hastened_and_not_put_off() -> None:
+    wheel, early, late, none = Wheel(1), Item(), Item(), Item()
+    wheel.set(early, 5)
+    wheel.hasten(early, 10)
+    wheel.set(late, 10)
+    wheel.hasten(late, 5)
+    wheel.hasten(none, 5)
+    wheel.turn(5)
+    assert [it.expired for it in (early, late, none)] == [[5]] * 3
+    assert not wheel
+
+
 def test_an_item_may_set_itself_again_while_it_expires() -> None:
     wheel = Wheel(1)
     item = Repeating(wheel)

@@ -167,6 +167,38 @@ def test_an_idle_connection_is_kept_and_its_time_is_told(start: Start, way: str)
         kept.close()
 
 
+def test_a_kept_connection_waits_for_the_head_of_its_next_request_as_for_that_of_the_first(
+    start: Start, way: str
+) -> None:
+    fast_only(way)
+    with start(keep_alive=60, request_timeout=1) as server, connection(server) as client:
+        client.sendall(f"GET {POLLING} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert answer(client)[0] == 200
+        client.sendall(f"GET {POLLING} HTTP/1.1\r\nHost:".encode())
+        client.settimeout(TIMEOUT)
+        assert client.recv(1) == b""  # long before a connection that rests would end
+
+
+def test_a_poll_that_waits_outlives_what_its_connection_was_given_for_the_request(
+    start: Start, way: str
+) -> None:
+    fast_only(way)
+    with start(keep_alive=1, request_timeout=1) as server:
+        poller = Poller(server.port).connect()
+        with connection(server) as client, Ws(server.port).connect() as clock:
+            poll = f"GET {POLLING}&sid={poller.sid} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+            client.sendall(poll[:-2])
+            threading.Event().wait(0.3)  # so that the head has a deadline
+            client.sendall(poll[-2:])
+            began = time.monotonic()
+            while time.monotonic() - began < 2.5:
+                clock.send('421["echo",1]')
+                clock.expect("431[1]")
+                threading.Event().wait(0.2)
+            assert poller.post('42["back",7]') == (200, "ok")
+            assert answer(client) == (200, '42["back",7]')
+
+
 # Bodies
 
 
