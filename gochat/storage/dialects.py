@@ -2,7 +2,8 @@
 
 To look up, keys come as one JSON parameter, a list of lists, which the statement reads as a table named
 `given`: one short statement for any number of keys, parsed by the database in C. Tables are joined to it in
-that order and by the index named, since no optimiser can tell how many keys are given.
+that order and by the index named, since no optimiser can tell how many keys are given. For MySQL, to which
+such a table costs more than a row, a single key stands in the statement itself.
 """
 # ruff: noqa: S608, D102 (SQL is put together of this package's constants; `Dialect` has the docstrings)
 
@@ -45,7 +46,22 @@ class Insert:
         return f"{self.head}{', '.join(_literals(row, self.types) for row in given)}{self.tail}"
 
 
-Statement: TypeAlias = str | Insert
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A statement that finds rows by keys of some columns, rendered in either of two ways."""
+
+    text: str
+    """By one JSON parameter: for many."""
+    one: str
+    types: tuple[Type, ...]
+    """`one` has a place for each column's value: for one key, whose row is found before all is planned."""
+
+    def by(self, key: Row) -> str:
+        """The statement with that key in it."""
+        return self.one % tuple(map(_literal, key, self.types))
+
+
+Statement: TypeAlias = str | Insert | Find
 Asked = tuple[Statement, Sequence[Row]]
 """A statement and its keys, or its rows."""
 
@@ -85,20 +101,24 @@ class Dialect(ABC):
     def given(self, *names: str) -> str:
         """The JSON parameter as a table with these columns; those of bytes are hexadecimal digits in it."""
 
+    @staticmethod
     @abstractmethod
-    def given_to_lock(self, *names: str) -> str:
-        """The same, for a statement that locks the rows it finds."""
-
-    @abstractmethod
-    def by(self, index: str) -> str:
+    def by(index: str) -> str:
         """Makes the table before it be read by an index."""
 
     @abstractmethod
-    def lock(self, select: str) -> str:
-        """SELECT so, and lock what is found; fails if that takes longer than `LOCK_SECONDS`."""
+    def look_up(self, what: str, table: str, *key: str, index: str = "PRIMARY") -> Statement:
+        """Select `what` of a table's rows, found by these columns with that index.
+
+        The table has one letter for an alias, as in `messages m`.
+        """
 
     @abstractmethod
-    def try_lock(self, select: str) -> str:
+    def lock(self, what: str, table: str, *key: str) -> Statement:
+        """The same, and lock what is found; fails if that takes longer than `LOCK_SECONDS`."""
+
+    @abstractmethod
+    def try_lock(self, what: str, table: str, *key: str) -> Statement:
         """The same of what nobody else has locked."""
 
     @abstractmethod
@@ -206,21 +226,40 @@ class MySQL(Dialect):
     def given(self, *names: str) -> str:
         return self._given({name: COLUMNS.get(name, Type.NUMBER) for name in names})
 
-    def given_to_lock(self, *names: str) -> str:
-        """MySQL locks no JSON_TABLE (error 3569), but does not ask what a derived table is made of."""
-        return f"(SELECT * FROM {self.given(*names)}) given"
-
-    def by(self, index: str) -> str:
+    @staticmethod
+    def by(index: str) -> str:
         return f" FORCE INDEX ({index})"
 
-    def lock(self, select: str) -> str:
-        return (  # one half is MariaDB's, and a comment to MySQL; of the other it is the other way round
+    def look_up(self, what: str, table: str, *key: str, index: str = "PRIMARY") -> Find:
+        return self._find(f"{self.select} {what}", table, index, key, self.given(*key))
+
+    def lock(self, what: str, table: str, *key: str) -> Find:
+        # One half is MariaDB's, and a comment to MySQL; of the other it is the other way round.
+        select = (
             f"/*M! SET STATEMENT max_statement_time = {LOCK_SECONDS} FOR */"
-            f" SELECT /*+ MAX_EXECUTION_TIME({LOCK_SECONDS * 1000:.0f}) */ STRAIGHT_JOIN {select} FOR UPDATE"
+            f" SELECT /*+ MAX_EXECUTION_TIME({LOCK_SECONDS * 1000:.0f}) */ STRAIGHT_JOIN {what}"
+        )
+        return self._find(select, table, "PRIMARY", key, self._given_to_lock(key), " FOR UPDATE")
+
+    def try_lock(self, what: str, table: str, *key: str) -> Find:
+        select, end = f"{self.select} {what}", " FOR UPDATE SKIP LOCKED"
+        return self._find(select, table, "PRIMARY", key, self._given_to_lock(key), end)
+
+    @staticmethod
+    def _find(select: str, table: str, index: str, key: Sequence[str], given: str, end: str = "") -> Find:
+        types = {name: COLUMNS.get(name, Type.NUMBER) for name in key}
+        place = f"{table}{MySQL.by(index)}"
+        joined = " AND ".join(f"{table[-1]}.{name} = {_given_value(name, it)}" for name, it in types.items())
+        there = " AND ".join(f"{table[-1]}.{name} = %s" for name in key)
+        return Find(
+            f"{select} FROM {given} JOIN {place} ON {joined}{end}",
+            f"{select} FROM {place} WHERE {there}{end}",
+            tuple(types.values()),
         )
 
-    def try_lock(self, select: str) -> str:
-        return f"{self.select} {select} FOR UPDATE SKIP LOCKED"
+    def _given_to_lock(self, key: Sequence[str]) -> str:
+        """MySQL locks no JSON_TABLE (error 3569), but does not ask what a derived table is made of."""
+        return f"(SELECT * FROM {self.given(*key)}) given"
 
     def insert(self, table: Table) -> Insert:
         return self._insert(table, "")
@@ -295,6 +334,10 @@ class MySQL(Dialect):
             if len(given) <= FEW:
                 return statement.values(given)
             statement = statement.text
+        elif isinstance(statement, Find):
+            if len(given) == 1:
+                return statement.by(given[0])
+            statement = statement.text
         return statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
 
     def _given(self, columns: Mapping[str, Type]) -> str:
@@ -366,17 +409,20 @@ class SQLite(Dialect):
         fields = (f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(names))
         return f"(SELECT {', '.join(fields)} FROM json_each(?)) given"
 
-    def given_to_lock(self, *names: str) -> str:
-        return self.given(*names)
-
-    def by(self, index: str) -> str:
+    @staticmethod
+    def by(index: str) -> str:
         return ""
 
-    def lock(self, select: str) -> str:
-        return f"{self.select} {select}"
+    def look_up(self, what: str, table: str, *key: str, index: str = "PRIMARY") -> str:
+        values = ((name, COLUMNS.get(name, Type.NUMBER)) for name in key)
+        there = " AND ".join(f"{table[-1]}.{name} = {_given_value(name, type_)}" for name, type_ in values)
+        return f"{self.select} {what} FROM {self.given(*key)} {self.join} {table} ON {there}"
 
-    def try_lock(self, select: str) -> str:
-        return self.lock(select)
+    def lock(self, what: str, table: str, *key: str) -> str:
+        return self.look_up(what, table, *key)
+
+    def try_lock(self, what: str, table: str, *key: str) -> str:
+        return self.look_up(what, table, *key)
 
     def insert(self, table: Table) -> str:
         values = ("UNHEX(?)" if type_ is Type.HEX else "?" for type_ in table.columns.values())

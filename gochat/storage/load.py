@@ -11,7 +11,7 @@ from gochat.core.needs import Needs
 from gochat.core.reactions import SHOWN
 from gochat.core.state import State
 from gochat.storage import rows
-from gochat.storage.dialects import Asked, Driver, Row
+from gochat.storage.dialects import Asked, Driver, Row, Statement
 from gochat.storage.statements import Statements
 
 
@@ -26,7 +26,7 @@ class Transaction:
         self.sql = sql
         self._unwritten: list[Asked] = []
 
-    def find(self, statement: str, keys: Sequence[Row]) -> Sequence[Any]:
+    def find(self, statement: Statement, keys: Sequence[Row]) -> Sequence[Any]:
         """The rows of some keys."""
         (found,) = self.find_each((statement, keys))
         return found

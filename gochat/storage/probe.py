@@ -32,8 +32,9 @@ def probe(connection: Connection) -> None:
     connection.exec_driver_sql(sql.dialect.begin or "BEGIN")
     transaction = Transaction(connection.connection.driver_connection, sql)
     try:
-        transaction.find(sql.lock_conversations, [[_NOBODY]])
-        transaction.find(sql.lock_users, [[_NOBODY]])
+        for keys in ([[_NOBODY]], [[_NOBODY], [_NOBODY]]):  # a statement may be another one for one key
+            transaction.find(sql.lock_conversations, keys)
+            transaction.find(sql.lock_users, keys)
         transaction.write((sql.insert_batch, [(_NOBODY, random.getrandbits(62), FENCE, 0)]))
         transaction.rows(sql.clock)  # what is to be written goes before it
         transaction.rollback()

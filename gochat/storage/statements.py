@@ -30,35 +30,35 @@ class Statements:
     dialect: Dialect
     clock: str
     """No parameter."""
-    lock_conversations: str
+    lock_conversations: Statement
     """[id] -> conversations with the clock as one more column, packed; waits for a moment for their locks."""
-    try_conversations: str
+    try_conversations: Statement
     """The same of those that nobody else has locked."""
-    conversations: str
+    conversations: Statement
     """[id] -> id of those that are there"""
     find_keys: str
     """[unique_key] -> unique_key, id"""
-    sent: str
+    sent: Statement
     """[sender_id, client_message_id] -> messages, packed"""
-    members: str
+    members: Statement
     """[conversation_id, user_id] -> members, packed"""
-    messages: str
+    messages: Statement
     """[conversation_id, seq] -> messages, packed"""
     users: str
     """[id] -> id, number of active memberships"""
-    lock_users: str
+    lock_users: Statement
     """[id] -> id, me_revision, receipts_hidden; waits for a moment for their locks."""
-    try_users: str
+    try_users: Statement
     """The same of those that nobody else has locked."""
-    profiles: str
+    profiles: Statement
     """[id] -> what a user sees of themselves"""
-    blocks: str
+    blocks: Statement
     """[user_id, blocked_id] -> the same, of those there are"""
     blockers: str
     """[user_id] -> user_id, how many they have blocked"""
     welcome: str
     """[user_id, other_id] -> the same, and 1 if the first lets the second bring them into conversations"""
-    bans: str
+    bans: Statement
     """[conversation_id, user_id] -> the same, of those there are"""
     makers: str
     """[user_id] -> user_id, how many conversations they made and are in"""
@@ -71,7 +71,7 @@ class Statements:
     """[user_id] -> user_id, unread messages over all conversations in which the user has set nothing"""
     sided: str
     """[user_id] -> last_seq, members and sides, of those in which the user has set something"""
-    sides: str
+    sides: Statement
     """[conversation_id, user_id] -> sides, packed"""
     write_sides: Statement
     find_batch: str
@@ -94,7 +94,7 @@ class Statements:
     insert_mentions: Statement
     delete_mentions: str
     """[conversation_id, user_id, seq]"""
-    reactions: str
+    reactions: Statement
     """[conversation_id, user_id, seq] -> the same with emoji, of all reactions there are"""
     reactors: str
     """Four parameters, conversation_id, seq, emoji and a limit -> user_id, the newest first."""
@@ -135,59 +135,33 @@ class Statements:
 def statements(d: Dialect) -> Statements:
     """All statements, in the words of a dialect."""
     at = d.marker
-    conversations = (
-        f"{d.packed(CONVERSATIONS, 'c', d.clock)} FROM {d.given_to_lock('id')}"
-        f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id"
-    )
-    users = (
-        f"u.id, u.me_revision, u.receipts_hidden FROM {d.given_to_lock('id')}"
-        f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
-    )
+    conversations = (d.packed(CONVERSATIONS, "c", d.clock), "conversations c", "id")
+    users = ("u.id, u.me_revision, u.receipts_hidden", "users u", "id")
     return Statements(
         dialect=d,
         clock=f"SELECT {d.clock}",
-        lock_conversations=d.lock(conversations),
-        try_conversations=d.try_lock(conversations),
-        conversations=(
-            f"{d.select} c.id FROM {d.given('id')}"
-            f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = given.id"
-        ),
+        lock_conversations=d.lock(*conversations),
+        try_conversations=d.try_lock(*conversations),
+        conversations=d.look_up("c.id", "conversations c", "id"),
         find_keys=(
             f"{d.select} c.unique_key, c.id FROM {d.given('unique_key')}"
             f" {d.join} conversations c{d.by('uq_conversations_unique_key')}"
             " ON c.unique_key = given.unique_key"
         ),
-        sent=(
-            f"{d.select} {d.packed(MESSAGES, 'm')} FROM {d.given('sender_id', 'client_message_id')}"
-            f" {d.join} messages m{d.by('uq_messages_retry')} ON m.sender_id = given.sender_id"
-            " AND m.client_message_id = UNHEX(given.client_message_id)"
+        sent=d.look_up(
+            d.packed(MESSAGES, "m"), "messages m", "sender_id", "client_message_id", index="uq_messages_retry"
         ),
-        members=(
-            f"{d.select} {d.gathered(MEMBERS, 'm')} FROM {d.given('conversation_id', 'user_id')}"
-            f" {d.join} members m{d.by('PRIMARY')}"
-            " ON m.user_id = given.user_id AND m.conversation_id = given.conversation_id"
-        ),
-        messages=(
-            f"{d.select} {d.packed(MESSAGES, 'm')} FROM {d.given('conversation_id', 'seq')}"
-            f" {d.join} messages m{d.by('PRIMARY')}"
-            " ON m.conversation_id = given.conversation_id AND m.seq = given.seq"
-        ),
+        members=d.look_up(d.gathered(MEMBERS, "m"), "members m", "conversation_id", "user_id"),
+        messages=d.look_up(d.packed(MESSAGES, "m"), "messages m", "conversation_id", "seq"),
         users=(
             f"{d.select} u.id, (SELECT COUNT(*) FROM members m{d.by('PRIMARY')}"
             f" WHERE m.user_id = u.id AND m.active = 1) FROM {d.given('id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
         ),
-        lock_users=d.lock(users),
-        try_users=d.try_lock(users),
-        profiles=(
-            f"{d.select} {columns(PROFILES, 'u')} FROM {d.given('id')}"
-            f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.id"
-        ),
-        blocks=(
-            f"{d.select} b.user_id, b.blocked_id FROM {d.given('user_id', 'blocked_id')}"
-            f" {d.join} blocks b{d.by('PRIMARY')}"
-            " ON b.user_id = given.user_id AND b.blocked_id = given.blocked_id"
-        ),
+        lock_users=d.lock(*users),
+        try_users=d.try_lock(*users),
+        profiles=d.look_up(columns(PROFILES, "u"), "users u", "id"),
+        blocks=d.look_up("b.user_id, b.blocked_id", "blocks b", "user_id", "blocked_id"),
         blockers=(
             f"SELECT given.user_id, (SELECT COUNT(*) FROM blocks b{d.by('PRIMARY')}"
             f" WHERE b.user_id = given.user_id) FROM {d.given('user_id')}"
@@ -200,11 +174,7 @@ def statements(d: Dialect) -> Statements:
             f" FROM {d.given('user_id', 'other_id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.user_id"
         ),
-        bans=(
-            f"{d.select} b.conversation_id, b.user_id FROM {d.given('conversation_id', 'user_id')}"
-            f" {d.join} bans b{d.by('PRIMARY')}"
-            " ON b.conversation_id = given.conversation_id AND b.user_id = given.user_id"
-        ),
+        bans=d.look_up("b.conversation_id, b.user_id", "bans b", "conversation_id", "user_id"),
         makers=(
             f"SELECT given.user_id, (SELECT COUNT(*) FROM conversations c{d.by('ix_conversations_creator')}"
             f" {d.join} members m{d.by('PRIMARY')}"
@@ -241,11 +211,7 @@ def statements(d: Dialect) -> Statements:
             " AND m.conversation_id = s.conversation_id AND m.active = 1"
             f" {d.join} conversations c{d.by('PRIMARY')} ON c.id = s.conversation_id"
         ),
-        sides=(
-            f"{d.select} {d.packed(SIDES, 's')} FROM {d.given('conversation_id', 'user_id')}"
-            f" {d.join} sides s{d.by('PRIMARY')}"
-            " ON s.user_id = given.user_id AND s.conversation_id = given.conversation_id"
-        ),
+        sides=d.look_up(d.packed(SIDES, "s"), "sides s", "conversation_id", "user_id"),
         write_sides=d.upsert(SIDES),
         find_batch=f"SELECT changes FROM batches WHERE process_id = {at} AND n = {at}{d.for_update}",
         fence=d.insert_missing(BATCHES),
@@ -260,11 +226,8 @@ def statements(d: Dialect) -> Statements:
         write_users=d.update(ME_REVISIONS),
         insert_mentions=d.insert_missing(MENTIONS),
         delete_mentions=d.delete(MENTIONS),
-        reactions=(
-            f"{d.select} r.conversation_id, r.user_id, r.seq, r.emoji"
-            f" FROM {d.given('conversation_id', 'user_id', 'seq')} {d.join} reactions r{d.by('PRIMARY')}"
-            " ON r.conversation_id = given.conversation_id AND r.user_id = given.user_id"
-            " AND r.seq = given.seq"
+        reactions=d.look_up(
+            "r.conversation_id, r.user_id, r.seq, r.emoji", "reactions r", "conversation_id", "user_id", "seq"
         ),
         reactors=(
             f"SELECT r.user_id FROM reactions r{d.by('ix_reactions_newest')}"

@@ -44,7 +44,7 @@ def test_it_is_not_well_when_a_statement_of_the_writer_is_none_of_the_servers(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = {
-        key: replace(sql, lock_users=sql.lock_users.replace("me_revision", "nothing"))
+        key: replace(sql, lock_users=sql.dialect.lock("u.nothing", "users u", "id"))
         for key, sql in probe._SQL.items()
     }
     monkeypatch.setattr(probe, "_SQL", broken)

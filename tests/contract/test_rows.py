@@ -22,7 +22,7 @@ from tests.unit.core.filled import filled, variants
 
 T = TypeVar("T")
 MANY = 9
-"""More than are written as VALUES."""
+"""More than are written as VALUES, and found by keys that stand in the statement."""
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def check(
     url: str,
     table: rows.Stored[T],
     values: Sequence[T],
-    pick: Callable[[Statements], tuple[Statement, Statement, str]],
+    pick: Callable[[Statements], tuple[Statement, Statement, Statement]],
     key: Callable[[T], tuple[int, ...]],
 ) -> None:
     """Write the values, read them, and overwrite all that is no key of the first."""

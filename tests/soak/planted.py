@@ -118,7 +118,7 @@ def seq_by_max() -> None:
     from gochat.storage.dialects import MySQL
 
     for name in ("lock", "try_lock"):
-        _patch(MySQL, name, lambda _: lambda self, select: f"{self.select} {select}")
+        _patch(MySQL, name, lambda _: lambda self, what, table, *key: self.look_up(what, table, *key))
 
 
 def room_leak() -> None:
