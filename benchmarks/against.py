@@ -37,12 +37,12 @@ ROUNDS = 9
 IDLE_S = 25
 """In which each connection is asked once whether it is alive."""
 PLANS = {
-    "a send, one sender": (1, 300),
-    "a send, 16 senders": (16, 1_500),
-    "a send, 256 senders": (256, 4_000),
+    "a send, one sender": (1, 2_000),
+    "a send, 16 senders": (16, 8_000),
+    "a send, 256 senders": (256, 16_000),
 }
-"""Senders, and messages of a round."""
-DELIVERIES = 100
+"""Senders, and messages of a round: some seconds, so that the followers' rounds fall into each alike."""
+DELIVERIES = 500
 """Messages of a round to a group of all; what each costs is divided by its members."""
 
 
