@@ -2,7 +2,7 @@
 
 from gochat.core.errors import Overloaded
 
-ACK_S = 0.1
+ACK_S = 0.06
 """What waits may take so long in all to be committed before more than the next batch is refused."""
 RETRY_MS = 1_000
 """Who is refused comes again after this, or after up to twice of it, each user at another time."""

@@ -13,9 +13,10 @@ from gochat.core.measures import Measures
 
 EACH_TURN = 64
 """Events and requests that every turn takes in, however late it is: so much is always done."""
-BURST_S = 0.1
-"""More of them are taken in for so long, unless the turn before had to refuse some: then the load stands, and
-does not pass, and each turn is to be short."""
+BURST_S = 0.02
+"""More of them are taken in for so much of the loop's processor time, unless the turn before had to refuse
+some: then the load stands, and does not pass, and each turn is to be short. What other processes of the
+machine take counts for nothing: for that nobody is refused."""
 LATE_S = 1.0
 """For so long nobody new is let in after some had to be refused."""
 
@@ -25,6 +26,7 @@ class Admission:
 
     Args:
         clock: seconds that never go back.
+        worked: seconds of processor time of the thread that asks.
         soon: has something called when the loop begins its next turn.
     """
 
@@ -32,15 +34,17 @@ class Admission:
         self,
         measures: Measures,
         clock: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.thread_time,
         soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._shed = measures.shed
         self._clock = clock
+        self._worked = worked
         self._soon = soon
         self._count = 0
         """How much came in this turn."""
         self._until = 0.0
-        """Until when this turn takes in more than each."""
+        """Until when this turn takes in more than each, by the work that was done."""
         self._stands = False
         """Whether the turn before had to refuse some."""
         self._refused = False
@@ -54,11 +58,11 @@ class Admission:
         if self._count == 1:
             soon = self._soon or asyncio.get_running_loop().call_soon
             soon(self._turn)
-            self._until = 0.0 if self._stands else self._clock() + BURST_S
+            self._until = 0.0 if self._stands else self._worked() + BURST_S
         if self._count <= EACH_TURN:
             return True
         if not self._refused:
-            if self._clock() <= self._until:
+            if self._worked() <= self._until:
                 return True
             self._refused = True
             self._late_until = self._clock() + LATE_S

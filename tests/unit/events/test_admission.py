@@ -13,18 +13,22 @@ from gochat.events.admission import BURST_S, EACH_TURN, LATE_S, Admission
 from gochat.events.connection import Connection, Roster
 from gochat.events.dispatch import REFRESH, Dispatcher, Handler
 
-COST_S = 0.001
+COST_S = 0.0001
 TOO_MANY = 10 * round(BURST_S / COST_S)
 
 
 class Loop:
-    """A loop of whose turns the test decides, and on which each event costs a millisecond."""
+    """A loop of whose turns the test decides, and on which each event costs a tenth of a millisecond."""
 
     def __init__(self) -> None:
         self.spent = 0.0
+        self.idle = 0.0
+        """Time in which others have the processor."""
         self.measures = Measures()
         self._soon: list[Callable[[], None]] = []
-        self.admission = Admission(self.measures, lambda: self.spent, self._soon.append)
+        self.admission = Admission(
+            self.measures, lambda: self.spent + self.idle, lambda: self.spent, self._soon.append
+        )
 
     def turn(self) -> None:
         """What is to be called in the next turn is."""
@@ -83,6 +87,15 @@ def test_so_many_are_let_in_however_late_it_is() -> None:
     loop.admission.lets_in()
     loop.spent = 10 * BURST_S
     assert loop.offer(TOO_MANY) == EACH_TURN - 1
+
+
+def test_what_others_take_of_the_machine_counts_for_nothing() -> None:
+    loop = Loop()
+    most = round(BURST_S / COST_S)
+    assert [loop.admission.lets_in() for _ in range(most // 2)] == [True] * (most // 2)
+    loop.idle = 10 * BURST_S
+    assert loop.offer(most // 2) == most // 2
+    assert not loop.admission.late
 
 
 def test_what_is_done_between_turns_counts_for_none() -> None:
