@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -284,8 +285,11 @@ class User:
         deeds = [self._manage("member:remove", held, user_id=who)]
         if old is not None:
             deeds.insert(0, self._change(old, "message:edit", f"edited {self._rng.getrandbits(32):x}"))
-        for deed in (asyncio.gather(*deeds), self._manage("member:add", held, user_ids=[who])):
-            task = asyncio.ensure_future(deed)
+        for deed in (
+            lambda: asyncio.gather(*deeds),
+            partial(self._manage, "member:add", held, user_ids=[who]),
+        ):
+            task = asyncio.ensure_future(deed())
             await asyncio.sleep(0)  # it is emitted
             self.speak(held.id)
             await task
