@@ -6,7 +6,6 @@ do not name.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
@@ -16,6 +15,7 @@ from gochat.auth.jwks import ALGORITHMS, IssuerKeys
 from gochat.core.errors import InvalidPayload, TokenExpired, TokenInvalid
 from gochat.core.model import Millis
 from gochat.core.text import line, link
+from gochat.core.values import value
 
 MAX_CHARS: Final = 8_192
 """Longer ones are not parsed."""
@@ -27,7 +27,7 @@ MAX_LINK: Final = 2_000
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Issuer:
     """Who may vouch for users, and how its tokens say who they are."""
 
@@ -43,7 +43,7 @@ class Issuer:
     """The longest life that a token may claim."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Vouched:
     """Who a genuine token speaks of. `subject`: up to 200 printable characters of ASCII."""
 

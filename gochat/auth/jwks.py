@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
@@ -13,6 +12,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from gochat.auth.fetch import FetchError, fetch
 from gochat.core.errors import Unavailable
+from gochat.core.values import value
 from gochat.seldom import Seldom
 
 FRESH_S: Final = 300.0
@@ -45,7 +45,7 @@ _FROM_JWK: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class IssuerKey:
     """A public key, and what it is for."""
 

@@ -4,7 +4,6 @@ The dispatcher, the AsyncAPI document and the tests read these tables; no event 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -14,6 +13,7 @@ from gochat.contract import requests, shapes
 from gochat.core import errors
 from gochat.core.errors import ChatError
 from gochat.core.sync import MAX_BYTES
+from gochat.core.values import value
 
 P = TypeVar("P")
 """A shape."""
@@ -21,7 +21,7 @@ P = TypeVar("P")
 Errors: TypeAlias = tuple[type[ChatError], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClientEvent:
     """An event that a client sends: one JSON object in, one ack object out.
 
@@ -36,7 +36,7 @@ class ClientEvent:
     """As how many uses of its rate a payload counts, before it is looked at closely."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Told:
     """What goes to sockets: an event, and its payload as JSON. Only a `ServerEvent` makes one."""
 
@@ -44,7 +44,7 @@ class Told:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerEvent(Generic[P]):
     """An event that the server sends; nothing answers it."""
 

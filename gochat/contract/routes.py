@@ -1,18 +1,18 @@
 """The table of REST routes: the app is built from it, and so is OpenAPI."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from gochat.contract import parameters, requests, shapes
 from gochat.contract.errors import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from gochat.core import errors
 from gochat.core.errors import ChatError
+from gochat.core.values import value
 
 PREFIX = "/api/v1"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Route:
     """One operation. Whatever succeeds answers 200 with `answer`; errors are `shapes.Problem`.
 

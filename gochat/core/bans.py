@@ -1,6 +1,6 @@
 """Bans and their rules: who takes whom out of a group for good."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gochat.core.command import Command
 from gochat.core.delta import Why
@@ -11,9 +11,10 @@ from gochat.core.membership import a_group, group, outranks, require_admin
 from gochat.core.model import NOBODY, Ban, Conversation, ConversationId, Millis, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BanMember(Command[Conversation]):
     """An admin or the owner bans somebody from a group, or does so no more; a member is taken out with it.
 

@@ -1,7 +1,7 @@
 """Blocks and their rules: who has blocked whom, and what that closes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gochat.core.command import Reserving
 from gochat.core.errors import Forbidden, InvalidPayload, LimitExceeded, NotFound
@@ -9,9 +9,10 @@ from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, Millis, UserId, direct_key
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Block(Reserving[None]):
     """A user blocks another, or does so no more.
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gochat.core.blocks import check_welcome, need_welcome
@@ -28,9 +28,10 @@ from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 from gochat.core.system import Event, noted
 from gochat.core.text import check_data, line, link
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CreateConversation(Reserving[Conversation]):
     """`new_id` is used if it is not there yet.
 
@@ -122,7 +123,7 @@ class CreateConversation(Reserving[Conversation]):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UpdateConversation(Command[Conversation]):
     """An admin or the owner changes what a group is called and looks like, and what members may do in it."""
 

@@ -4,11 +4,12 @@ A delta says: whoever has this conversation as of `since` has it, after applying
 It is state, not an event: applying it twice is harmless.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from gochat.core.limits import Limits
 from gochat.core.model import NOTHING_SET, Conversation, ConversationId, Member, Message, Private, UserId
+from gochat.core.values import value
 
 
 class Why(StrEnum):
@@ -27,7 +28,7 @@ class Why(StrEnum):
     CHANGES = "conversation:changes"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delta:
     """What changed in one conversation after `since`, up to `revision`.
 
@@ -54,7 +55,7 @@ class Delta:
     """There are so many members that deltas bring none but the reader; said with `conversation`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Change:
     """A delta as it is published: after its commit, in order of revision within a conversation."""
 
@@ -72,7 +73,7 @@ class Change:
     """There is more to tell than the delta has: that is to be read, by `Reader.repair`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MeConversation:
     """A user's own, private side of one conversation."""
 
@@ -81,7 +82,7 @@ class MeConversation:
     private: Private = NOTHING_SET
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MeChange:
     """What changed for one user alone after `since`, up to `revision` of their own log."""
 
@@ -96,7 +97,7 @@ class MeChange:
     """The revision of what others see of them, if that changed: those are told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Committed:
     """What one committed batch changed, for the publisher."""
 

@@ -1,6 +1,5 @@
 """An account is deleted: what becomes of what its user wrote, and of what is said of them."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from gochat.core.command import Command
@@ -11,6 +10,7 @@ from gochat.core.model import ConversationId, Message, Millis, Profile, Settings
 from gochat.core.needs import Needs
 from gochat.core.reactions import Tally
 from gochat.core.state import Decision, State
+from gochat.core.values import value
 
 NEUTRAL_NAME: Final = "Deleted user"
 """Under which what they wrote is left."""
@@ -21,7 +21,7 @@ def neutral_username(user_id: UserId) -> str:
     return f"deleted-{user_id:016x}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EraseMessage(Command[Message]):
     """Empty a message of a user who is deleted, wherever it is: they may be no member any more."""
 
@@ -54,7 +54,7 @@ class EraseMessage(Command[Message]):
         return emptied(conversation, message, now)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EraseReaction(Command[None]):
     """Take back a reaction of a user who is deleted, wherever it is."""
 
@@ -89,7 +89,7 @@ class EraseReaction(Command[None]):
         return tally.decision(None, message)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EraseUser(Command[None]):
     """Take away all that is said of a user; what they wrote stays under a neutral name."""
 

@@ -1,9 +1,9 @@
 """The bounds of the product, in one place."""
 
-from dataclasses import dataclass
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Limits:
     """Counts, unless a name says otherwise. `body` counts Unicode code points."""
 

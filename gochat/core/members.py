@@ -1,6 +1,6 @@
 """Membership in a group, and its rules: who comes, who goes, who may what."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gochat.core.blocks import check_welcome, need_welcome
 from gochat.core.command import Command
@@ -12,9 +12,10 @@ from gochat.core.model import Conversation, ConversationId, History, Member, Mil
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 from gochat.core.system import Event, noted
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AddMembers(Command[Conversation]):
     """An admin or the owner brings users into a group, or any member where it lets them."""
 
@@ -70,7 +71,7 @@ class AddMembers(Command[Conversation]):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RemoveMember(Command[Conversation]):
     """A member quits, or one of higher standing removes them."""
 
@@ -107,7 +108,7 @@ class RemoveMember(Command[Conversation]):
         return removal(state, conversation, gone, self.user_id, now, limits)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SetRole(Command[Conversation]):
     """The owner changes a member's role; making another the owner makes themselves an admin."""
 

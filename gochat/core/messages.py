@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 
 from gochat.core.blocks import check_open
@@ -38,6 +38,7 @@ from gochat.core.needs import Needs
 from gochat.core.sizes import json_bound, json_size
 from gochat.core.state import Decision, State
 from gochat.core.text import NAME_BYTES, check_bytes, check_data, line, link, media_type, shows_nothing
+from gochat.core.values import value
 
 ROW_BYTES = 1_024
 """What a message takes in a batch's statements without its texts, with the rows that change with it."""
@@ -45,7 +46,7 @@ ATTACHED_BYTES = 16_384
 """What is reserved for the attachments of a message that is written again. They may be some times as long."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sent:
     """The answer to a send. `duplicate`: this very request was stored before."""
 
@@ -53,7 +54,7 @@ class Sent:
     duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SendMessage(Command[Sent]):
     """A member says something; the same request again finds what it stored."""
 
@@ -193,7 +194,7 @@ class Keep(Enum):
 KEEP = Keep.KEEP
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class EditMessage(Command[Message]):
     """The sender replaces the body, the data or the mentions; what is `KEEP` stays."""
 
@@ -270,7 +271,7 @@ class EditMessage(Command[Message]):
         return extras if isinstance(self.mentions, Keep) else replace(extras, mentions=self.mentions)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeleteMessage(Command[Message]):
     """The sender, an admin or the owner empties a message."""
 
@@ -324,7 +325,7 @@ def check_body(body: str, limits: Limits, *, blank: bool = False) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PinMessage(Command[Conversation]):
     """A message is shown on top to all, or no more: by either of two, or an admin or the owner of a group."""
 

@@ -4,9 +4,11 @@ A conversation's `revision` counts every change that its members see; whatever a
 revision at which it last changed. `seq` counts messages, from 1, without holes.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TypeAlias
+
+from gochat.core.values import value
 
 UserId: TypeAlias = int
 ConversationId: TypeAlias = int
@@ -45,7 +47,7 @@ class Role(StrEnum):
     MEMBER = "member"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attachment:
     """A link to a file that lies elsewhere. `size` in bytes, `width` and `height` in pixels."""
 
@@ -74,7 +76,7 @@ EVERYONE: UserId = NOBODY
 """Stands for all members where a mention is stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mentions:
     """Who is meant by a message: some members, or all of them."""
 
@@ -87,7 +89,7 @@ class Mentions:
         return frozenset(self.user_ids) | ({EVERYONE} if self.everyone else frozenset())
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Forwarded:
     """Where a message was copied from. It gives nobody access to that place."""
 
@@ -95,7 +97,7 @@ class Forwarded:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reaction:
     """Those who reacted to a message in one way."""
 
@@ -107,7 +109,7 @@ class Reaction:
     """Whether the reader is one of them; None: it is told to several, as it is stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Extras:
     """What few messages have. It is one column, so that the others pay nothing for it."""
 
@@ -144,7 +146,7 @@ class Extras:
 NOTHING_EXTRA = Extras()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Message:
     """One message. A deleted one keeps its place and has neither body nor attachments."""
 
@@ -198,7 +200,7 @@ class Message:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ConversationExtras:
     """What few conversations have. It is one column, and a send does not write it."""
 
@@ -215,7 +217,7 @@ class ConversationExtras:
         return None if self == ConversationExtras() else self
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Conversation:
     """A conversation's own row. `revision` 0: reserved, not created yet."""
 
@@ -274,7 +276,7 @@ class Conversation:
 NOTHING_SET_UP = ConversationExtras()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Member:
     """One user's standing in one conversation. Never deleted: an ex-member is `active=False`."""
 
@@ -329,7 +331,7 @@ class MuteLevel(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Side:
     """What a member has set for themselves in a conversation; nobody else sees it. 0 and None: nothing.
 
@@ -369,7 +371,7 @@ class Side:
         return max(unread, 1) if self.is_marked(member.read_seq) else unread
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Private:
     """A member's own side of a conversation as they are told it, at one moment."""
 
@@ -404,7 +406,7 @@ class Private:
 NOTHING_SET = Private()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class User:
     """What other users see of a user."""
 
@@ -429,7 +431,7 @@ class User:
         return replace(said, revision=self.revision + 1, updated_at=max(now, self.updated_at))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ban:
     """Somebody is not brought into a group any more, whoever tries; or, with `on` false, may be again.
 
@@ -450,7 +452,7 @@ class WhoCanAdd(StrEnum):
     NOBODY = "nobody"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settings:
     """What a user has set for themselves; nobody else is shown it."""
 
@@ -463,7 +465,7 @@ class Settings:
     """Whoever has their number in the address book finds them by it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Standing:
     """What decides whether a user may speak."""
 
@@ -474,7 +476,7 @@ class Standing:
     """Which version of the terms they accepted last."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Profile:
     """What a user sees of themselves, and sets."""
 
@@ -483,7 +485,7 @@ class Profile:
     standing: Standing = field(default_factory=Standing)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Device:
     """What an app says of the phone it runs on."""
 
@@ -494,7 +496,7 @@ class Device:
     """16 bytes: the UUID that the app made when it was installed. A user has one login of each."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Session:
     """One login on one device: a family of refresh tokens."""
 

@@ -1,15 +1,15 @@
 """Who is online: derived from the processes that hold a user's sockets, and when each was last heard of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gochat.core.model import Millis, UserId
+from gochat.core.values import value
 
 ALIVE_MS = 15_000
 """A process that was not heard of for so long is taken for dead."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Presence:
     """One user, over all devices and processes. `last_seen_at`: when they went; None: online, or unknown."""
 
@@ -18,7 +18,7 @@ class Presence:
     last_seen_at: Millis | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sighting:
     """What is kept of one user: the processes that said they hold their sockets, and when they last went."""
 

@@ -1,7 +1,7 @@
 """What is said of a user, and its rules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gochat.core.command import Command
@@ -11,9 +11,10 @@ from gochat.core.model import Millis, Profile, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
 from gochat.core.text import check_data, line, link
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UpdateProfile(Command[None]):
     """A user changes what is said of them, and how they have set things."""
 

@@ -1,7 +1,7 @@
 """What the reading side answers with: views made for one user."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from gochat.core.delta import Delta, MeConversation
@@ -16,9 +16,10 @@ from gochat.core.model import (
     Profile,
     UserId,
 )
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Membership:
     """One of a user's active memberships, as a connection needs it."""
 
@@ -30,7 +31,7 @@ class Membership:
     """Of a direct one: whether one of the two has blocked the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Memberships:
     """All that a user is a member of, and the revision of their own log."""
 
@@ -38,7 +39,7 @@ class Memberships:
     conversations: tuple[Membership, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ConversationView:
     """A conversation as one of its members sees it. `last_message` is None if they see none."""
 
@@ -56,7 +57,7 @@ class ListPosition(NamedTuple):
     conversation_id: ConversationId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ConversationPage:
     """Pinned ones first, then the newest. `position` continues after the last one; None: that was all."""
 
@@ -64,7 +65,7 @@ class ConversationPage:
     position: ListPosition | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MemberPage:
     """Active members by user id. `position` continues after the last one; None: that was all."""
 
@@ -72,7 +73,7 @@ class MemberPage:
     position: UserId | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class HistoryPage:
     """Messages in ascending order of seq, and whether there are more on either side."""
 
@@ -89,7 +90,7 @@ class ReactionPosition(NamedTuple):
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReactionPage:
     """Users and how they reacted. `position` continues after the last one; None: that was all."""
 
@@ -97,7 +98,7 @@ class ReactionPage:
     position: ReactionPosition | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MeDelta:
     """A user's own log after `since`, up to `revision`."""
 
@@ -110,7 +111,7 @@ class MeDelta:
     """If that, or whom they block, changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SyncPosition:
     """Where a sync that takes several pages goes on; see `sync.Agenda` for the order.
 
@@ -132,7 +133,7 @@ class SyncPosition:
     """What the phone will hold at least when all is told: `Standing.pack`, as hexadecimal digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SyncRequest:
     """What a phone has. `me` None: it has nothing of its own log. `limit` counts messages.
 
@@ -149,7 +150,7 @@ class SyncRequest:
     users_since: Millis | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChangedUsers:
     """Of whom others see something else than they did, with the revision of that.
 
@@ -159,7 +160,7 @@ class ChangedUsers:
     revisions: Mapping[UserId, int] | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SyncPage:
     """Deltas for one user; `position` None: there is no more.
 
@@ -176,7 +177,7 @@ class SyncPage:
     users: ChangedUsers | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Batch:
     """What one committed batch changed. `n` counts those of its process, from 1, without holes."""
 
@@ -194,7 +195,7 @@ class Batch:
     """Of whom others see something else from then on, with the revision of that."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Heads:
     """How far the log is: by process id, the number of its last batch."""
 

@@ -7,13 +7,13 @@ be full again (the generic cell rate algorithm): a use costs a comparison, and a
 import math
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 from typing import Final, Protocol
 
 from gochat.core.errors import RateLimited
 from gochat.core.model import UserId
+from gochat.core.values import value
 
 
 class Key(StrEnum):
@@ -25,7 +25,7 @@ class Key(StrEnum):
     ACCOUNT = "account"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rate:
     """A row of the table: `limit` uses of `name` at once, and as many again in every `window_s` seconds.
 

@@ -21,6 +21,7 @@ from gochat.core.messages import ROW_BYTES, visible
 from gochat.core.model import ConversationId, Message, Millis, Reaction, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import A, Decision, State
+from gochat.core.values import value
 
 SHOWN: Final = 20
 """So many of those who made one kind of reaction a message carries."""
@@ -46,7 +47,7 @@ def kind_of(text: str) -> str:
     return known
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Wish:
     """A user wants to have reacted so to a message, or not to have."""
 
@@ -60,7 +61,7 @@ class Wish:
 Answers: TypeAlias = dict[tuple[UserId, str], Message | ChatError]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class React(Gathered[Answers]):
     """Users react to one message, or take that back: at most one revision for them all.
 

@@ -1,7 +1,7 @@
 """Receipts and their rules: up to a seq, never back, clamped to what there is."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -13,9 +13,10 @@ from gochat.core.membership import membership
 from gochat.core.model import Conversation, ConversationId, Member, Millis, Side, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Position:
     """How far one member says they got. 0 says nothing. `private`: the others are not shown it."""
 
@@ -24,7 +25,7 @@ class Position:
     private: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Receipt:
     """A member's authoritative positions, and what is unread after them."""
 
@@ -38,7 +39,7 @@ class Receipt:
 Answers: TypeAlias = dict[UserId, Receipt | ChatError]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AdvanceReceipts(Gathered[Answers]):
     """Receipts of several members of one conversation, gathered: at most one revision for them all.
 

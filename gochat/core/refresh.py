@@ -7,17 +7,17 @@ older was used by two parties, and ends the session. docs/protocol.md has the ta
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gochat.core.errors import SessionRevoked
 from gochat.core.model import Millis
+from gochat.core.values import value
 
 TOGETHER_MS = 60_000
 """How long after its first use a token brings the same successor again: the retries of one app, and its
 notification extension."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Chain:
     """What a session remembers of its refresh tokens; they themselves are known by 32-byte hashes only."""
 

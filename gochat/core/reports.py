@@ -1,9 +1,9 @@
 """Reports: what users tell whoever runs the server of others, and what is kept for them to decide on."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from gochat.core.model import ConversationId, Millis, UserId
+from gochat.core.values import value
 
 AROUND: Final = 10
 """How many messages around the one that is reported are kept with it, half of them before it."""
@@ -11,7 +11,7 @@ KEEP_MS: Final[Millis] = 90 * 86_400_000
 """How long a report is kept, whatever becomes of the message and of its author."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Report:
     """What a user reports: another user, or a message by its place. `client_report_id` is the retry key."""
 
@@ -24,7 +24,7 @@ class Report:
     seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Filed:
     """A report as it is kept. `snapshot` is a JSON text: the messages, as the reporter could see them."""
 

@@ -12,7 +12,6 @@ import re
 import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import accumulate
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 from gochat.core.errors import InvalidPayload
 from gochat.core.model import Attachment, ConversationId, Message, Millis, UserId
+from gochat.core.values import value
 
 BLOCK = 32
 """Messages in one block: so few that to write it anew for each message costs little."""
@@ -73,7 +73,7 @@ class Has(StrEnum):
 _BITS = {has: 1 << n for n, has in enumerate(Has)}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchPosition:
     """Where a search goes on: after this message, in the order of the results."""
 
@@ -82,7 +82,7 @@ class SearchPosition:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchRequest:
     """What a user looks for. `before` and `after` bound `created_at`, both excluded."""
 
@@ -96,7 +96,7 @@ class SearchRequest:
     position: SearchPosition | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Found:
     """A message that matches. `ranges`: start and end of each place in its body, in UTF-16 code units."""
 
@@ -104,7 +104,7 @@ class Found:
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SearchPage:
     """What was found, newest first.
 

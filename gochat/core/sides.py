@@ -4,7 +4,7 @@ Each takes a step of the member's own log, and nothing that others see.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from gochat.core.command import Command
@@ -14,12 +14,13 @@ from gochat.core.membership import membership
 from gochat.core.model import Conversation, ConversationId, Member, Millis, MuteLevel, Side, UserId
 from gochat.core.needs import Needs
 from gochat.core.state import Decision, State
+from gochat.core.values import value
 
 FOREVER: Final[Millis] = 2**53 - 1
 """Until when a mute lasts that does not end by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SideCommand(Command[Conversation]):
     """A member changes their own side of a conversation. The same again changes nothing."""
 
@@ -65,7 +66,7 @@ class SideCommand(Command[Conversation]):
         """The side after it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mute(SideCommand):
     """Mute until a time, or for ever; `level` says what still counts. `until` 0: no more."""
 
@@ -87,7 +88,7 @@ class Mute(SideCommand):
         return replace(side, muted_until=min(self.until, FOREVER), mute_level=self.level)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Archive(SideCommand):
     """Put a conversation out of sight until something is written in it, or bring it back."""
 
@@ -102,7 +103,7 @@ class Archive(SideCommand):
         return replace(side, archived_seq=conversation.last_seq if self.on else None)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pin(SideCommand):
     """Put a conversation on top of one's list, or no more."""
 
@@ -117,7 +118,7 @@ class Pin(SideCommand):
         return replace(side, pinned_at=now if self.on else 0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Mark(SideCommand):
     """Mark a conversation as unread, whatever was read, or no more."""
 
@@ -132,7 +133,7 @@ class Mark(SideCommand):
         return replace(side, marked_seq=member.read_seq if self.unread else None)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SaveDraft(SideCommand):
     """Keep what was written and not sent, for the user's other devices; None: nothing any more."""
 

@@ -5,16 +5,17 @@ It is asked before a message is stored; of what it refuses nothing is kept.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gochat.core.errors import ContentRefused, Forbidden, TermsRequired
 from gochat.core.model import Millis, Standing
 from gochat.core.names import folded
+from gochat.core.values import value
 
 _HOST = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rules:
     """What the operator has set; by default everything may be said by everybody."""
 

@@ -11,12 +11,13 @@ itself, without sums to catch what is amiss: `Standing.follows` and `named` say 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from gochat.core.model import ConversationId, Millis, UserId
 from gochat.core.queries import Batch
 from gochat.core.sync import Outline
+from gochat.core.values import value
 
 MAX_PROCESSES: Final = 40
 """Of so many a position tells how far their log was. With more it only tells whether anything changed."""
@@ -42,7 +43,7 @@ _PAIR: Final = 2 * _BITS // 8
 """Bytes of an id and a number."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Standing:
     """What a phone held. `count`, `total`: of the conversations the user is or was in, how far they are."""
 
@@ -140,7 +141,7 @@ def _mark_of(heads: Mapping[int, int], stretch: int) -> bytes:
     return hashlib.blake2b(numbers.encode(), digest_size=_MARK).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Changes:
     """What the log tells of a span: the first revisions before it, and where the user was brought in."""
 

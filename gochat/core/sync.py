@@ -5,7 +5,7 @@ much of that one answer holds. Storage only reads what they name.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from gochat.core.delta import Delta
@@ -13,6 +13,7 @@ from gochat.core.limits import Limits
 from gochat.core.model import NOTHING_SET, Conversation, ConversationId, Member, Message, Millis, Private
 from gochat.core.queries import SyncPosition, SyncRequest
 from gochat.core.sizes import bare_size, delta_size, message_size
+from gochat.core.values import value
 
 NEWEST = 50
 """Messages that come with a conversation which is told whole."""
@@ -52,7 +53,7 @@ class Candidate(NamedTuple):
     """Looked at once more, because it has a message from after the start."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Item:
     """One conversation to tell: what changed after `since`, or whole. `me` None: for all its members."""
 

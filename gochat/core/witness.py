@@ -7,6 +7,8 @@ that will be given out again for something else, so the database's history needs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gochat.core.values import value
+
 KEPT_S = 1800.0
 """For how long a process is in the log for certain, in seconds, after its last batch."""
 KEPT_ROWS = 1_000
@@ -15,7 +17,7 @@ MAX_PROCESSES = 10_000
 """Processes remembered; those heard of first are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Span:
     """Batches of one process: their numbers have no holes, so all of them are there, or history was lost."""
 

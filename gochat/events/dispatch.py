@@ -29,6 +29,7 @@ from gochat.core.errors import (
 from gochat.core.lateness import come_back
 from gochat.core.measures import Measures
 from gochat.core.rates import OTHER, Key, Rates
+from gochat.core.values import value
 from gochat.events.admission import Admission
 from gochat.events.connection import Connection, Roster
 from gochat.events.engine import Unfit
@@ -46,7 +47,7 @@ R = TypeVar("R", bound=Request)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Handler(Generic[R, T]):
     """What an event does. `run` begins before the client's next event; `encode` shapes the answer.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gochat.contract import requests, shapes
@@ -49,6 +48,7 @@ from gochat.core.presence import Presence
 from gochat.core.queries import ConversationView
 from gochat.core.rates import Rates, take_adding
 from gochat.core.receipts import Position, Receipt
+from gochat.core.values import value
 from gochat.events.connection import Connection
 from gochat.events.delivery.presence import PresenceWatch
 from gochat.events.delivery.typing import Typing
@@ -60,7 +60,7 @@ Viewed: TypeAlias = ConversationView | None
 """A conversation as its member sees it after a change; None: they are in it no more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Handlers:
     """The handlers, over the ports that they need."""
 

@@ -1,7 +1,6 @@
 """What a handler gets: the request, validated, and who asks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeAlias
 
 from starlette.responses import Response
@@ -9,12 +8,13 @@ from starlette.responses import Response
 from gochat.contract.requests import R
 from gochat.core.model import ConversationId, UserId
 from gochat.core.ports.logins import Identity
+from gochat.core.values import value
 
 Answer: TypeAlias = Mapping[str, object] | Response
 """One of `contract.shapes`, answered with 200; or a whole response."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OpenCall(Generic[R]):
     """A call of a route that needs no token. `address` is the client's; see `gochat.address`."""
 
@@ -24,7 +24,7 @@ class OpenCall(Generic[R]):
     """What stands in `Authorization: Bearer`, unchecked."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UserCall(Generic[R]):
     """A call by a user. `ids` are what the path names; `address` is the client's."""
 

@@ -1,7 +1,6 @@
 """What the REST face is made of, handed in by the composition root."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gochat.contract import shapes
 from gochat.contract.cursor import Cursors
@@ -18,10 +17,11 @@ from gochat.core.ports.registration import Registration
 from gochat.core.ports.safety import Reports
 from gochat.core.ports.writing import Receipts, Writer
 from gochat.core.rates import Rates, SharedRates
+from gochat.core.values import value
 from gochat.rest.metrics import Metrics
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Deps:
     """The ports, and which pages of browsers, by their origin, may read answers."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
+
+from gochat.core.values import value
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -50,7 +51,7 @@ _ACCESS: Final = {
 """What Markdown can't say: what is wider than the screen is scrolled by keys too, and no heading is empty."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Part:
     """A heading, and what stands below it. `level` 1 is the page's own."""
 
@@ -60,7 +61,7 @@ class Part:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Guide:
     """One page: its title, its HTML, and its parts."""
 

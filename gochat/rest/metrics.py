@@ -2,17 +2,18 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gochat.core.values import value
+
 PATH = "/metrics"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Metrics:
     """Who may ask, and what is answered."""
 

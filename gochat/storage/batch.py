@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 
@@ -12,6 +11,7 @@ from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
 from gochat.core.model import ConversationId, Member, Message, Millis, Private, UserId
 from gochat.core.state import State
+from gochat.core.values import value
 from gochat.storage import rows, sides
 from gochat.storage.dialects import Asked, Row
 from gochat.storage.load import Loaded, Transaction, load
@@ -27,7 +27,7 @@ class Held(Enum):
     HELD = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """What became of a batch, once its transaction is committed."""
 

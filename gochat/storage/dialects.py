@@ -9,12 +9,12 @@ such a table costs more than a row, a single key stands in the statement itself.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
 from sqlalchemy import Connection
 
+from gochat.core.values import value
 from gochat.storage.answers import ask
 from gochat.storage.faults import PacketTooLargeError
 from gochat.storage.rows import COLUMNS, Table, columns
@@ -30,7 +30,7 @@ Driver: TypeAlias = Any
 """A connection of the driver (PEP 249)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Insert:
     """A statement that inserts rows, rendered in either of two ways."""
 
@@ -46,7 +46,7 @@ class Insert:
         return f"{self.head}{', '.join(_literals(row, self.types) for row in given)}{self.tail}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Find:
     """A statement that finds rows by keys of some columns, rendered in either of two ways."""
 

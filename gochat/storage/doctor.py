@@ -1,10 +1,10 @@
 """Whether a database keeps what it acknowledges, and can hold what we write."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
+from gochat.core.values import value
 from gochat.storage import migrate
 from gochat.storage.engines import write_engine
 from gochat.storage.faults import DATABASE_ERRORS, summary
@@ -15,7 +15,7 @@ MIN_PACKET = 16 << 20
 """Bytes of `max_allowed_packet`: a batch, escaped, with room."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at. `advice`: what to do, if it is not well."""
 

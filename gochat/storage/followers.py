@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from gochat.core.model import ConversationId
+from gochat.core.values import value
 from gochat.storage.engines import transaction, write_engine
 from gochat.storage.epoch import read_heads
 from gochat.storage.faults import Fault, fault_of, summary
@@ -52,7 +53,7 @@ _MOVE_CURSOR = "UPDATE follower_cursors SET n = ? WHERE name = ? AND process_id 
 _DROP_CURSOR = "DELETE FROM follower_cursors WHERE name = ? AND process_id = ?"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Writes:
     """What a follower has to write. `done`: nothing is left for the conversations that it was asked about."""
 

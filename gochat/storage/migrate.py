@@ -12,7 +12,6 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
+from gochat.core.values import value
 from gochat.storage.engines import migration_engine, transaction
 from gochat.storage.fetch import fetch, run
 
@@ -45,7 +45,7 @@ class SchemaTooNewError(MigrationError):
     """The schema was made by newer code, and this code may not run on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Revision:
     """One script of `alembic/versions`, by what it says of itself."""
 
@@ -56,7 +56,7 @@ class Revision:
     """The revision of the oldest code that may run on the schema that it makes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Standing:
     """How a database's schema stands to this code."""
 

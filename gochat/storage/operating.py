@@ -2,13 +2,13 @@
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gochat.core.model import ConversationId, Millis, SessionId, UserId
 from gochat.core.ports.accounts import Account
+from gochat.core.values import value
 from gochat.ids import new_id
 from gochat.storage.accounts import create, store_reset
 from gochat.storage.database import Database
@@ -53,7 +53,7 @@ WHERE conversation_id = ? ORDER BY active DESC, user_id LIMIT {MOST}
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Act:
     """What an operator did. `target`: the id of a user, session or conversation as phones have it."""
 

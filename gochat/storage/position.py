@@ -3,7 +3,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -20,6 +19,7 @@ from gochat.core.standing import (
 )
 from gochat.core.standing import changes as changes_since
 from gochat.core.sync import Outline
+from gochat.core.values import value
 from gochat.storage.fetch import as_list, dialect, fetch, fetch_any, parse_list
 from gochat.storage.log import read_batches
 
@@ -77,7 +77,7 @@ class LastHeads:
         self._read = epoch, numbers, read_at
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Now:
     """How far all of a user's is, and the log."""
 

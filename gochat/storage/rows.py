@@ -7,7 +7,7 @@ attachments as a JSON text within.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass, replace
 from enum import EnumType
 from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -36,13 +36,14 @@ from gochat.core.model import (
     Who,
 )
 from gochat.core.state import State
+from gochat.core.values import value
 from gochat.storage import tables
 from gochat.storage.tables import Type
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Table:
     """A table as statements are made of it. `key` is the primary key."""
 
@@ -56,7 +57,7 @@ class Table:
         return tuple(column for column in self.columns if column not in self.key)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stored(Table, Generic[T]):
     """A table whose rows are values of core."""
 
@@ -270,7 +271,7 @@ COLUMNS: Mapping[str, Type] = {
 """What keys may be given by: a name means the same in every table."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Changes:
     """What a row of `batches` names: the outbox of one committed batch."""
 

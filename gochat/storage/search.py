@@ -27,6 +27,7 @@ from gochat.core.search import (
     ranges,
     sought,
 )
+from gochat.core.values import value
 from gochat.storage import rows
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import as_list, fetch, fetch_any, parse_list
@@ -77,7 +78,7 @@ class _Block(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Mine:
     """A conversation of the user's: from which seq on they see it, and how far it is and is indexed."""
 

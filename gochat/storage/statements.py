@@ -1,9 +1,8 @@
 """The SQL of the conversation writer, as text in the words of one dialect."""
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from dataclasses import dataclass
-
 from gochat.core.model import EVERYONE, NOBODY
+from gochat.core.values import value
 from gochat.storage.dialects import Dialect, Statement
 from gochat.storage.rows import (
     BANS,
@@ -23,7 +22,7 @@ from gochat.storage.rows import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Statements:
     """Those that read take one JSON parameter with the keys named here, those that write take rows."""
 

@@ -1,13 +1,13 @@
 """Users as they log in and are found."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.model import Millis, Profile, SessionId, User, UserId
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Account:
     """A user as logging in needs them. `password_hash` is an argon2id PHC string."""
 

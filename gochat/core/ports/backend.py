@@ -1,17 +1,17 @@
 """A team's own login: the keys of its backend, and the users whom it or an issuer vouches for."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.model import Device, Millis, User
 from gochat.core.ports.accounts import Account
 from gochat.core.ports.logins import LoggedIn
+from gochat.core.values import value
 
 SERVER = "server"
 """Who vouches for users made with a server key, in `foreign_users`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ServerKey:
     """A key as it is checked. `scopes`: some of `users` and `tokens`."""
 

@@ -1,13 +1,14 @@
 """Who somebody is: tokens, and how sessions begin, go on and end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from gochat.core.model import Device, Millis, Session, SessionId, Standing, User, UserId
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Identity:
     """Who a genuine access token speaks for. `expires_at` may be past where that was allowed."""
 
@@ -33,7 +34,7 @@ class Authenticator(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LoggedIn:
     """A login with fresh tokens. `expires_in`: seconds that the access token lives."""
 

@@ -1,13 +1,13 @@
 """The logins of users, as they are stored."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Protocol
 
 from gochat.core.model import Device, Millis, Session, SessionId, Standing, UserId
+from gochat.core.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Beginning:
     """A new login. `password_hash`: the one that the password was right for; None: none was asked for."""
 
@@ -18,7 +18,7 @@ class Beginning:
     password_hash: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RefreshUse:
     """A refresh token, as it is used; see `core.refresh.use`. `expires_at`: the end of the next one."""
 

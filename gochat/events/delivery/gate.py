@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from gochat.core.model import ConversationId, UserId
+from gochat.core.values import value
 
 MAX_EARLY = 256
 """Entries held while one before them is missing; more are dropped, and read back from the database."""
@@ -28,7 +29,7 @@ class Entry(Protocol):
         """The delta, as it goes to sockets."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Notice:
     """A delta of a conversation, and who has come and gone by it.
 
@@ -55,7 +56,7 @@ class Notice:
         return max(self.revision, self.as_of)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MeNotice:
     """A delta of a user's own log."""
 

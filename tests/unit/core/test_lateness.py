@@ -26,4 +26,4 @@ def test_users_come_again_apart_from_each_other() -> None:
     waits = [come_back(whose).retry_after_ms or 0 for whose in range(RETRY_MS)]
     assert sorted(waits) == list(range(RETRY_MS, 2 * RETRY_MS))
     assert (waits[0], waits[1], waits[2]) == (1_000, 1_617, 1_234)
-    assert (ACK_S, RETRY_MS) == (0.1, 1_000)
+    assert (ACK_S, RETRY_MS) == (0.06, 1_000)
