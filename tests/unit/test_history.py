@@ -37,6 +37,7 @@ def test_a_page_holds_what_a_reader_would_count_off(
         assert (low > first) == (page[0] != everything[0])
         assert (high < last) == (page[-1] != everything[-1])
     else:
+        assert high == low - 1
         before = [it for it in everything if it < low]
         assert (low > first) == bool(before)
         assert (high < last) == (len(before) < len(everything))
