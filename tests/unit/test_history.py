@@ -48,3 +48,8 @@ def test_a_page_holds_what_a_reader_would_count_off(
 )
 def test_a_page_around_a_message_has_it_in_the_middle_where_it_can(seq: int, page: tuple[int, int]) -> None:
     assert span(1, 100, around_seq=seq, limit=10) == page
+
+
+@pytest.mark.parametrize("seq", [5, 6, 10**9])
+def test_after_the_last_message_an_empty_page_stands(seq: int) -> None:
+    assert span(1, 5, after_seq=seq, limit=3) == (6, 5)
