@@ -50,6 +50,12 @@ def test_a_value_at_a_bound_belongs_to_it() -> None:
     assert spread.rows == {(): [1, 2, 1, 7.0]}
 
 
+def test_what_has_no_labels_is_there_from_the_start() -> None:
+    assert [Count("c", "").rows, Count("c", "", "who").rows] == [{(): 0}, {}]
+    assert [Spread("s", "", bounds=(1.0,)).rows, Spread("s", "", "who").rows] == [{(): [0, 0, 0.0]}, {}]
+    assert MOST_LABELS == 1_000
+
+
 def test_nobody_can_make_rows_without_end() -> None:
     count, spread = Count("c", "", "who"), Spread("s", "", "who")
     for n in range(MOST_LABELS + 50):

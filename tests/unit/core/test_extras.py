@@ -27,6 +27,7 @@ from gochat.core.model import (
     Message,
     Role,
 )
+from gochat.core.needs import Needs
 from tests.unit.core.memory import Memory
 
 ANNA, BEN, GONE, STRANGER = 1, 2, 3, 4
@@ -217,6 +218,39 @@ def test_what_was_written_without_having_read_all_marks_no_more_as_read(
     assert (member.read_seq, member.skipped) == (read_seq, skipped)
     assert member.unread(4) == 4 - read_seq - skipped
     assert decision.me == (() if told is None else (ANNA,))
+
+
+@pytest.mark.parametrize(
+    ("before", "read", "after"),
+    [  # delivered, read and skipped
+        ((3, 3, 0), 1, (4, 4, 0)),  # another device has read all meanwhile
+        ((3, 2, 1), 2, (3, 2, 2)),  # what is read already stays as it is counted
+        ((3, 2, 1), 1, (3, 2, 2)),
+        ((3, 1, 1), 2, (3, 2, 6)),  # five of those before stand for deleted ones
+        ((1, 1, 0), 2, (2, 2, 6)),
+    ],
+)
+def test_what_another_device_has_read_meanwhile_stays_read(
+    before: tuple[int, int, int], read: int, after: tuple[int, int, int]
+) -> None:
+    rows = memory()
+    delivered_seq, read_seq, skipped = before
+    rows.members[(HERE, ANNA)] = replace(
+        rows.members[(HERE, ANNA)], delivered_seq=delivered_seq, read_seq=read_seq, skipped=skipped
+    )
+    rows.me[ANNA] = 40
+    command = SendMessage(HERE, ANNA, b"k" * 16, "hi", extras=Extras(read_up_to=read))
+    state = rows._load([command])
+    state.deleted_after[(HERE, ANNA, read)] = 5
+    (member,) = command.decide(state, NOW, LIMITS).members
+    assert (member.delivered_seq, member.read_seq, member.skipped) == after
+    assert member.me_revision == 41
+
+
+def test_who_says_how_far_they_read_is_told_of_their_own_side() -> None:
+    needs = Needs()
+    SendMessage(HERE, ANNA, b"k" * 16, "hi", extras=Extras(read_up_to=2)).need(needs)
+    assert (needs.me, needs.sides, needs.deleted_after) == ({ANNA}, {(HERE, ANNA)}, {(HERE, ANNA, 2)})
 
 
 def test_a_message_that_says_how_far_was_read_says_so_when_it_is_deleted() -> None:
