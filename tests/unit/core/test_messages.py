@@ -333,3 +333,30 @@ def test_a_block_closes_a_direct_conversation_for_all_but_deleting() -> None:
     assert memory.outcome(send(DIRECT, OWNER)) == BLOCKED
     assert memory.outcome(EditMessage(DIRECT, MEMBER, 2, "new")) == BLOCKED
     assert memory.outcome(DeleteMessage(DIRECT, MEMBER, 2)) == "ok"
+
+
+def test_a_link_is_kept_as_it_will_be_shown() -> None:
+    sent = Attachment("HTTPS://Example.org/A", "audio/ogg; codecs=opus", 5, 1, 2, " a.ogg\n")
+    decision = world().decide(send(GROUP, MEMBER, attachments=(sent,)), NOW)
+    assert decision.created is not None
+    assert decision.created.attachments == (
+        Attachment("https://Example.org/A", "audio/ogg; codecs=opus", 5, 1, 2, "a.ogg"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("attachment", "field", "details"),
+    [
+        (replace(LINK, url="ftp://example.org"), "url", {"reason": "no_link"}),
+        (replace(LINK, mime_type="image"), "mime_type", {"reason": "no_media_type"}),
+        (replace(LINK, name="é" * 510), None, {}),
+        (replace(LINK, name="é" * 510 + "a"), "name", {"reason": "too_long", "limit": 1_020}),
+        (replace(LINK, name=" " * 1_021), "name", {"reason": "too_long", "limit": 1_020}),
+        (replace(LINK, name="a\nb"), "name", {"reason": "control"}),
+    ],
+)
+def test_which_part_of_a_link_is_at_fault(
+    attachment: Attachment, field: str | None, details: dict[str, object]
+) -> None:
+    outcome = world().outcome(send(GROUP, MEMBER, attachments=(LINK, attachment)))
+    assert outcome == ("ok" if field is None else ("invalid_payload", f"attachments.1.{field}", details))
