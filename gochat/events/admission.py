@@ -13,7 +13,7 @@ from gochat.core.measures import Measures
 
 EACH_TURN = 64
 """Events and requests that every turn takes in, however late it is: so much is always done."""
-BURST_S = 0.02
+BURST_S = 0.01
 """More of them are taken in for so much of the loop's processor time, unless the turn before had to refuse
 some: then the load stands, and does not pass, and each turn is to be short. What other processes of the
 machine take counts for nothing: for that nobody is refused."""
