@@ -199,17 +199,19 @@ async def test_a_dump(source: SQLServer, fresh: SQLServer, shell: Shell, tmp_pat
         await chatting.go_on(server.url, KEPT)
 
 
-@pytest.mark.parametrize("kind", [MariaDB])
-async def test_a_physical_copy(source: SQLServer, fresh: SQLServer, shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "copy"), [(MariaDB, "physical"), (PlainMySQL, "clone")])
+async def test_a_physical_copy(
+    source: SQLServer, fresh: SQLServer, shell: Shell, tmp_path: Path, copy: str
+) -> None:
     with GoChatServer(tmp_path, settings(source)) as server:
         chatting = chat(server)
         await chatting.send(KEPT)
         shell.at(source)
-        shell.run("physical.sh")
+        shell.run(f"{copy}.sh")
         await chatting.send(LOST)
     fresh.stop()
     shutil.rmtree(fresh.data)
-    shell.run("physical-restore.sh", DATA=str(fresh.data))
+    shell.run(f"{copy}-restore.sh", DATA=str(fresh.data))
     fresh.start()
     shell.at(fresh)
     shell.command("gochat restored")
