@@ -13,12 +13,14 @@ from gochat.core.measures import Measures
 
 EACH_TURN = 64
 """Events and requests that every turn takes in, however late it is: so much is always done."""
-BURST_S = 0.01
+TURN_S = 0.01
 """More of them are taken in for so much of the loop's processor time, unless the turn before had to refuse
-some: then the load stands, and does not pass, and each turn is to be short. What other processes of the
-machine take counts for nothing: for that nobody is refused."""
+some. What other processes of the machine take counts for nothing: for that nobody is refused."""
+BURST_S = 0.1
+"""For so much more a turn may take in, or several together until one does not: then the load stands, and does
+not pass, and turns are to be short."""
 LATE_S = 1.0
-"""For so long nobody new is let in after some had to be refused."""
+"""For so long nobody new is let in after some had to be refused, and no turn is a burst."""
 
 
 class Admission:
@@ -45,6 +47,10 @@ class Admission:
         """How much came in this turn."""
         self._until = 0.0
         """Until when this turn takes in more than each, by the work that was done."""
+        self._over = 0.0
+        """What this turn did beyond that."""
+        self._left = BURST_S
+        """What may still be done beyond it."""
         self._stands = False
         """Whether the turn before had to refuse some."""
         self._refused = False
@@ -58,11 +64,17 @@ class Admission:
         if self._count == 1:
             soon = self._soon or asyncio.get_running_loop().call_soon
             soon(self._turn)
-            self._until = 0.0 if self._stands else self._worked() + BURST_S
+            if not self._left and not self.late:  # it is long ago that some had to be refused
+                self._stands, self._left = False, BURST_S
+            self._until = 0.0 if self._stands else self._worked() + TURN_S
         if self._count <= EACH_TURN:
             return True
         if not self._refused:
-            if self._worked() <= self._until:
+            over = self._worked() - self._until
+            if over <= 0:
+                return True
+            if over < self._left and not self._stands:
+                self._over = over
                 return True
             self._refused = True
             self._late_until = self._clock() + LATE_S
@@ -76,5 +88,11 @@ class Admission:
 
     def _turn(self) -> None:
         """The next turn begins."""
+        if self._refused:
+            self._left = 0.0
+        elif self._over:
+            self._left -= self._over
+        elif self._left < BURST_S and not self.late:
+            self._left = BURST_S
         self._stands, self._refused = self._refused, False
-        self._count = 0
+        self._count, self._over = 0, 0.0

@@ -9,11 +9,12 @@ from gochat.contract.events import CLIENT_EVENTS
 from gochat.core.measures import Measures
 from gochat.core.ports.logins import Identity
 from gochat.core.rates import Buckets
-from gochat.events.admission import BURST_S, EACH_TURN, LATE_S, Admission
+from gochat.events.admission import BURST_S, EACH_TURN, LATE_S, TURN_S, Admission
 from gochat.events.connection import Connection, Roster
 from gochat.events.dispatch import REFRESH, Dispatcher, Handler
 
 COST_S = 0.0001
+MANY = round(TURN_S / COST_S)
 TOO_MANY = 10 * round(BURST_S / COST_S)
 
 
@@ -47,12 +48,45 @@ class Loop:
         return admitted
 
 
-def test_a_burst_is_let_in_until_the_turn_has_been_long_enough() -> None:
+def test_a_burst_is_let_in_until_it_has_been_long_enough() -> None:
     loop = Loop()
-    most = round(BURST_S / COST_S)
+    most = round((TURN_S + BURST_S) / COST_S)
     assert loop.offer(most) == most
+    loop.offer(1)  # so it was over
     assert loop.offer(TOO_MANY) == pytest.approx(most, abs=2)
     assert loop.measures.shed.rows[("loop",)] == pytest.approx(TOO_MANY - most, abs=2)
+
+
+def test_turns_that_are_no_burst_may_follow_each_other_for_ever() -> None:
+    loop = Loop()
+    for _ in range(50):
+        assert loop.offer(MANY) == MANY
+
+
+def test_several_turns_together_are_one_burst() -> None:
+    loop = Loop()
+    each = MANY + round(BURST_S / COST_S / 5)
+    assert [loop.offer(each) for _ in range(4)] == [each] * 4
+    assert MANY < loop.offer(TOO_MANY) < 2 * each
+
+
+def test_after_some_were_refused_there_is_no_burst_for_a_while() -> None:
+    loop = Loop()
+    loop.offer(TOO_MANY)
+    loop.offer(1)
+    assert loop.offer(TOO_MANY) == pytest.approx(MANY, abs=2)
+    loop.offer(1)
+    for _ in range(11):
+        assert loop.offer(MANY) == MANY
+        loop.idle += LATE_S / 10
+    assert loop.offer(MANY * 5) == MANY * 5
+
+
+def test_what_comes_long_after_some_were_refused_may_be_a_burst() -> None:
+    loop = Loop()
+    loop.offer(TOO_MANY)
+    loop.idle += LATE_S
+    assert loop.offer(MANY * 5) == MANY * 5
 
 
 def test_requests_count_as_events_do() -> None:
@@ -91,7 +125,7 @@ def test_so_many_are_let_in_however_late_it_is() -> None:
 
 def test_what_others_take_of_the_machine_counts_for_nothing() -> None:
     loop = Loop()
-    most = round(BURST_S / COST_S)
+    most = MANY
     assert [loop.admission.lets_in() for _ in range(most // 2)] == [True] * (most // 2)
     loop.idle = 10 * BURST_S
     assert loop.offer(most // 2) == most // 2
