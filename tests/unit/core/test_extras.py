@@ -80,6 +80,7 @@ def send(extras: Extras, body: str = "hi", sender: int = ANNA) -> SendMessage:
         send(Extras(data='"' + "é" * 2047 + '"')),
         send(Extras(mentions=Mentions((ANNA, BEN)))),
         send(Extras(mentions=Mentions(everyone=True))),
+        send(Extras(mentions=Mentions((ANNA,) * LIMITS.mentions))),
         send(Extras(silent=True)),
         send(Extras(forwarded_from=Forwarded(HERE, 2))),
         send(Extras(forwarded_from=Forwarded(THERE, 2))),
