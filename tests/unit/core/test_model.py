@@ -1,6 +1,20 @@
 """What values are without anything set, and what is left of them where less is told."""
 
-from gochat.core.model import NOTHING_SET, Message, MuteLevel, Private
+from dataclasses import replace
+
+import pytest
+
+from gochat.core.model import (
+    NOTHING_SET,
+    Member,
+    Message,
+    MuteLevel,
+    Private,
+    Settings,
+    Side,
+    User,
+    WhoCanAdd,
+)
 from tests.unit.core.filled import filled
 
 
@@ -37,3 +51,22 @@ def test_a_message_that_its_sender_sees_no_more_says_that_it_was_stored_and_no_m
         reply_to_seq=None,
         extras=None,
     )
+
+
+def test_a_user_and_their_settings_are_open_from_the_start_but_for_their_number() -> None:
+    assert User(1, "ann", "Ann") == User(
+        1, "ann", "Ann", None, None, None, deleted=False, revision=0, updated_at=0
+    )
+    expected = Settings(
+        presence_hidden=False,
+        who_can_add=WhoCanAdd.EVERYONE,
+        receipts_hidden=False,
+        discoverable_by_phone=False,
+    )
+    assert Settings() == expected
+
+
+@pytest.mark.parametrize(("pinned_at", "pinned"), [(0, False), (1, True)])
+def test_a_conversation_is_pinned_from_the_moment_on_that_it_was(pinned_at: int, pinned: bool) -> None:
+    side = replace(filled(Side), pinned_at=pinned_at)
+    assert Private.of(side, filled(Member), 5, 0, 0).pinned is pinned
