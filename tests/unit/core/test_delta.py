@@ -6,6 +6,7 @@ import pytest
 
 from gochat.core.delta import Change, Delta, MeChange, Why, published, repaired
 from gochat.core.model import Conversation, Member
+from gochat.core.queries import MeDelta
 from tests.unit.core.world import GROUP, LIMITS, MEMBER, OTHER_MEMBER, OWNER, REVISION, group, member
 
 SINCE = 30
@@ -29,6 +30,7 @@ def test_nothing_is_said_that_was_not_given() -> None:
     assert delta == Delta(GROUP, SINCE, REVISION, gap=False, removed=False, members_hidden=False)
     assert Change(Why.CHANGES, delta) == Change(Why.CHANGES, delta, (), (), (), as_of=0, to_read=False)
     assert MeChange(OWNER, 1, 2, (), 0) == MeChange(OWNER, 1, 2, (), 0, profile=False, said=0)
+    assert MeDelta(1, 2, (), 0) == MeDelta(1, 2, (), 0, gap=False, profile=None)
 
 
 @pytest.mark.parametrize("count", [1, LIMITS.shown_members])

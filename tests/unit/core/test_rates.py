@@ -1,4 +1,6 @@
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.contract.routes import ROUTES
 from gochat.core.errors import RateLimited
-from gochat.core.rates import DEFAULT_RATES, OTHER, Buckets, Key, Rate, table
+from gochat.core.rates import DEFAULT_RATES, NEW_S, OTHER, Buckets, Key, Rate, table
+
+PROTOCOL = Path(__file__).parents[3] / "docs/protocol.md"
 
 
 class Clock:
@@ -133,3 +137,27 @@ def test_the_table_can_be_changed_row_by_row() -> None:
 def test_what_is_no_rate_is_refused(change: str) -> None:
     with pytest.raises(ValueError):
         table([change])
+
+
+def test_the_rates_of_users_are_those_that_the_protocol_tells() -> None:
+    told = re.findall(r"^\| `([a-z:]+)` \| ([\d,]+) \| (\d+) \|$", PROTOCOL.read_text(), re.MULTILINE)
+    rows = [(it.name, f"{it.limit:,}", str(it.window_s)) for it in DEFAULT_RATES if it.key is Key.USER]
+    assert rows == told
+
+
+def test_how_often_may_be_tried_to_log_in() -> None:
+    """NIST SP 800-63B-4, 3.2.2: at most 100 tries that fail."""
+    assert [it for it in DEFAULT_RATES if it.key is not Key.USER] == [
+        Rate("login", 30, 60, Key.ACCOUNT),
+        Rate("login", 100, 86_400, Key.ACCOUNT),
+        Rate("login", 60, 60, Key.ADDRESS),
+        Rate("login", 1_000, 86_400, Key.ADDRESS),
+        Rate("login:here", 10, 60, Key.ADDRESS),
+        Rate("login:here", 40, 86_400, Key.ADDRESS),
+        Rate("login:known", 10, 60, Key.ACCOUNT),
+        Rate("login:known", 100, 86_400, Key.ACCOUNT),
+        Rate("register", 60, 600, Key.ADDRESS),
+        Rate("register", 1_000, 86_400, Key.ADDRESS),
+        Rate("refresh", 60, 60, Key.ACCOUNT),
+    ]
+    assert NEW_S == 86_400
