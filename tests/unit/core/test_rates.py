@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.contract.routes import ROUTES
 from gochat.core.errors import RateLimited
-from gochat.core.rates import DEFAULT_RATES, NEW_S, OTHER, Buckets, Key, Rate, table
+from gochat.core.rates import (
+    ADD,
+    ADD_ONE,
+    DEFAULT_RATES,
+    NEW_S,
+    OTHER,
+    Buckets,
+    Key,
+    Rate,
+    table,
+    take_adding,
+)
 
 PROTOCOL = Path(__file__).parents[3] / "docs/protocol.md"
 
@@ -137,6 +148,20 @@ def test_the_table_can_be_changed_row_by_row() -> None:
 def test_what_is_no_rate_is_refused(change: str) -> None:
     with pytest.raises(ValueError):
         table([change])
+
+
+def test_who_is_brought_in_counts_once_each_for_all_and_for_themselves() -> None:
+    buckets = Buckets([Rate(ADD, 6, 60), Rate(ADD_ONE, 2, 60)], Clock())
+    take_adding(buckets, 1, [2, 3, 3, 1])
+    take_adding(buckets, 1, [])
+    take_adding(buckets, 1, [1])
+    take_adding(buckets, 1, [2])
+    with pytest.raises(RateLimited):
+        take_adding(buckets, 1, [2])
+    take_adding(buckets, 9, [2])  # another's
+    take_adding(buckets, 1, [4, 5, 6])
+    with pytest.raises(RateLimited):
+        take_adding(buckets, 1, [7])
 
 
 def test_the_rates_of_users_are_those_that_the_protocol_tells() -> None:
