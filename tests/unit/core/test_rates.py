@@ -18,6 +18,7 @@ from gochat.core.rates import (
     Buckets,
     Key,
     Rate,
+    retry_after_ms,
     table,
     take_adding,
 )
@@ -122,6 +123,32 @@ def test_what_is_kept_is_bounded_and_full_buckets_go_first() -> None:
         assert len(buckets) <= 100
     buckets.check("x", Key.USER, 999)
     assert taken(buckets, 1, who="empty") == 0
+
+
+def test_three_quarters_are_left_of_what_became_too_many() -> None:
+    clock = Clock()
+    buckets = Buckets([Rate("x", 2, 60)], clock, most=8)
+    sizes = []
+    for who in range(9):
+        clock.now += 0.001
+        taken(buckets, 1, who=who)
+        sizes.append(len(buckets))
+    assert sizes == [1, 2, 3, 4, 5, 6, 7, 8, 6]
+
+
+def test_what_is_given_back_is_that_of_whom_it_was() -> None:
+    buckets = Buckets([Rate("x", 1, 60, Key.ACCOUNT), Rate("x", 2, 60)], Clock())
+    buckets.take("x", Key.ACCOUNT, 1)
+    buckets.give_back("x", Key.USER, 1)  # none of theirs was counted
+    with pytest.raises(RateLimited):
+        buckets.check("x", Key.ACCOUNT, 1)
+    buckets.give_back("x", Key.ACCOUNT, 1)
+    buckets.check("x", Key.ACCOUNT, 1)
+    assert taken(buckets, 3) == 2
+
+
+def test_a_wait_is_told_in_whole_milliseconds_and_is_never_none() -> None:
+    assert [retry_after_ms(it) for it in (1e-9, 0.001, 0.0011, 6)] == [1, 1, 2, 6_000]
 
 
 def test_every_event_and_every_route_of_a_user_has_a_rate() -> None:

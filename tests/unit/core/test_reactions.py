@@ -39,6 +39,11 @@ HEART, THUMB = "❤️", "👍"
 KINDS = ["👍", "❤️", "😂", "custom:party"]
 
 
+def test_a_message_shows_so_many_of_who_reacted() -> None:
+    """Apps lay them out by it."""
+    assert (SHOWN, SHOWN_IN_ALL) == (20, 120)
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
