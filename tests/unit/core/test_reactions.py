@@ -200,6 +200,32 @@ def test_who_is_shown_is_bounded_whatever_many_do() -> None:
         assert {it.count for it in reactions} == {400}
 
 
+def shown(memory: Memory) -> list[tuple[int, ...]]:
+    return [it.user_ids for it in memory.messages[1, 1].reactions]
+
+
+def test_the_newest_are_shown_and_others_in_the_place_of_who_takes_it_back() -> None:
+    memory = crowd(30)
+    memory.run([React(1, 1, {(user_id, THUMB): True}) for user_id in range(1, 26)], 0)
+    assert shown(memory) == [tuple(range(25, 5, -1))]
+    memory.run([React(1, 1, {(25, THUMB): False, (24, THUMB): False, (26, THUMB): True})], 0)
+    assert shown(memory) == [(26, *range(23, 4, -1))]
+    memory.run([React(1, 1, {(user_id, THUMB): False for user_id in range(3, 27)})], 0)
+    assert shown(memory) == [(2, 1)]
+    memory.run([React(1, 1, {(1, THUMB): False, (2, THUMB): False})], 0)
+    assert shown(memory) == []
+
+
+@pytest.mark.parametrize(("kinds", "each"), [(6, 20), (7, 17), (20, 6)])
+def test_of_many_kinds_each_shows_fewer(kinds: int, each: int) -> None:
+    memory = crowd(30)
+    for n in range(kinds):
+        memory.run([React(1, 1, {(user_id, f"custom:{n}"): True for user_id in range(1, 31)})], 0)
+    assert [len(it) for it in shown(memory)] == [each] * kinds
+    memory.run([React(1, 1, {(30, "custom:0"): False})], 0)
+    assert [len(it) for it in shown(memory)] == [each] * kinds
+
+
 wishes = st.dictionaries(
     st.tuples(st.integers(1, 60), st.sampled_from(KINDS)), st.booleans(), min_size=1, max_size=80
 )
