@@ -224,7 +224,7 @@ class MySQL(Dialect):
         self._packet = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
 
     def given(self, *names: str) -> str:
-        return self._given({name: COLUMNS.get(name, Type.NUMBER) for name in names})
+        return self._given(_types(names))
 
     @staticmethod
     def by(index: str) -> str:
@@ -247,14 +247,12 @@ class MySQL(Dialect):
 
     @staticmethod
     def _find(select: str, table: str, index: str, key: Sequence[str], given: str, end: str = "") -> Find:
-        types = {name: COLUMNS.get(name, Type.NUMBER) for name in key}
         place = f"{table}{MySQL.by(index)}"
-        joined = " AND ".join(f"{table[-1]}.{name} = {_given_value(name, it)}" for name, it in types.items())
         there = " AND ".join(f"{table[-1]}.{name} = %s" for name in key)
         return Find(
-            f"{select} FROM {given} JOIN {place} ON {joined}{end}",
+            f"{select} FROM {given} JOIN {place} ON {_is_given(table, key)}{end}",
             f"{select} FROM {place} WHERE {there}{end}",
-            tuple(types.values()),
+            tuple(_types(key).values()),
         )
 
     def _given_to_lock(self, key: Sequence[str]) -> str:
@@ -330,15 +328,12 @@ class MySQL(Dialect):
         return ask(connection, script)
 
     def _with(self, statement: Statement, given: Sequence[Row]) -> str:
-        if isinstance(statement, Insert):
-            if len(given) <= FEW:
-                return statement.values(given)
-            statement = statement.text
-        elif isinstance(statement, Find):
-            if len(given) == 1:
-                return statement.by(given[0])
-            statement = statement.text
-        return statement % f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
+        if isinstance(statement, Insert) and len(given) <= FEW:
+            return statement.values(given)
+        if isinstance(statement, Find) and len(given) == 1:
+            return statement.by(given[0])
+        text = statement if isinstance(statement, str) else statement.text
+        return text % f"_utf8mb4 X'{orjson.dumps(given).hex()}'"
 
     def _given(self, columns: Mapping[str, Type]) -> str:
         fields = (
@@ -346,6 +341,15 @@ class MySQL(Dialect):
             for n, (name, type_) in enumerate(columns.items())
         )
         return f"JSON_TABLE(%s, '$[*]' COLUMNS ({', '.join(fields)})) given"
+
+
+def _types(names: Sequence[str]) -> dict[str, Type]:
+    return {name: COLUMNS.get(name, Type.NUMBER) for name in names}
+
+
+def _is_given(table: str, key: Sequence[str]) -> str:
+    """That a row of a table, as `look_up` names it, has a key that is in `given`."""
+    return " AND ".join(f"{table[-1]}.{name} = {_given_value(name, it)}" for name, it in _types(key).items())
 
 
 def _given_value(name: str, type_: Type) -> str:
@@ -414,9 +418,7 @@ class SQLite(Dialect):
         return ""
 
     def look_up(self, what: str, table: str, *key: str, index: str = "PRIMARY") -> str:
-        values = ((name, COLUMNS.get(name, Type.NUMBER)) for name in key)
-        there = " AND ".join(f"{table[-1]}.{name} = {_given_value(name, type_)}" for name, type_ in values)
-        return f"{self.select} {what} FROM {self.given(*key)} {self.join} {table} ON {there}"
+        return f"{self.select} {what} FROM {self.given(*key)} {self.join} {table} ON {_is_given(table, key)}"
 
     def lock(self, what: str, table: str, *key: str) -> str:
         return self.look_up(what, table, *key)
