@@ -73,16 +73,36 @@ def test_an_eviction(way: str, program: JavaClient, transports: tuple[str, ...])
         phone.returns()
 
 
+def until_it_has_come_twice(other: Ws) -> None:
+    """The phone, which has never been let in; the other's own session counts, and each question."""
+    deadline = time.monotonic() + WITHIN_S
+    asked = 1
+    while opened(other) - asked < 3:
+        asked += 1
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # between two questions
+
+
 def test_a_connect_that_is_never_answered(way: str, program: JavaClient) -> None:
     with running(way, connect_timeout=1) as server, Ws(server.port).connect() as other:
         phone = Phone(program, server)
         phone.open("slow")
-        deadline = time.monotonic() + WITHIN_S
-        asked = 1
-        while opened(other) - asked < 3:  # the other's own, and two of the phone's
-            asked += 1
-            assert time.monotonic() < deadline
-            time.sleep(0.1)  # between two questions
+        until_it_has_come_twice(other)
+
+
+@pytest.mark.parametrize(
+    ("token", "transports"),
+    [
+        ("later", ("websocket",)),
+        ("later", ("polling",)),
+        ("later, upgrading", ("polling", "websocket")),
+    ],
+)
+def test_one_that_is_put_off(way: str, program: JavaClient, token: str, transports: tuple[str, ...]) -> None:
+    with running(way) as server, Ws(server.port).connect() as other:
+        phone = Phone(program, server)
+        phone.open(token, transports)
+        until_it_has_come_twice(other)
 
 
 def test_a_phone_that_was_silent(way: str, program: JavaClient) -> None:

@@ -246,8 +246,11 @@ class Client:
         member.answer(answer)
 
     def _refuse(self, namespace: str, error: dict[str, Any]) -> None:
-        """Answer with CONNECT_ERROR; the client may try a few times more, then the session ends."""
-        if self.session.state is ENDED:
+        """Answer with CONNECT_ERROR; the client may try a few times more, then the session ends.
+
+        A session that ends says nothing of it: the libraries would stay away, and it ends so that they come back.
+        """
+        if self.session.is_ending:
             return
         self.session.write(packets.encode(packets.CONNECT_ERROR, namespace, error))
         if not self.connected:

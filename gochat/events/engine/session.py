@@ -279,6 +279,11 @@ class Session:
 
     # End
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is over, or will be when the upgrade that is under way is."""
+        return self.state is ENDED or self._postponed is not None
+
     def fail(self, error: Exception, code: int = frames.PROTOCOL_ERROR) -> None:
         """Close because of what the client did, with one line in the log."""
         logger.info("session %s closed: %s", self.sid, error)

@@ -53,6 +53,12 @@ def make_server(dispatch: str, options: EngineOptions) -> EngineServer:
             await gate.wait()
         elif token == "early":
             await server.emit("early", 1, to=sid)
+        elif token.startswith("later"):
+            session = server.eio.sessions[server.manager.eio_sid_from_sid(sid, "/") or ""]
+            while token == "later, upgrading" and session.upgrade is None:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.001)
+            server.evict(sid, "test")
+            raise Rejected("later")
         elif token != "good":
             raise Rejected({"code": "unauthorized", "message": "bad token"})
 

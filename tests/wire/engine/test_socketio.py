@@ -263,6 +263,22 @@ def test_server_disconnect_waits_for_an_upgrade(server: Server) -> None:
         assert ws.expect_closed() == 1000
 
 
+def test_who_is_to_come_again_hears_no_refusal_however_far_an_upgrade_is(server: Server) -> None:
+    """The libraries take CONNECT_ERROR for final: Java's would have stayed away for ever."""
+    for packets in ((), ("2probe",), ("2probe", "5")):
+        poller = Poller(server.port)
+        with Ws(server.port, f"EIO=4&transport=websocket&sid={poller.sid}") as ws:
+            ws.send(*packets[:1])
+            if packets:
+                ws.expect("3probe")
+            assert poller.post('40{"token":"later"}') == (200, "ok")
+            ws.send(*packets[1:])
+            if len(packets) == 2:
+                assert ws.expect_closed() is None
+        if len(packets) < 2:
+            assert poller.poll()[0] == 400
+
+
 def test_server_disconnect_survives_an_aborted_upgrade(server: Server) -> None:
     poller = Poller(server.port).connect()
     with Ws(server.port, f"EIO=4&transport=websocket&sid={poller.sid}") as ws:
