@@ -106,6 +106,13 @@ def summed_up(connection: Connection, user_id: UserId, last: LastHeads | None = 
     return Now(epoch, clock, held, numbers)
 
 
+def with_heads(connection: Connection, user_id: UserId, now: Now) -> Now:
+    """The same with the log as it is; in the snapshot that `now` is from."""
+    ((epoch, _, clock, found),) = fetch(connection, _with_heads(connection, _LOG), user_id)
+    heads, held = dict(parse_list(found)), now.standing
+    return Now(epoch, clock, standing(epoch, held.count, held.total, held.me, heads, clock), heads)
+
+
 def outlined(connection: Connection, user_id: UserId) -> tuple[list[Outline], Now]:
     """A user's memberships, and how far all is: from one state of the database."""
     statement = _with_heads(connection, _OUTLINES)

@@ -37,7 +37,15 @@ from gochat.storage.conversations import conversation, views
 from gochat.storage.engines import snapshot
 from gochat.storage.fetch import fetch, fetch_any
 from gochat.storage.log import MAX_SAID, said_since
-from gochat.storage.position import LastHeads, Now, changed_since, outlined, summed_up, unnamed_since
+from gochat.storage.position import (
+    LastHeads,
+    Now,
+    changed_since,
+    outlined,
+    summed_up,
+    unnamed_since,
+    with_heads,
+)
 from gochat.storage.reactions import seen
 from gochat.storage.visibility import meeting
 
@@ -174,10 +182,14 @@ def _sync_from(
         if _is_nothing_new(request, then, now):
             return _nothing_new(now)
     with snapshot(connection):
-        by_log = unnamed_since(connection, user_id, then, last) if then.count >= MANY else None
-        now = by_log or summed_up(connection, user_id)
-        if _is_nothing_new(request, then, now):
-            return _nothing_new(now)
+        if then.count < MANY:
+            now = summed_up(connection, user_id)
+        else:
+            by_log = unnamed_since(connection, user_id, then, last)
+            now = by_log or summed_up(connection, user_id, last)
+            if _is_nothing_new(request, then, now):
+                return _nothing_new(now)
+            now = with_heads(connection, user_id, now)
         outlines, known = changed_since(connection, user_id, then, now)
         request = replace(request, known=known, me=_me_then(request, then))
         agenda = Agenda(outlines, request, now.epoch, now.clock)

@@ -79,14 +79,17 @@ class Phone:
         self.standing = pages[-1].standing
 
 
-@pytest.fixture(params=["sums", "log"])
-def by_log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, list[bool]]:
-    """Whether the log is asked before the sums, and each time whether it told that nothing changed."""
+@pytest.fixture(params=["sums", "log", "far"])
+def by_log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[bool]]:
+    """What is asked first, and each time whether the log told that nothing changed.
+
+    The sums; the log; or the log where more than nothing of it is too much.
+    """
     answered: list[bool] = []
-    first = request.param == "log"
-    if first:
+    first: str = request.param
+    if first != "sums":
         monkeypatch.setattr(sync, "MANY", 0)
-        monkeypatch.setattr(position, "ROWS_A_BATCH", 0.01)
+        monkeypatch.setattr(position, "ROWS_A_BATCH", 0.01 if first == "log" else 1_000)
     ask = position.unnamed_since
 
     def asked(*arguments: Any) -> position.Now | None:
@@ -108,7 +111,7 @@ def told(pages: list[SyncPage], known: dict[ConversationId, int]) -> object:
     return sorted(deltas, key=lambda it: (it.conversation_id, it.revision))
 
 
-def test_nothing_new_is_told_as_nothing(database_url: str, by_log: tuple[bool, list[bool]]) -> None:
+def test_nothing_new_is_told_as_nothing(database_url: str, by_log: tuple[str, list[bool]]) -> None:
     anna, ben, carl = prepare(database_url, 3)
 
     async def scenario() -> None:
@@ -129,13 +132,13 @@ def test_nothing_new_is_told_as_nothing(database_url: str, by_log: tuple[bool, l
             assert (page.conversations, page.me) == ((), None)
 
     asyncio.run(scenario())
-    log_first, by_the_log = by_log
-    assert any(by_the_log[-1:]) == log_first
+    first, by_the_log = by_log
+    assert any(by_the_log[-1:]) == (first == "log")
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_happened_it_is_told_as_by_revisions(
-    database_url: str, seed: int, by_log: tuple[bool, list[bool]]
+    database_url: str, seed: int, by_log: tuple[str, list[bool]]
 ) -> None:
     rng = random.Random(seed)
     users = prepare(database_url, 5)
@@ -166,9 +169,31 @@ def test_whatever_happened_it_is_told_as_by_revisions(
             assert followed > 3 * lost
 
     asyncio.run(scenario())
-    log_first, by_the_log = by_log
-    assert any(by_the_log) == log_first
-    assert any(not it for it in by_the_log) == log_first
+    first, by_the_log = by_log
+    assert any(not it for it in by_the_log) == (first != "sums")
+    assert first == "far" or any(by_the_log) == (first == "log")
+
+
+def test_what_is_new_is_told_though_another_had_asked_before_it_came(
+    database_url: str, by_log: tuple[str, list[bool]]
+) -> None:
+    """And what it holds then can be followed from: what was known of the log before will not do there."""
+    anna, ben, carl = prepare(database_url, 3)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(group(anna, ben))
+            elsewhere = await it.create(direct(anna, carl))
+            bens, carls = Phone(reader, ben), Phone(reader, carl)
+            await bens.sync()
+            await carls.sync()
+            await it.send(send(elsewhere, anna))
+            await carls.compare()
+            for _ in range(2):
+                await it.send(send(cid, anna))
+                await bens.compare()
+
+    asyncio.run(scenario())
 
 
 def test_the_log_tells_nothing_where_it_has_a_hole(
