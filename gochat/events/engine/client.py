@@ -60,6 +60,7 @@ class Client:
         "_looks",
         "_options",
         "_refused",
+        "_unseen",
         "members",
         "request",
         "server",
@@ -75,6 +76,7 @@ class Client:
         self._limit = server.options.max_in_flight
         self._in_flight = 0  # events that are not answered, large ones as several
         self._answers = server.options.max_backlog // 4  # bytes that may wait to be sent while more is read
+        self._unseen = 0  # bytes of answers since it was looked at what waits
         self._looks = False  # soon, whether the client has taken its answers
         self._inbox: deque[str | bytes] | None = None  # what waits for a step that is under way
         self._held: Packet | None = None  # one whose attachments are not all here
@@ -189,9 +191,11 @@ class Client:
         # call, and so each after it, as deep as there are packets.
         if self._in_flight >= self._limit:
             self.session.pause()
-        elif self._piles_up():
-            self.session.pause()
-            self._balance()
+        elif self._unseen > self.server.unseen:
+            self._unseen = 0
+            if self._piles_up():
+                self.session.pause()
+                self._balance()
         return None
 
     async def _finish(self, result: Awaitable[object], ack: Ack) -> None:
@@ -202,9 +206,10 @@ class Client:
         finally:
             ack.release()
 
-    def finished(self, weight: int) -> None:
-        """Count one event of the dispatcher as done."""
+    def finished(self, weight: int, answer: int = 0) -> None:
+        """Count one event of the dispatcher as done, and the bytes of its answer."""
         self._in_flight -= weight
+        self._unseen += answer
         if self.session.state is DRAINING:
             self.drain()
         elif self._in_flight < self._limit and self.session.paused:
@@ -248,7 +253,7 @@ class Client:
     def _refuse(self, namespace: str, error: dict[str, Any]) -> None:
         """Answer with CONNECT_ERROR; the client may try a few times more, then the session ends.
 
-        A session that ends says nothing of it: the libraries would stay away, and it ends so that they come back.
+        A session that ends says nothing of it: the libraries would stay away, and shall come back.
         """
         if self.session.is_ending:
             return

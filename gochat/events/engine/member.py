@@ -121,12 +121,15 @@ class Ack:
         member, self._member = self._member, None
         if member is None:
             raise RuntimeError("an event is acked once")
+        size = 0
         if self._identifier is not None and member.state is CONNECTED:
             if len(payload) == 1 and type(payload[0]) is bytes:
-                member.write(packets.encode_ack(member.namespace, self._identifier, payload[0]))
+                frames = packets.encode_ack(member.namespace, self._identifier, payload[0])
             else:
-                member.write(packets.encode(packets.ACK, member.namespace, payload, self._identifier))
-        member.client.finished(self._weight)
+                frames = packets.encode(packets.ACK, member.namespace, payload, self._identifier)
+            member.write(frames)
+            size = len(frames)
+        member.client.finished(self._weight, size)
 
     def release(self) -> None:
         """End the event's place in flight, if that has not happened yet, without an answer."""

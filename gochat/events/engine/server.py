@@ -46,7 +46,9 @@ class EngineServer(socketio.AsyncServer):  # type: ignore[misc]
         namespaces: list[str] | Literal["*"] | None = None,
     ) -> None:
         self.options = options or EngineOptions()
-        room = self.options.max_backlog - self.options.max_backlog // 4
+        self.unseen = self.options.max_backlog // 32
+        """Bytes of a client's answers after which it is looked at how much waits for it."""
+        room = self.options.max_backlog - self.options.max_backlog // 4 - self.unseen
         self.weights = {
             name: size * self.options.max_in_flight // room for name, size in self.options.answers.items()
         }
