@@ -8,6 +8,7 @@ revision.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final, TypeAlias
 
 from gochat.core.blocks import check_open
@@ -166,7 +167,7 @@ class Tally:
         self.kinds[user_id] = own | {emoji} if on else own - {emoji}
         self.changed[user_id, emoji] = on
         shown = [it for it in self.shown.get(emoji, ()) if it != user_id]
-        self.shown[emoji] = [user_id, *shown[: SHOWN - 1]] if on else shown
+        self.shown[emoji] = [user_id, *shown][:SHOWN] if on else shown
         self.counts[emoji] = self.counts.get(emoji, 0) + (1 if on else -1)
         if self.counts[emoji] < 1:
             del self.counts[emoji], self.shown[emoji]
@@ -187,23 +188,22 @@ class Tally:
 
     def _reactions(self) -> tuple[Reaction, ...]:
         """As the message carries them."""
-        each = min(SHOWN, max(1, SHOWN_IN_ALL // max(1, len(self.counts))))
+        if not self.counts:
+            return ()
+        each = min(SHOWN, max(1, SHOWN_IN_ALL // len(self.counts)))
         taken_back = {emoji for (_, emoji), on in self.changed.items() if not on}
         for emoji in taken_back & self.counts.keys():
-            self._fill(emoji, min(each, self.counts[emoji]))
+            self._fill(emoji)
         return tuple(
             Reaction(emoji, count, tuple(self.shown[emoji][:each])) for emoji, count in self.counts.items()
         )
 
-    def _fill(self, emoji: str, most: int) -> None:
-        """Show others in the place of those who took it back."""
+    def _fill(self, emoji: str) -> None:
+        """Show others in the place of those who took it back: no fewer than a message carries."""
         shown = self.shown[emoji]
-        others: Iterable[UserId] = self.state.reactors.find((self.conversation_id, self.seq, emoji)) or ()
-        for user_id in others:
-            if len(shown) >= most:
-                return
-            if user_id not in shown and self._still(user_id, emoji):
-                shown.append(user_id)
+        before: Iterable[UserId] = self.state.reactors.find((self.conversation_id, self.seq, emoji)) or ()
+        others = (it for it in before if it not in shown and self._still(it, emoji))
+        shown.extend(islice(others, SHOWN))
 
     def _still(self, user_id: UserId, emoji: str) -> bool:
         """Whether who had reacted so before the batch still does."""

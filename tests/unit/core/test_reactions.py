@@ -216,9 +216,21 @@ def test_the_newest_are_shown_and_others_in_the_place_of_who_takes_it_back() -> 
     assert shown(memory) == []
 
 
-@pytest.mark.parametrize(("kinds", "each"), [(6, 20), (7, 17), (20, 6)])
+@pytest.mark.parametrize(("on", "in_their_place"), [(False, 4), (True, 5)])
+def test_who_took_it_back_just_before_is_not_shown_in_the_place_of_another(
+    on: bool, in_their_place: int
+) -> None:
+    """In one batch: the rows are read as they were before it."""
+    memory = crowd(30)
+    memory.run([React(1, 1, {(user_id, THUMB): True}) for user_id in range(1, 26)], 0)
+    memory.run([React(1, 1, {(5, THUMB): on}), React(1, 1, {(25, THUMB): False})], 0)
+    assert shown(memory) == [(*range(24, 5, -1), in_their_place)]
+
+
+@pytest.mark.parametrize(("kinds", "each"), [(6, 20), (7, 17), (20, 6), (120, 1), (121, 1)])
 def test_of_many_kinds_each_shows_fewer(kinds: int, each: int) -> None:
     memory = crowd(30)
+    memory.limits = Limits(reactions=kinds, reaction_kinds=kinds)
     for n in range(kinds):
         memory.run([React(1, 1, {(user_id, f"custom:{n}"): True for user_id in range(1, 31)})], 0)
     assert [len(it) for it in shown(memory)] == [each] * kinds
