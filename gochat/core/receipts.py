@@ -147,8 +147,7 @@ def _private(state: State, conversation: Conversation, member: Member, position:
         return member
     skipped = member.skipped
     if read > member.read_seq:
-        key = (conversation.id, member.user_id, position.read_seq)
-        skipped = state.deleted_after[key] if read < last else 0
+        skipped = state.deleted_after[conversation.id, member.user_id, position.read_seq]
     me_revision = state.me[member.user_id] + 1
     return replace(member, delivered_seq=delivered, read_seq=read, skipped=skipped, me_revision=me_revision)
 

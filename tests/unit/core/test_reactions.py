@@ -12,7 +12,7 @@ from gochat.core.errors import ChatError, InvalidPayload
 from gochat.core.limits import Limits
 from gochat.core.messages import DeleteMessage, EditMessage
 from gochat.core.model import Conversation, History, Kind, Member, Message, Reaction, Role, UserId
-from gochat.core.reactions import SHOWN, SHOWN_IN_ALL, React, kind_of, seen_by
+from gochat.core.reactions import SHOWN, SHOWN_IN_ALL, React, kind_of, names_all, seen_by
 from tests.unit.core.memory import Memory
 from tests.unit.core.world import (
     ADMIN,
@@ -214,6 +214,16 @@ def test_the_newest_are_shown_and_others_in_the_place_of_who_takes_it_back() -> 
     assert shown(memory) == [(2, 1)]
     memory.run([React(1, 1, {(1, THUMB): False, (2, THUMB): False})], 0)
     assert shown(memory) == []
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, True), (2, True), (3, False)])
+def test_of_one_that_names_all_who_made_it_nothing_else_need_be_read(count: int, named: bool) -> None:
+    """Nor is it believed: what was read besides may be older."""
+    reaction = Reaction(THUMB, count, (OWNER, ADMIN))
+    message = world().messages[GROUP, 1].with_reactions((reaction,))
+    assert names_all(reaction) is named
+    assert [it.mine for it in seen_by(message, MEMBER, {THUMB}).reactions] == [not named]
+    assert [it.mine for it in seen_by(message, OWNER, ()).reactions] == [True]
 
 
 @pytest.mark.parametrize(("on", "in_their_place"), [(False, 4), (True, 5)])

@@ -119,6 +119,16 @@ def test_what_was_told_in_private_may_be_shown_later() -> None:
     assert decision.conversation is not None
 
 
+def test_own_log_moves_with_what_they_are_told_and_the_conversation_with_what_is_shown() -> None:
+    """However new the row is: one that neither has moved says so, too."""
+    memory = somewhere(revision=REVISION, me_revision=7)
+    row, _, decision = advance(memory, Position(6, 6, private=True))
+    assert (decision.conversation, decision.me, row.me_revision) == (None, (MEMBER,), 8)
+    memory = somewhere(delivered_seq=7, read_seq=7, me_revision=7)
+    row, _, decision = advance(memory, Position(6, 4))
+    assert (decision.me, row.me_revision, row.revision) == ((), 7, REVISION + 1)
+
+
 @pytest.mark.parametrize(
     ("read", "shown"), [(2, (5, 3)), (3, (5, 3)), (4, (5, 4)), (6, (6, 6)), (LAST + 1, (LAST, LAST))]
 )

@@ -139,6 +139,7 @@ def test_reading_takes_the_mark_away(read_seq: int) -> None:
     decision = command.decide(at, NOW, LIMITS)
     assert decision.sides == (side(),)
     assert decision.me == (ANNA,)
+    assert [it.me_revision for it in decision.members] == [4]
 
 
 def test_delivery_leaves_the_mark() -> None:
