@@ -252,7 +252,9 @@ class State:
             conversation_id: decision.conversation.revision
             for conversation_id, decisions in self.decisions.items()
             for decision in decisions
-            if decision.left and decision.conversation is not None and _reveals(decision, limits)
+            if decision.left
+            and decision.conversation is not None
+            and _reveals(decision.conversation, len(decision.left), limits)
         }
         for key, member in self.changed_members.items() if revealed else ():
             revision = revealed.get(key[0], 0)
@@ -357,12 +359,9 @@ def _together(before: Decision[Any], after: Decision[Any]) -> bool:
     return before.why is after.why and not whole
 
 
-def _reveals(decision: Decision[Any], limits: Limits) -> bool:
-    """Whether by it a conversation comes down to so few members that their list is shown."""
-    if decision.conversation is None or not decision.left:
-        return False
-    now = decision.conversation.member_count
-    return now <= limits.shown_members < now + len(decision.left) - len(decision.joined)
+def _reveals(conversation: Conversation, left: int, limits: Limits) -> bool:
+    """Whether a conversation that so many left came down to so few members that their list is shown."""
+    return conversation.member_count <= limits.shown_members < conversation.member_count + left
 
 
 def _change(run: list[Decision[Any]], limits: Limits) -> Change:
@@ -388,4 +387,4 @@ def _change(run: list[Decision[Any]], limits: Limits) -> Change:
         messages=tuple(messages.values()),
     )
     change = published(run[-1].why, delta, conversation, limits, run[-1].joined, run[-1].left)
-    return replace(change, to_read=True) if _reveals(run[-1], limits) else change
+    return replace(change, to_read=True) if _reveals(conversation, len(run[-1].left), limits) else change

@@ -47,6 +47,12 @@ class Memory:
 
     def run(self, commands: Sequence[AnyCommand], now: int) -> tuple[list[Any], list[Change]]:
         """Decide a batch, creations alone or none, and write it."""
+        state, answers = self.batch(commands, now)
+        self._write(state)
+        return answers, list(state.changes(self.limits))
+
+    def batch(self, commands: Sequence[AnyCommand], now: int) -> tuple[State, list[Any]]:
+        """What a batch makes of the rows, and its answers; nothing is written."""
         state = self._load(commands)
         answers: list[Any] = []
         for command in commands:
@@ -57,8 +63,7 @@ class Memory:
             else:
                 state.apply(decision)
                 answers.append(decision.result)
-        self._write(state)
-        return answers, list(state.changes(self.limits))
+        return state, answers
 
     def outcome(self, command: AnyCommand, now: int = 0) -> Any:
         """`ok`, or how a command is refused: the code, the field, and the details if there are any."""

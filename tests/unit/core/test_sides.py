@@ -131,15 +131,17 @@ def test_a_message_ends_an_archive_unless_it_is_muted(it: Side, last_seq: int, a
     assert Private.of(it, member, last_seq, 0, NOW).archived is archived
 
 
-@pytest.mark.parametrize("read_seq", [4, 2, 6])
-def test_reading_takes_the_mark_away(read_seq: int) -> None:
+@pytest.mark.parametrize(("read_seq", "read"), [(4, 4), (2, 4), (6, 6)])
+def test_reading_takes_the_mark_away(read_seq: int, read: int) -> None:
     command = AdvanceReceipts(CID, {ANNA: Position(read_seq, read_seq)})
     at = state(command, side(marked_seq=4))
     at.deleted_after[(CID, ANNA, read_seq)] = 0
     decision = command.decide(at, NOW, LIMITS)
     assert decision.sides == (side(),)
     assert decision.me == (ANNA,)
-    assert [it.me_revision for it in decision.members] == [4]
+    assert decision.members == (
+        Member(CID, ANNA, Role.MEMBER, True, 10, 1, 1, read, read, 0, read_seq, read_seq, me_revision=4),
+    )
 
 
 def test_delivery_leaves_the_mark() -> None:
