@@ -230,7 +230,7 @@ class Page:
         """
         if item.whole:
             item = replace(item, messages=min(item.messages, self._share))
-        cost = max(1, item.messages, self._members(item) // 8)
+        cost = self._cost(item)
         if self.items and cost > self._room and (item.whole or self._room == 0):
             return False
         if item.messages > self._room:
@@ -239,12 +239,12 @@ class Page:
         self._room = max(0, self._room - cost)
         return True
 
-    def _members(self, item: Item) -> int:
-        """At most so many rows of members come with it."""
-        count = item.conversation.member_count
-        if count > self.limits.shown_members:
-            return 1
-        return count if item.whole else min(count, item.conversation.revision - item.since)
+    def _cost(self, item: Item) -> int:
+        cost, members = max(1, item.messages), item.conversation.member_count
+        if members > self.limits.shown_members:  # no rows of theirs come with it
+            return cost
+        rows = members if item.whole else min(members, item.conversation.revision - item.since)
+        return max(cost, rows // 8)
 
 
 class Agenda:

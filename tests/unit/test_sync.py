@@ -10,16 +10,25 @@ from gochat.core.delta import Delta
 from gochat.core.limits import Limits
 from gochat.core.model import Conversation, ConversationId, History, Kind, Member, Message, Role
 from gochat.core.queries import SyncPosition, SyncRequest
+from gochat.core.sizes import bare_size, delta_size, message_size
 from gochat.core.sync import (
+    FIRST,
+    FIRST_BYTES,
     MARGIN,
+    MAX_BYTES,
     MAX_CHANGES,
     MAX_FOLLOWED,
     MAX_REMOVED,
     NEWEST,
     Agenda,
+    Candidate,
     Item,
     Outline,
     Page,
+    fit,
+    fit_first,
+    is_partial,
+    parts,
     settle,
     start,
 )
@@ -48,6 +57,12 @@ def request(
     return SyncRequest(known or {}, me, epoch, position, limit)
 
 
+def test_how_much_is_told_at_once() -> None:
+    """As the protocol has it; and by how much the time of a message may lie before its commit."""
+    assert (NEWEST, MAX_CHANGES, MAX_FOLLOWED, MAX_REMOVED, FIRST) == (50, 200, 2_000, 500, 20)
+    assert (MAX_BYTES, FIRST_BYTES, MARGIN) == (262_144, 57_344, 60_000)
+
+
 class TestStart:
     @pytest.mark.parametrize("known", [None, 0])
     def test_nothing_known_is_told_whole(self, known: int | None) -> None:
@@ -66,7 +81,12 @@ class TestStart:
     @pytest.mark.parametrize("known", [1, 9, 10])
     def test_otherwise_what_changed_after_it(self, known: int) -> None:
         item = start(conversation(), member(), None, known)
-        assert (item.since, item.whole, item.gap) == (known, False, False)
+        assert item == Item(conversation(), member(), None, known, False, False, 0, partial=False)
+
+    @pytest.mark.parametrize(("known", "gap"), [(-1, True), (1, False), (10, False), (11, True)])
+    def test_a_process_may_have_any_revision_that_was(self, known: int, gap: bool) -> None:
+        item = start(conversation(), None, None, known)
+        assert (item.gap, item.visible_from_seq) == (gap, 1)
 
 
 class TestSettle:
@@ -88,6 +108,10 @@ class TestSettle:
         assert settle(start(conversation(), member(), None, None), 0).messages == 5
         assert settle(start(conversation(), member(1, 4), None, None), 0).messages == 2
         assert settle(start(conversation(), member(1, 6), None, None), 0).messages == 0
+
+    def test_what_is_whole_already_is_no_gap_however_much_changed(self) -> None:
+        item = start(conversation(), member(), None, None)
+        assert settle(item, MAX_CHANGES + 1) == replace(item, messages=5)
 
 
 class TestPage:
@@ -120,6 +144,167 @@ class TestPage:
         taken = [page.take(self.item(0, whole=True, members=256)) for _ in range(4)]
         assert taken == [True, True, True, False]
 
+    def left(self, page: Page) -> int:
+        """So many messages have room."""
+        page.take(self.item(500))
+        return page.items[-1].messages
+
+    @pytest.mark.parametrize(
+        ("members", "since", "whole", "cost"),
+        [
+            (7, 0, True, 1),
+            (256, 0, True, 32),
+            (256, 5, False, 32),
+            (256, 992, False, 1),
+            (256, 920, False, 10),
+            (LIMITS.shown_members, 0, True, LIMITS.shown_members // 8),
+            (LIMITS.shown_members + 1, 0, True, 1),
+        ],
+    )
+    def test_eight_members_count_as_a_message_where_they_are_shown(
+        self, members: int, since: int, whole: bool, cost: int
+    ) -> None:
+        """Of changes no more of them than there are revisions."""
+        page = Page(100, LIMITS)
+        assert page.take(Item(conversation(1000, 1000, members), member(), None, since, whole))
+        assert self.left(page) == 100 - cost
+
+    def test_what_just_fits_is_taken_wholly(self) -> None:
+        page = Page(100, LIMITS)
+        assert page.take(self.item(60))
+        assert page.take(self.item(40, whole=True))
+        assert not page.take(self.item(0))
+        assert [(it.messages, it.partial) for it in page.items] == [(60, False), (40, False)]
+        page = Page(100, LIMITS)
+        assert page.take(self.item(60))
+        assert page.take(self.item(40))
+        assert not page.items[-1].partial
+
+    def test_room_for_one_message_is_room(self) -> None:
+        page = Page(61, LIMITS)
+        assert page.take(self.item(60))
+        assert page.take(self.item(2))
+        assert (page.items[-1].messages, page.items[-1].partial) == (1, True)
+
+    @pytest.mark.parametrize(("share", "told"), [(None, 50), (60, 50), (10, 10)])
+    def test_a_conversation_that_is_told_whole_may_have_a_share(self, share: int | None, told: int) -> None:
+        page = Page(100, LIMITS, share=share)
+        assert page.take(self.item(50, whole=True))
+        assert page.items[0].messages == told
+        assert self.left(page) == 100 - told
+
+
+def message(seq: int, revision: int, size: int = 0) -> Message:
+    """One of exactly so many bytes, or as small as can be."""
+    empty = Message(1, seq, revision, 1, b"", b"", "", (), 0)
+    return replace(empty, body="x" * max(0, size - message_size(empty)))
+
+
+def row(revision: int) -> Member:
+    return Member(1, revision, Role.MEMBER, True, revision, 1, 1)
+
+
+def delta(
+    since: int, revision: int, *messages: Message, title: str = "", rows: tuple[int, ...] = ()
+) -> Delta:
+    of = replace(conversation(revision), title=title)
+    return Delta(1, since, revision, of, tuple(row(it) for it in rows), messages)
+
+
+def sized(size: int) -> Delta:
+    """Changes of exactly so many bytes."""
+    return delta(5, 7, message(1, 7, size - bare_size(delta(5, 7))))
+
+
+def seqs(told: Delta) -> list[int]:
+    return [it.seq for it in told.messages]
+
+
+class TestFit:
+    def test_as_many_as_there_is_room_for(self) -> None:
+        half = sized(MAX_BYTES // 2)
+        assert delta_size(half) == MAX_BYTES // 2
+        assert fit([]) == []
+        assert fit([half, half]) == [half, half]
+        assert fit([half, sized(MAX_BYTES // 2 + 1), half]) == [half]
+
+    def test_one_message_at_least(self) -> None:
+        huge = replace(sized(MAX_BYTES + 1), revision=9)
+        assert list(fit([huge, huge])) == [huge]
+
+    @pytest.mark.parametrize(("more", "told"), [(0, [2, 3]), (1, [3])])
+    def test_of_too_many_changes_the_first(self, more: int, told: list[int]) -> None:
+        room = MAX_BYTES - bare_size(delta(5, 20, rows=(6, 8, 9, 10)))
+        third = message(3, 8, room // 2 + more)
+        whole = delta(5, 20, message(1, 10), message(2, 9, room - room // 2), third, rows=(6, 8, 9, 10))
+        (part,) = fit([whole])
+        assert (seqs(part), part.revision) == (told, 9 if told == [2, 3] else 8)
+        assert (part.since, part.conversation, part.members) == (5, whole.conversation, whole.members)
+        (mine,) = fit([replace(whole, me=member())])
+        assert [it.revision for it in mine.members] == ([6, 8, 9] if told == [2, 3] else [6, 8])
+
+    @pytest.mark.parametrize(("more", "told"), [(0, [2, 3]), (1, [3])])
+    def test_of_too_much_that_is_whole_the_newest(self, more: int, told: list[int]) -> None:
+        room = MAX_BYTES - bare_size(delta(0, 20, rows=(6, 10)))
+        third = message(3, 8, room // 2 + more)
+        whole = delta(0, 20, message(1, 10), message(2, 9, room - room // 2), third, rows=(6, 10))
+        (part,) = fit([whole])
+        assert part == replace(whole, messages=tuple(it for it in whole.messages if it.seq in told))
+
+
+class TestFirstScreen:
+    @pytest.mark.parametrize(("more", "told"), [(0, [2, 3]), (1, [3])])
+    def test_the_newest_messages_that_have_room(self, more: int, told: list[int]) -> None:
+        room = FIRST_BYTES - bare_size(delta(0, 20))
+        two = message(3, 8, room // 2 + more), message(2, 9, room - room // 2)
+        (part,) = fit_first([delta(0, 20, message(1, 10), *two)])
+        assert seqs(part) == told
+
+    def test_each_conversation_has_its_share_and_what_others_left(self) -> None:
+        room = FIRST_BYTES - 2 * bare_size(delta(0, 20))
+        half = room // 2
+        one, other = [
+            delta(0, 20, *(message(seq, seq, size) for seq in (1, 2, 3))) for size in (half, half - 1)
+        ]
+        assert [seqs(it) for it in fit_first([one, other])] == [[3], [3]]
+        over = delta(0, 20, message(1, 1, half + 1))
+        assert [seqs(it) for it in fit_first([over, over])] == [[], [1]]
+        rest = delta(0, 20, message(1, 1, room))
+        assert [seqs(it) for it in fit_first([delta(0, 20), rest])] == [[], [1]]
+        assert [seqs(it) for it in fit_first([delta(0, 20, message(1, 1)), rest])] == [[1], []]
+
+    def test_as_many_conversations_as_have_room_and_one_at_least(self) -> None:
+        assert fit_first([]) == []
+        huge = delta(0, 20, message(1, 1), title="x" * FIRST_BYTES)
+        assert fit_first([huge, huge]) == [replace(huge, messages=())]
+        small = delta(0, 20)
+        rest = FIRST_BYTES - 2 * bare_size(small)
+        exact, over = delta(0, 20, title="x" * rest), delta(0, 20, title="x" * (rest + 1))
+        assert fit_first([small, exact]) == [small, exact]
+        assert fit_first([small, over, small]) == [small]
+
+
+class TestParts:
+    def test_they_follow_on_each_other_and_the_last_has_the_conversation(self) -> None:
+        told = message(1, 7), message(2, 6), message(3, 9)
+        whole = delta(5, 12, *told, rows=(6, 7, 8, 12))
+        assert list(parts(whole, message_size(told[0]) + message_size(told[1]))) == [
+            Delta(1, 5, 7, None, (row(6), row(7)), told[:2]),
+            Delta(1, 7, 12, whole.conversation, (row(8), row(12)), told[2:]),
+        ]
+        tight = parts(whole, message_size(told[0]) + message_size(told[1]) - 1)
+        assert [seqs(it) for it in tight] == [[2], [1], [3]]
+
+    @pytest.mark.parametrize("since", [0, 5])
+    def test_what_fits_or_is_told_from_the_start_is_one(self, since: int) -> None:
+        whole = delta(since, 12, message(1, 7), message(2, 6), rows=(12,))
+        assert list(parts(whole, 0 if since == 0 else MAX_BYTES)) == [whole]
+        assert not is_partial(whole)
+
+    def test_what_stops_before_the_end_is_partial(self) -> None:
+        assert is_partial(replace(delta(5, 12), revision=11))
+        assert not is_partial(Delta(1, 5, 12))
+
 
 class TestMe:
     @pytest.mark.parametrize(
@@ -136,6 +321,77 @@ class TestMe:
     def test_it_comes_with_the_first_page(self) -> None:
         position = SyncPosition(0, False, 0, 1, 0, EPOCH, False)
         assert Agenda([], request(me=3, position=position), EPOCH, 0).me_since(7) is None
+
+
+STARTED = 150
+AT = [Outline(1, 0, 5, 300), Outline(2, 0, 5, 200), Outline(3, 0, 5, 200), Outline(4, 0, 5, 100)]
+AT += [Outline(5, 0, 5, STARTED), Outline(6, 0, 5, STARTED + 1), Outline(7, 4, 5, 400)]
+"""Conversations with messages at these times; the user has left the last."""
+
+
+def at(cid: int, revision: int = 0, *, moved: bool = False, gap: bool = False) -> SyncPosition:
+    """Behind a conversation of those, or within it."""
+    return SyncPosition(STARTED, moved, AT[cid - 1].last_message_at, cid, revision, EPOCH, gap)
+
+
+@pytest.mark.parametrize(
+    ("known", "position", "told"),
+    [
+        ({}, None, [(1, None), (3, None), (2, None), (6, None), (5, None), (4, None)]),
+        ({1: 5, 2: 4, 3: 6}, None, [(3, 6), (2, 4), (6, None), (5, None), (4, None)]),
+        ({}, at(2), [(6, None), (5, None), (4, None), "again", (1, -1), (2, -1), (3, -1)]),
+        ({}, at(2, 3), [(2, 3), (6, None), (5, None), (4, None), "again", (1, -1), (3, -1)]),
+        ({2: 4}, at(2, 3), [(2, 4), (6, None), (5, None), (4, None), "again", (1, -1), (3, -1)]),
+        ({1: 4, 2: 2}, at(2, 3), [(2, 3), (6, None), (5, None), (4, None), "again", (1, 4), (3, -1)]),
+        ({}, at(4), ["again", (1, -1), (2, -1), (3, -1), (6, -1)]),
+        ({}, at(2, moved=True), ["again", (3, -1), (6, -1)]),
+        ({}, at(2, 3, moved=True), ["again", (2, 3), (3, -1), (6, -1)]),
+        ({6: 4}, at(3, moved=True), ["again", (6, 4)]),
+        ({1: 5, 4: 3}, at(5, gap=True), [(4, -1), "again", (1, -1), (2, -1), (3, -1), (6, -1)]),
+    ],
+)
+def test_first_what_stands_below_and_then_once_more_what_moved_up(
+    known: dict[int, int], position: SyncPosition | None, told: list[object]
+) -> None:
+    """In the order in which it is told, with what the phone has of it."""
+    candidates = Agenda(AT, request(known, position=position), EPOCH, 900).candidates()
+    split = told.index("again") if "again" in told else len(told)
+    for moved, expected in ((False, told[:split]), (True, told[split + 1 :])):
+        found = [it for it in candidates if it.moved is moved]
+        assert [(it.outline.conversation_id, it.known) for it in found] == expected
+    assert [it.moved for it in candidates] == sorted(it.moved for it in candidates)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "position", "started_at", "gap"),
+    [
+        (EPOCH, None, 40_000, False),
+        (None, None, 40_000, False),
+        ("old", None, 40_000, True),
+        ("old", at(2), STARTED, False),
+        (EPOCH, at(2, gap=True), STARTED, True),
+        (EPOCH, replace(at(2), epoch="old"), 40_000, True),
+    ],
+)
+def test_where_the_next_page_goes_on(
+    epoch: str | None, position: SyncPosition | None, started_at: int, gap: bool
+) -> None:
+    agenda = Agenda(AT, request(epoch=epoch, position=position), EPOCH, 40_000 + MARGIN)
+    assert agenda.after(Candidate(AT[2], None, moved=False), 0) == SyncPosition(
+        started_at, False, 200, 3, 0, EPOCH, gap
+    )
+    assert agenda.after(Candidate(AT[3], 4, moved=True), 7) == SyncPosition(
+        started_at, True, 100, 4, 7, EPOCH, gap
+    )
+
+
+def test_what_is_removed_goes_on_behind_the_last_that_was_told() -> None:
+    known = dict.fromkeys(range(1, MAX_REMOVED + 2), 1)
+    told, position = Agenda([], request(known), EPOCH, MARGIN).removed()
+    assert told == tuple(Delta(cid, since=1, revision=2, removed=True) for cid in range(1, MAX_REMOVED + 1))
+    assert position == SyncPosition(0, True, 0, 0, 0, EPOCH, False, removed_after=MAX_REMOVED)
+    told, position = Agenda([], request(known, position=position), EPOCH, MARGIN).removed()
+    assert ([it.conversation_id for it in told], position) == ([MAX_REMOVED + 1], None)
 
 
 def test_what_is_left_or_foreign_is_removed() -> None:
