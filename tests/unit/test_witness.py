@@ -44,6 +44,21 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(witness.seen) == MAX_PROCESSES
 
 
+def test_of_what_is_forgotten_nothing_is_left() -> None:
+    """Those heard of first go first; with what was there when it was looked at."""
+    witness = Witness()
+    witness.look({0: 5, 1: 5}, at=0)
+    for process_id in range(2, MAX_PROCESSES):
+        witness.saw(process_id, 1, at=0)
+    assert (len(witness.seen), witness.looked) == (MAX_PROCESSES, {0: 5, 1: 5})
+    witness.saw(MAX_PROCESSES, 1, at=0)
+    assert (min(witness.seen), witness.looked) == (1, {1: 5})
+
+
+def test_how_long_a_process_is_known() -> None:
+    assert (KEPT_S, KEPT_ROWS, MAX_PROCESSES) == (30 * 60, 1_000, 10_000)
+
+
 def test_what_came_since_the_last_look_has_to_be_whole() -> None:
     witness = Witness()
     witness.saw(1, 5, at=100)

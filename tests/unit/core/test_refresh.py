@@ -113,5 +113,19 @@ def test_a_thief_who_is_not_within_the_same_minute_ends_the_session(
     assert "revoked" in (session.use(owner, now), session.use(thief, now + 61))
 
 
-def test_the_minute_is_a_minute() -> None:
+@pytest.mark.parametrize(("later", "again"), [(0, True), (60_000, True), (60_001, False), (-60_001, False)])
+def test_the_minute_is_a_minute(later: int, again: bool) -> None:
+    """On whichever side clocks differ."""
+    session = Session()
+    session.use("T0", 100)
+    assert session.use("T0", 100 + later / 1000) == ("T1" if again else "T1′")
     assert TOGETHER_MS == 60_000
+
+
+@pytest.mark.parametrize(("seed", "seeded_at"), [(None, None), (b"s" * 16, None), (None, 100)])
+def test_without_what_the_newest_follows_from_there_is_a_fresh_one(
+    seed: bytes | None, seeded_at: int | None
+) -> None:
+    chain = Chain(b"T1", b"T0", seed, seeded_at)
+    used = use(chain, b"T0", fresh=b"f" * 16, now=100, successor=lambda seed: b"after " + seed)
+    assert used == Chain(b"after " + b"f" * 16, b"T0", b"f" * 16, 100)

@@ -71,10 +71,36 @@ def test_what_differs(one: str, other: str) -> None:
         ("aaaa", "aa", [(0, 2), (2, 4)]),
         ("nothing", "x", []),
         ("", "x", []),
+        ("\ufe0fx", "x", [(1, 2)]),
+        ("ab " + "x\u0301" * 3, "x\u0301", [(3, 5), (5, 7), (7, 9)]),
+        (" a  b ", "a b", [(1, 5)]),
+        ("a b ", "b", [(2, 3)]),
     ],
 )
 def test_where_it_stands(body: str, query: str, found: list[tuple[int, int]]) -> None:
     assert list(ranges(body, fold(query))) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "follower", "belongs"),
+    [
+        ("x", "\ufdff", False), ("x", "\ufe00", True), ("x", "\ufe0f", True), ("x", "\ufe10", False),
+        ("x", "\U0001f3fa", False), ("x", "\U0001f3fb", True), ("x", "\U0001f3ff", True),
+        ("x", "\U0001f400", False),
+        ("\u1100", "\u1160", False), ("\u1100", "\u1161", True), ("\u1100", "\u1175", True),
+        ("\u1100", "\u1176", False),
+        ("\uac00", "\u11a7", False), ("\uac00", "\u11a8", True), ("\uac00", "\u11c2", True),
+        ("\uac00", "\u11c3", False),
+        ("\u1025", "\u102d", False), ("\u1025", "\u102e", True), ("\u1025", "\u102f", False),
+    ],
+)  # fmt: skip
+def test_what_belongs_to_the_character_before_is_shown_with_it(
+    first: str, follower: str, belongs: bool
+) -> None:
+    """Variants and skin tones, which are not looked for, and what makes one letter of two."""
+    query = fold(first + follower) if belongs else fold(first)
+    size = len((first + follower if belongs else first).encode("utf-16-le")) // 2
+    assert ranges(f"so {first}{follower} yes", query) == ((3, 3 + size),)
 
 
 def test_no_more_places_are_shown_than_that() -> None:
@@ -147,6 +173,47 @@ def test_what_is_too_long_may_hold_anything() -> None:
     assert [(it.seq, it.is_too_long) for it in found] == [(1, False), (2, True)]
 
 
+def test_how_the_index_is_laid_out() -> None:
+    """It is kept: what is changed has to be written anew."""
+    assert (BLOCK, LONGEST, MAX_QUERY, MAX_RANGES) == (32, 16_384, 200, 20)
+    assert [entry(1, "", "image/a", "video/a", "audio/a", "text/a").bits, entry(1, "http://a").bits] == [
+        15,
+        16,
+    ]
+    too_long = entry(1, "x" * LONGEST + "x", "image/a")
+    assert (too_long.bits, too_long.text) == (129, b"")
+    text, about = pack([Entry(1, 2, 3, 4, b"a"), Entry(5, 6, 7, 8, b"b")])
+    assert text == b"a\nb"
+    assert about == b"".join(n.to_bytes(8, "little") for n in (1, 2, 3)) + bytes([4]) + b"".join(
+        n.to_bytes(8, "little") for n in (5, 6, 7)
+    ) + bytes([8])
+
+
+def test_of_a_block_when_it_was_written_and_whether_one_is_too_long() -> None:
+    assert span(b"") == (0, 0, False)
+    blocks = [Entry(1, 9, 1, 0), Entry(2, 7, 1, 0x80), Entry(3, 8, 1, 1)]
+    assert span(pack(blocks)[1]) == (9, 7, True)
+    assert span(pack([blocks[0], blocks[2]])[1]) == (9, 8, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({}, [1, 2]),
+        ({3: None}, [1, 2]),
+        ({3: entry(3, "c")}, [1, 2, 3]),
+        ({2: None}, [1]),
+        ({1: entry(1, "d"), 3: None}, [2, 1]),
+        ({1: None, 2: None}, []),
+    ],
+)
+def test_a_block_with_what_changed(changed: dict[int, Entry | None], left: list[int]) -> None:
+    before = [entry(1, "a"), entry(2, "b")]
+    after = {1: before[0], 2: before[1]} | changed
+    assert unpack(*rewritten(*pack(before), changed)) == [after[seq] for seq in left]
+    assert rewritten(b"", b"", changed) == pack([it for it in changed.values() if it is not None])
+
+
 def test_blocks_follow_each_other() -> None:
     assert [block_of(seq) for seq in (1, BLOCK, BLOCK + 1)] == [0, 0, 1]
 
@@ -156,6 +223,10 @@ def test_a_query_with_nothing_to_look_for_is_refused(query: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         fold_query(query)
     assert refused.value.field == "q"
+
+
+def test_a_query_is_counted_as_it_is_typed() -> None:
+    assert fold_query("ﬀ" * MAX_QUERY) == "ff" * MAX_QUERY
 
 
 @pytest.mark.parametrize("query", ['"', "%", "*", "C++", "_", "\\", "'; --", "a", "😀", "AND", "-x"])

@@ -46,6 +46,11 @@ def side(**fields: object) -> Side:
     return Side(ANNA, CID, **fields)  # type: ignore[arg-type]
 
 
+def test_for_ever_is_the_last_time_that_every_app_can_count_to() -> None:
+    """The largest whole number of JavaScript."""
+    assert FOREVER == 9_007_199_254_740_991
+
+
 NONE, MENTIONS = MuteLevel.NONE, MuteLevel.MENTIONS
 
 
@@ -54,6 +59,7 @@ NONE, MENTIONS = MuteLevel.NONE, MuteLevel.MENTIONS
     [
         (Mute(CID, ANNA, NOW + 1, NONE), None, side(muted_until=NOW + 1, mute_level=NONE)),
         (Mute(CID, ANNA, FOREVER, MENTIONS), None, side(muted_until=FOREVER, mute_level=MENTIONS)),
+        (Mute(CID, ANNA, FOREVER + 1, MENTIONS), None, side(muted_until=FOREVER, mute_level=MENTIONS)),
         (Mute(CID, ANNA, 0, NONE), side(muted_until=NOW + 9, mute_level=NONE), side()),
         (Mute(CID, ANNA, 0, NONE), None, None),
         (Mute(CID, ANNA, NOW + 1, NONE), side(muted_until=NOW + 1, mute_level=NONE), None),

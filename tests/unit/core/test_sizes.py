@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import hypothesis.strategies as st
 import orjson
+import pytest
 from hypothesis import given
 
 from gochat.contract.encode import delta_out, message_out
@@ -20,11 +21,12 @@ from gochat.core.model import (
     Member,
     Mentions,
     Message,
+    Private,
     Reaction,
     Role,
     Who,
 )
-from gochat.core.sizes import delta_size, json_bound, json_size, message_size
+from gochat.core.sizes import bare_size, delta_size, json_bound, json_size, message_size
 from gochat.core.sync import parts
 
 SPARE = 560
@@ -130,6 +132,68 @@ def test_every_field_of_a_message_is_drawn() -> None:
 @given(texts)
 def test_text(text: str) -> None:
     assert json_size(text) == len(orjson.dumps(text)) <= json_bound(text)
+
+
+def test_only_a_long_text_is_worth_to_be_counted() -> None:
+    assert json_bound("x" * 200) == 2 + 6 * 200
+    assert json_bound("x" * 201) == 203
+
+
+PLAIN = Message(1, 2, 3, 4, bytes(16), bytes(16), "hello", (), 5)
+FILE = Attachment("12345678", "12345", name="123")
+CUSTOM = Extras("text12")
+
+
+@pytest.mark.parametrize(
+    ("message", "size"),
+    [
+        (PLAIN, 602),
+        (replace(PLAIN, body=None), 599),
+        (replace(PLAIN, attachments=(FILE,)), 602 + 172),
+        (replace(PLAIN, attachments=(FILE, FILE)), 602 + 2 * 172),
+        (replace(PLAIN, extras=CUSTOM), 602 + 8),
+        (replace(PLAIN, extras=replace(CUSTOM, data='{ "a" : 1 }')), 602 + 8 + 7),
+        (replace(PLAIN, extras=replace(CUSTOM, mentions=Mentions())), 602 + 8 + 40),
+        (replace(PLAIN, extras=replace(CUSTOM, mentions=Mentions((1, 2, 3)))), 602 + 8 + 100),
+        (replace(PLAIN, extras=replace(CUSTOM, read_up_to=1)), 602 + 8 + 30),
+        (replace(PLAIN, extras=replace(CUSTOM, forwarded_from=Forwarded(1, 2))), 602 + 8 + 70),
+        (replace(PLAIN, extras=replace(CUSTOM, reactions=(Reaction("1234", 9, ()),))), 602 + 8 + 66),
+        (
+            replace(PLAIN, extras=replace(CUSTOM, reactions=(Reaction("1234", 9, (1, 2, 3)),) * 2)),
+            602 + 8 + 2 * (66 + 57),
+        ),
+    ],
+)
+def test_what_each_part_of_a_message_counts(message: Message, size: int) -> None:
+    assert message_size(message) == size
+
+
+def test_what_each_part_of_a_delta_counts() -> None:
+    delta = Delta(1, 2, 3)
+    conversation = Conversation(1, Kind.GROUP, "title", History.FROM_START, 3, 2, 0, 2, 0, 1)
+    row = Member(1, 2, Role.MEMBER, True, 3, 1, 1)
+    whole = replace(delta, conversation=conversation)
+    setup = ConversationExtras(pinned_seqs=(1,))
+    counted = {
+        "bare": bare_size(delta),
+        "members": bare_size(replace(delta, members=(row, row))),
+        "conversation": bare_size(whole),
+        "draft": bare_size(replace(whole, private=Private(draft="12345678"))),
+        "extras": bare_size(replace(whole, conversation=replace(conversation, extras=setup))),
+        "last_message": bare_size(replace(whole, last_message=PLAIN)),
+        "messages": bare_size(replace(whole, messages=(PLAIN,))),
+        "all": delta_size(replace(whole, messages=(PLAIN, PLAIN), last_message=PLAIN)),
+    }
+    assert counted == {
+        "bare": 160,
+        "members": 160 + 2 * 190,
+        "conversation": 160 + 930 + len('"title"null'),
+        "draft": 160 + 930 + len('"title""12345678"'),
+        "extras": 160 + 930 + len('"title"null') + len('[null,null,"all","admins",[1]]'),
+        "last_message": 160 + 930 + len('"title"null') + 602,
+        "messages": 160 + 930 + len('"title"null'),
+        "all": 160 + 930 + len('"title"null') + 3 * 602,
+    }
 
 
 @given(messages)

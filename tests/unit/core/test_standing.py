@@ -39,6 +39,19 @@ def test_it_comes_back_as_it_went_and_a_sync_of_it_has_400_bytes(
     assert cursors.read_standing(2**62, text) == held.pack()
 
 
+def test_what_is_kept_of_it_in_how_many_bytes() -> None:
+    """Of ids and numbers the last 20 bits; of 40 processes, and of more only whether anything changed."""
+    heads = {n << 20 | n: n << 20 | 100 + n for n in range(1, 41)}
+    held = standing("e", 1, 2, 3, heads, AT)
+    assert held.heads == {n: 100 + n for n in range(1, 41)}
+    assert len(held.pack()) == 224
+    assert len(standing("e", 2**32 - 1, 2**48 - 1, 2**48 - 1, {41: 1} | heads, AT).pack()) == 24
+    assert (held.pack()[4:20], Standing.unpack(held.pack())) == (
+        bytes([0, 0, 0, 1, *[0] * 5, 2, *[0] * 5, 3]),
+        held,
+    )
+
+
 @given(
     st.dictionaries(st.integers(0, 2**20 - 1), st.integers(1, 2**40), max_size=MAX_PROCESSES),
     st.lists(st.integers(0, 40), min_size=MAX_PROCESSES, max_size=MAX_PROCESSES),
@@ -78,7 +91,7 @@ def batch(
 def test_the_log_alone_is_followed_for_an_hour_or_two() -> None:
     held = standing("e", 1, 1, 1, {5: 10}, AT)
     followed = [hour for hour in range(-3, 4) if held.follows({}, {5: 10}, AT + hour * FOLLOWED_MS)]
-    assert followed == [0, 1]
+    assert (followed, FOLLOWED_MS) == ([0, 1], 60 * 60 * 1_000)
     assert held.follows({5: 10, 6: 0}, {5: 11, 6: 3}, AT)
 
 
@@ -163,6 +176,7 @@ class TestReckon:
     def test_where_they_left_since_is_told_and_where_they_had_left_before_is_not(self) -> None:
         assert self.known((2, 8), (2, 11), Outline(1, 8, 9, 0)) == {1: 5}
         assert self.known((2, 8), (2, 8), Outline(1, 4, 9, 0)) == {}
+        assert self.known((2, 8), (2, 8), Outline(1, 5, 9, 0)) == {}
 
     def test_what_does_not_add_up_is_not_believed(self) -> None:
         assert self.known((2, 8), (2, 11), Outline(1, 0, 9, 0)) is None

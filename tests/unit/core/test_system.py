@@ -12,7 +12,7 @@ from gochat.core.conversations import UpdateConversation
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage
-from gochat.core.model import NOBODY, ConversationExtras, Message, Role
+from gochat.core.model import NOBODY, ConversationExtras, Extras, Message, Role
 from gochat.core.reactions import React
 from gochat.core.receipts import AdvanceReceipts, Position
 from gochat.core.system import MOST_NAMED, Event, noted
@@ -101,6 +101,20 @@ def test_many_are_not_all_named() -> None:
     assert message.extras is not None
     data = json.loads(message.extras.data or "")
     assert (data["user_ids"], data["count"]) == (ids(*range(1, MOST_NAMED + 1)), 500)
+    assert MOST_NAMED == 50
+
+
+def test_it_is_the_next_message_and_of_no_earlier_time() -> None:
+    """Its key is made of its place, so that no two have the same; nobody's phone makes a sound."""
+    before = replace(group(), last_message_at=NOW + 5)
+    conversation, message = noted(before, Event.AVATAR, 1, NOW, TOLD)
+    key = GROUP.to_bytes(8, "big") + (LAST + 1).to_bytes(8, "big")
+    extras = Extras("system", '{"event":"avatar_changed","by":"0000000000000001"}', silent=True)
+    body = "The picture was changed."
+    told = Message(GROUP, LAST + 1, REVISION, NOBODY, key, bytes(16), body, (), NOW + 5, extras=extras)
+    assert message == told
+    assert conversation == replace(before, last_seq=LAST + 1)
+    assert noted(group(), Event.AVATAR, 1, NOW, TOLD)[0].last_message_at == NOW
 
 
 def recount(memory: Memory) -> None:

@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gochat.core.errors import InvalidPayload
+from gochat.core.limits import Limits
 from gochat.core.text import (
+    MEDIA_TYPE_BYTES,
     NAME_BYTES,
     URL_BYTES,
     check_bytes,
+    check_data,
     line,
     link,
     media_type,
@@ -96,6 +99,7 @@ class TestNothing:
     @pytest.mark.parametrize(
         "text",
         [
+            " \u200b", " \u0301", "\x7f",
             "", " ", "\n\n", "\0", "\x01\x02", "\u200b", "\u200d\u200d", "\u2060\ufeff",
             "\u0301", "\u0301\u0302 \u200b",
             "\u2800\u2800", "\u3164", "\u115f\u1160", "\u200e\u200f", "\u202e", "\ufe0f",
@@ -192,6 +196,25 @@ class TestMediaType:
         with pytest.raises(InvalidPayload) as refused:
             media_type(text, "title")
         assert reason(refused) == "no_media_type"
+
+
+def test_how_long_links_names_and_media_types_are() -> None:
+    assert (URL_BYTES, NAME_BYTES, MEDIA_TYPE_BYTES) == (2_048, 255 * 4, 255)
+    longest = "a/b;c=" + "d" * (MEDIA_TYPE_BYTES - 6)
+    assert media_type(longest, "title") == longest
+    with pytest.raises(InvalidPayload) as refused:
+        media_type(longest + "d", "title")
+    assert reason(refused) == "too_long"
+
+
+@pytest.mark.parametrize(("data", "fits"), [(None, True), ("éé", True), ("ééx", False)])
+def test_data_is_bounded_in_bytes(data: str | None, fits: bool) -> None:
+    if fits:
+        check_data(data, Limits(data=4))
+        return
+    with pytest.raises(InvalidPayload) as refused:
+        check_data(data, Limits(data=4))
+    assert refused.value.details == {"reason": "too_long", "limit": 4}
 
 
 def test_names_are_bounded_in_bytes() -> None:
