@@ -287,7 +287,10 @@ def _folded_short(piece: str) -> tuple[str, int]:
 
 
 def _joined(pieces: Iterable[tuple[str, int]]) -> tuple[str, list[int]]:
-    """Folded pieces in one, white space as in `fold`; and of each character the number of its piece."""
+    """Folded pieces in one, white space as in `fold`; and of each character the number of its piece.
+
+    Of a space at the end, which is left out, as well.
+    """
     characters: list[str] = []
     owners: list[int] = []
     for number, (piece, _) in enumerate(pieces):
@@ -299,10 +302,7 @@ def _joined(pieces: Iterable[tuple[str, int]]) -> tuple[str, list[int]]:
             else:
                 continue
             owners.append(number)
-    if characters and characters[-1] == " ":
-        characters.pop()
-        owners.pop()
-    return "".join(characters), owners
+    return "".join(characters).rstrip(" "), owners
 
 
 def _utf16_length(text: str) -> int:

@@ -75,6 +75,7 @@ def test_what_differs(one: str, other: str) -> None:
         ("ab " + "x\u0301" * 3, "x\u0301", [(3, 5), (5, 7), (7, 9)]),
         (" a  b ", "a b", [(1, 5)]),
         ("a b ", "b", [(2, 3)]),
+        ("\uffffx", "x", [(1, 2)]),
     ],
 )
 def test_where_it_stands(body: str, query: str, found: list[tuple[int, int]]) -> None:
@@ -180,6 +181,8 @@ def test_how_the_index_is_laid_out() -> None:
         15,
         16,
     ]
+    assert entry(1, "a").bits == 0
+    assert list(candidates(b"", b"", b"a")) == []
     too_long = entry(1, "x" * LONGEST + "x", "image/a")
     assert (too_long.bits, too_long.text) == (129, b"")
     text, about = pack([Entry(1, 2, 3, 4, b"a"), Entry(5, 6, 7, 8, b"b")])

@@ -117,6 +117,13 @@ def test_it_is_the_next_message_and_of_no_earlier_time() -> None:
     assert noted(group(), Event.AVATAR, 1, NOW, TOLD)[0].last_message_at == NOW
 
 
+def test_a_title_is_written_as_it_is() -> None:
+    _, message = noted(group(), Event.TITLE, 1, NOW, TOLD, title="é")
+    assert message is not None
+    assert message.extras is not None
+    assert message.extras.data == '{"event":"title_changed","by":"0000000000000001","title":"é"}'
+
+
 def recount(memory: Memory) -> None:
     for member in memory.active(GROUP):
         if member.read_seq >= LAST:

@@ -42,7 +42,7 @@ class TestLine:
             "می\u200cخواهم",  # Persian is not written without the non-joiner
             "क्\u200dष",
             "葛\U000e0100城",  # of two ways to write this name, the one that its owner has
-            "C++ \u200fעברית",
+            "C++ \u200fעברית", "\u200eעברית",
             "ᠮᠣᠩ\u180b",
             "a\u00a0b\u3000c",
         ],
@@ -65,6 +65,7 @@ class TestLine:
             ("anna\u3164", "invisible"), ("\u115fanna", "invisible"), ("anna\u2800", "invisible"),
             ("an\u034fna", "invisible"), ("anna\U000e0061", "invisible"), ("anna\u180e",
             "invisible"),
+            ("anna\u200f", "invisible"), ("anna\u061c", "invisible"),
             ("\u200danna", "invisible"), ("👋\U000e0061", "invisible"), ("م\u200c", "invisible"),
         ],
     )  # fmt: skip
