@@ -70,7 +70,7 @@ NONE, MENTIONS = MuteLevel.NONE, MuteLevel.MENTIONS
         (Archive(CID, ANNA, False), side(archived_seq=6), None),
         (Archive(CID, ANNA, False), None, None),
         (Pin(CID, ANNA, True), None, side(pinned_at=NOW)),
-        (Pin(CID, ANNA, True), side(pinned_at=5), None),
+        (Pin(CID, ANNA, True), side(pinned_at=1), None),
         (Pin(CID, ANNA, False), side(pinned_at=5), side()),
         (Mark(CID, ANNA, True), None, side(marked_seq=4)),
         (Mark(CID, ANNA, True), side(marked_seq=3), side(marked_seq=4)),
