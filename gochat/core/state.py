@@ -257,8 +257,8 @@ class State:
             and _reveals(decision.conversation, len(decision.left), limits)
         }
         for key, member in self.changed_members.items() if revealed else ():
-            revision = revealed.get(key[0], 0)
-            if member.active and member.revision < revision:
+            if member.active and key[0] in revealed:
+                revision = max(member.revision, revealed[key[0]])
                 self.changed_members[key] = replace(member, revision=revision)
         return revealed
 

@@ -76,6 +76,7 @@ def test_what_differs(one: str, other: str) -> None:
         (" a  b ", "a b", [(1, 5)]),
         ("a b ", "b", [(2, 3)]),
         ("\uffffx", "x", [(1, 2)]),
+        ("xe\u0640\u0301y", "y", [(0, 5)]),
     ],
 )
 def test_where_it_stands(body: str, query: str, found: list[tuple[int, int]]) -> None:

@@ -72,6 +72,19 @@ def test_what_was_asked_for_and_is_not_there_is_absent() -> None:
         state.blocked(1, 2)
 
 
+def test_successors_are_the_active_members_of_that_conversation() -> None:
+    state = State(Needs(successors={GROUP}))
+    state.members.update(world().members)
+    assert [it.user_id for it in state.successors(GROUP)] == [*EVERYBODY]
+
+
+def test_a_decision_with_a_result_alone_changes_nothing() -> None:
+    assert Decision(1) == Decision(1, Why.CHANGES, None, None, None, None, (), (), (), (), restated=False)
+    state = after()
+    state.apply(Decision(1))
+    assert (state.written, state.decisions) == (False, {})
+
+
 @pytest.mark.parametrize(
     ("shown", "revealed"), [(len(EVERYBODY) - 2, False), (len(EVERYBODY) - 1, True), (len(EVERYBODY), False)]
 )
@@ -281,15 +294,32 @@ def test_with_the_one_by_whose_going_they_are_few_enough_there_is_more_to_read(
     assert not change.to_read
 
 
-def test_rows_that_were_changed_before_are_shown_again_as_well() -> None:
-    limits = replace(LIMITS, shown_members=len(EVERYBODY) - 1)
-    commands = AdvanceReceipts(GROUP, {ADMIN: Position(1, 1)}), RemoveMember(GROUP, OWNER, MEMBER)
+OUT = [RemoveMember(GROUP, OWNER, who) for who in (MEMBER, OTHER_MEMBER)]
+READ = AdvanceReceipts(GROUP, {ADMIN: Position(1, 1)})
+ELSEWHERE = AdvanceReceipts(DIRECT, {OWNER: Position(1, 1)})
+
+
+@pytest.mark.parametrize(
+    ("commands", "shown", "since", "rows"),
+    [
+        ([READ, OUT[0], ELSEWHERE], 5, 2, {ADMIN: 2, MEMBER: 2}),
+        ([OUT[0], READ], 5, 1, {ADMIN: 2, MEMBER: 1}),
+        ([OUT[0], OUT[1], READ], 4, 2, {ADMIN: 3, MEMBER: 1, OTHER_MEMBER: 2}),
+        ([READ, OUT[0]], 6, None, {ADMIN: 1, MEMBER: 2}),
+    ],
+)
+def test_where_the_list_is_shown_again_rows_that_changed_before_count_as_of_then(
+    commands: list[AnyCommand], shown: int, since: int | None, rows: dict[UserId, int]
+) -> None:
+    """But those of who went by then, which nobody is shown, do not, nor those that changed since."""
     state = after(*commands)
-    assert state.revealed(limits) == {GROUP: REVISION + 2}
-    assert {it.user_id: it.revision for it in state.changed_members.values()} == {
-        ADMIN: REVISION + 2,
-        MEMBER: REVISION + 2,
+    revealed = {} if since is None else {GROUP: REVISION + since}
+    assert state.revealed(replace(LIMITS, shown_members=shown)) == revealed
+    told = {
+        it.user_id: it.revision - REVISION
+        for it in state.changed_members.values()
+        if it.conversation_id == GROUP
     }
-    state = after(*commands)
-    assert state.revealed(LIMITS) == {}
-    assert state.changed_members[GROUP, ADMIN].revision == REVISION + 1
+    assert told == rows
+    elsewhere = [it.revision for key, it in state.changed_members.items() if key[0] == DIRECT]
+    assert elsewhere == ([6] if ELSEWHERE in commands else [])
