@@ -114,8 +114,6 @@ class State:
     deleted_after: Rows[tuple[ConversationId, UserId, int], int] = field(init=False)
 
     changed: dict[ConversationId, Conversation] = field(default_factory=dict)
-    restated: set[ConversationId] = field(default_factory=set)
-    """Of those, whose own fields may have changed too."""
     created: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     updated: dict[tuple[ConversationId, int], Message] = field(default_factory=dict)
     changed_members: dict[tuple[ConversationId, UserId], Member] = field(default_factory=dict)
@@ -266,8 +264,6 @@ class State:
         """It took a revision."""
         self.conversations[conversation.id] = self.changed[conversation.id] = conversation
         self.decisions.setdefault(conversation.id, []).append(decision)
-        if decision.restated:
-            self.restated.add(conversation.id)
 
     def _joined(self, decision: Decision[Any]) -> None:
         for user_id in decision.joined:

@@ -1,7 +1,7 @@
 """One batch of commands in one transaction: load, decide each in order, write. The commit is the caller's."""
 
 import logging
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import Enum, auto
 from functools import partial
 
@@ -9,7 +9,7 @@ from gochat.core.command import AnyCommand
 from gochat.core.delta import Committed, MeChange, MeConversation
 from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
-from gochat.core.model import ConversationId, Member, Message, Millis, Private, UserId
+from gochat.core.model import Conversation, ConversationId, Member, Message, Millis, Private, UserId
 from gochat.core.state import State
 from gochat.core.values import value
 from gochat.storage import rows, sides
@@ -25,6 +25,14 @@ class Held(Enum):
     """Not decided: somebody else holds a row that it needs."""
 
     HELD = auto()
+
+
+@value(frozen=True, slots=True)
+class Before:
+    """Rows as they were before anything was decided."""
+
+    conversations: Mapping[ConversationId, Conversation]
+    members: Mapping[tuple[ConversationId, UserId], Member]
 
 
 @value(frozen=True, slots=True)
@@ -54,6 +62,7 @@ def run(
     """
     loaded = load(transaction, commands, wait=wait)
     state = loaded.state
+    before = Before(dict(state.conversations), dict(state.members))
     answers = [
         Held.HELD if loaded.held and loaded.holds(command) else _decide(state, command, loaded.now, limits)
         for command in commands
@@ -62,7 +71,7 @@ def run(
     if changed:
         for conversation_id, revision in state.revealed(limits).items():
             transaction.run(transaction.sql.reveal, revision, conversation_id)
-        _write(transaction, loaded, process_id, n)
+        _write(transaction, loaded, before, process_id, n)
     totals = _total_unread(transaction, state.totals, loaded.now)
     if totals:
         told = zip(commands, answers, strict=True)
@@ -90,19 +99,8 @@ def _decide(state: State, command: AnyCommand, now: Millis, limits: Limits) -> o
     return decision.result
 
 
-def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) -> None:
+def _write(transaction: Transaction, loaded: Loaded, before: Before, process_id: int, n: int) -> None:
     sql, state = transaction.sql, loaded.state
-    # Of conversations, those that are new and had nothing reserved must not take another's place.
-    new: list[Row] = []
-    old: list[Row] = []
-    moved: list[Row] = []
-    spans = state.spans()
-    for conversation_id, it in state.changed.items():
-        if conversation_id not in state.restated:
-            moved.append(rows.MOVED.write(it))
-            continue
-        created = spans[conversation_id][0] == 0
-        (new if created and it.unique_key is None else old).append(rows.CONVERSATIONS.write(it))
     _skip(transaction, state.unreadable)
     for message in state.forgotten_reactions:
         transaction.run(sql.forget_reactions, *message)
@@ -118,14 +116,45 @@ def _write(transaction: Transaction, loaded: Loaded, process_id: int, n: int) ->
         (sql.delete_mentions, [key for key, on in state.changed_mentions.items() if not on]),
         (sql.write_reactions, [(*key, at) for key, at in state.changed_reactions.items() if at]),
         (sql.delete_reactions, [key for key, at in state.changed_reactions.items() if not at]),
-        (sql.insert_conversations, new),
-        (sql.update_conversations, old),
-        (sql.move_conversations, moved),
-        (sql.write_members, [rows.MEMBERS.write(it) for it in state.changed_members.values()]),
+        *_conversation_writes(transaction, state, before.conversations),
+        *_member_writes(transaction, state, before.members),
         (sql.write_users, [(user_id, state.me[user_id]) for user_id in state.me_since]),
         *_profile_writes(transaction, loaded),
         (sql.insert_batch, [(process_id, n, rows.changes_out(state), loaded.now)]),
     )
+
+
+def _conversation_writes(
+    transaction: Transaction, state: State, before: Mapping[ConversationId, Conversation]
+) -> Iterable[Asked]:
+    sql = transaction.sql
+    # Those that are new and had nothing reserved must not take another's place.
+    new: list[Row] = []
+    old: list[Row] = []
+    moved: list[Row] = []
+    for conversation_id, it in state.changed.items():
+        was = before.get(conversation_id)
+        if was is not None and rows.MOVING.will_do(was, it):
+            moved.append(rows.MOVING.write(it))
+        else:
+            is_new = was is None and it.unique_key is None
+            (new if is_new else old).append(rows.CONVERSATIONS.write(it))
+    return (sql.insert_conversations, new), (sql.update_conversations, old), (sql.move_conversations, moved)
+
+
+def _member_writes(
+    transaction: Transaction, state: State, before: Mapping[tuple[ConversationId, UserId], Member]
+) -> Iterable[Asked]:
+    sql = transaction.sql
+    whole: list[Row] = []
+    moved: list[Row] = []
+    for key, it in state.changed_members.items():
+        was = before.get(key)
+        if was is not None and rows.MOVING_MEMBERS.will_do(was, it):
+            moved.append(rows.MOVING_MEMBERS.write(it))
+        else:
+            whole.append(rows.MEMBERS.write(it))
+    return (sql.write_members, whole), (sql.move_members, moved)
 
 
 def _profile_writes(transaction: Transaction, loaded: Loaded) -> Iterable[Asked]:

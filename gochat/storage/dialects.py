@@ -43,7 +43,32 @@ class Insert:
 
     def values(self, given: Sequence[Row]) -> str:
         """The statement with these rows in it."""
-        return f"{self.head}{', '.join(_literals(row, self.types) for row in given)}{self.tail}"
+        rows = (f"({', '.join(_literals(row, self.types))})" for row in given)
+        return f"{self.head}{', '.join(rows)}{self.tail}"
+
+
+@value(frozen=True, slots=True)
+class Update:
+    """A statement that overwrites rows, found by their keys, rendered in either of two ways."""
+
+    text: str
+    """From one JSON parameter: for many rows."""
+    one: str
+    types: tuple[Type, ...]
+    """`one` has the place of each column by its number: for few rows, each by a statement of its own."""
+
+    def each(self, given: Sequence[Row]) -> str:
+        """The statements with these rows in them."""
+        return ";".join([self.one.format(*_literals(row, self.types)) for row in given])
+
+
+@value(frozen=True, slots=True)
+class KeyLast:
+    """A statement of SQLite's that is given a row's key behind its other columns."""
+
+    text: str
+    key: int
+    """How many columns that are: in a row they stand first."""
 
 
 @value(frozen=True, slots=True)
@@ -61,7 +86,7 @@ class Find:
         return self.one % tuple(map(_literal, key, self.types))
 
 
-Statement: TypeAlias = str | Insert | Find
+Statement: TypeAlias = str | Insert | Update | Find | KeyLast
 Asked = tuple[Statement, Sequence[Row]]
 """A statement and its keys, or its rows."""
 
@@ -135,7 +160,7 @@ class Dialect(ABC):
         """The end of an INSERT that overwrites rows of the same primary key."""
 
     @abstractmethod
-    def update(self, table: Table) -> str:
+    def update(self, table: Table) -> Statement:
         """Overwrite rows, found by their primary key, where they are there."""
 
     @abstractmethod
@@ -270,9 +295,16 @@ class MySQL(Dialect):
         sets = ", ".join(f"{name} = VALUES({name})" for name in table.values)
         return f" ON DUPLICATE KEY UPDATE {sets}"
 
-    def update(self, table: Table) -> str:
+    def update(self, table: Table) -> Update:
         sets = ", ".join(f"t.{name} = {_given_value(name, table.columns[name])}" for name in table.values)
-        return f"UPDATE {self._given(table.columns)} STRAIGHT_JOIN {_by_key(table)} SET {sets}"
+        places = {name: f"{name} = {{{n}}}" for n, name in enumerate(table.columns)}
+        values = ", ".join(places[name] for name in table.values)
+        key = " AND ".join(places[name] for name in table.key)
+        return Update(
+            f"UPDATE {self._given(table.columns)} STRAIGHT_JOIN {_by_key(table)} SET {sets}",
+            f"UPDATE {table.name}{self.by('PRIMARY')} SET {values} WHERE {key}",
+            tuple(table.columns.values()),
+        )
 
     def delete(self, table: Table) -> str:
         key = {name: table.columns[name] for name in table.key}
@@ -330,6 +362,8 @@ class MySQL(Dialect):
     def _with(self, statement: Statement, given: Sequence[Row]) -> str:
         if isinstance(statement, Insert) and len(given) <= FEW:
             return statement.values(given)
+        if isinstance(statement, Update) and len(given) <= FEW:
+            return statement.each(given)
         if isinstance(statement, Find) and len(given) == 1:
             return statement.by(given[0])
         text = statement if isinstance(statement, str) else statement.text
@@ -362,9 +396,9 @@ def _by_key(table: Table) -> str:
     return f"{table.name} t FORCE INDEX (PRIMARY) ON {conditions}"
 
 
-def _literals(row: Row, types: Sequence[Type]) -> str:
+def _literals(row: Row, types: Sequence[Type]) -> list[str]:
     values = zip(row, types, strict=True)
-    return f"({', '.join([str(it) if type(it) is int else _literal(it, type_) for it, type_ in values])})"
+    return [str(it) if type(it) is int else _literal(it, type_) for it, type_ in values]
 
 
 def _literal(value: Any, type_: Type) -> str:
@@ -427,7 +461,7 @@ class SQLite(Dialect):
         return self.look_up(what, table, *key)
 
     def insert(self, table: Table) -> str:
-        values = ("UNHEX(?)" if type_ is Type.HEX else "?" for type_ in table.columns.values())
+        values = map(_place, table.columns.values())
         return f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join(values)})"
 
     def upsert(self, table: Table) -> str:
@@ -438,13 +472,14 @@ class SQLite(Dialect):
         sets = ", ".join(f"{name} = excluded.{name}" for name in table.values)
         return f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
 
-    def update(self, table: Table) -> str:
-        # The key stands at the end of an UPDATE, and at the beginning of a row. Of places with a number, such
-        # as `?1`, Python 3.12 warns; 3.14 refuses them.
-        fields = ", ".join(f"? AS {name}" for name in table.columns)
-        sets = ", ".join(f"{name} = {_given_value(name, table.columns[name])}" for name in table.values)
-        key = " AND ".join(f"t.{name} = given.{name}" for name in table.key)
-        return f"UPDATE {table.name} AS t SET {sets} FROM (SELECT {fields}) given WHERE {key}"
+    def update(self, table: Table) -> KeyLast:
+        names = list(table.columns)
+        key = names[: len(table.key)]
+        assert set(key) == set(table.key)
+        places = {name: f"{name} = {_place(type_)}" for name, type_ in table.columns.items()}
+        values = ", ".join(places[name] for name in table.values)
+        there = " AND ".join(places[name] for name in key)
+        return KeyLast(f"UPDATE {table.name} SET {values} WHERE {there}", len(key))
 
     def delete(self, table: Table) -> str:
         return f"DELETE FROM {table.name} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
@@ -469,7 +504,11 @@ class SQLite(Dialect):
 
     def write(self, connection: Driver, writes: Sequence[Asked]) -> None:
         for statement, values in writes:
-            connection.executemany(statement, values)
+            if isinstance(statement, KeyLast):
+                behind = statement.key
+                connection.executemany(statement.text, [(*it[behind:], *it[:behind]) for it in values])
+            else:
+                connection.executemany(statement, values)
 
     def commit(self, connection: Driver, writes: Sequence[Asked]) -> None:
         self.write(connection, writes)
@@ -478,3 +517,8 @@ class SQLite(Dialect):
     def look(self, connection: Driver) -> None:
         connection.execute(f"SELECT {self.clock}")
         connection.rollback()
+
+
+def _place(type_: Type) -> str:
+    """Where a column's value is bound."""
+    return "UNHEX(?)" if type_ is Type.HEX else "?"

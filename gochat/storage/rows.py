@@ -7,7 +7,7 @@ attachments as a JSON text within.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass
 from enum import EnumType
 from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -66,16 +66,14 @@ class Stored(Table, Generic[T]):
     write: Callable[[T], list[object]]
     """The row to write of a value."""
 
-    def without(self, last: str) -> "Stored[T]":
-        """The same to be written without the last of its columns, which stays as it is."""
-        *names, ends = self.columns
-        assert ends == last
-        write = self.write
-        return replace(
-            self,
-            columns={name: self.columns[name] for name in names},
-            write=lambda value: write(value)[:-1],
-        )
+
+@value(frozen=True, slots=True)
+class Moving(Table, Generic[T]):
+    """The columns of a stored table that most changes change: written alone where the rest is as it was."""
+
+    write: Callable[[T], list[object]]
+    will_do: Callable[[T, T], bool]
+    """Whether nothing else is different between two values of one row."""
 
 
 def columns(table: Table, alias: str) -> str:
@@ -104,6 +102,16 @@ def _stored(value: type[T], row: type[SQLModel]) -> Stored[T]:
     write = _compiled(f"lambda it: [{', '.join(_taken(value, 'it'))}]", known)
     table = _table(row, _names(value))
     return Stored(table.name, table.columns, table.key, read, write)
+
+
+def _moving(value: type[T], row: type[SQLModel], *names: str) -> Moving[T]:
+    """Of a table as `_stored` has it: its key, and columns that hold a field of that name as it is."""
+    table = _table(row)
+    columns = {name: it for name, it in table.columns.items() if name in table.key or name in names}
+    write = _compiled(f"lambda it: [{', '.join(f'it.{name}' for name in columns)}]", {})
+    others = (name for name, _ in _fields(value) if name not in columns)
+    will_do = _compiled(f"lambda a, b: {' and '.join(f'a.{name} == b.{name}' for name in others)}", {})
+    return Moving(table.name, columns, table.key, write, will_do)
 
 
 def _names(value: Any) -> Iterator[str]:
@@ -241,9 +249,19 @@ def _attachments_out(attachments: tuple[Attachment, ...]) -> str:
 
 
 CONVERSATIONS = _stored(Conversation, tables.ConversationRow)
-MOVED = CONVERSATIONS.without("extras")
-"""Conversations of which only changed what a send changes: what few of them have is not written anew."""
+MOVING = _moving(Conversation, tables.ConversationRow, "revision", "last_seq", "last_message_at")
 MEMBERS = _stored(Member, tables.MemberRow)
+MOVING_MEMBERS = _moving(
+    Member,
+    tables.MemberRow,
+    "revision",
+    "delivered_seq",
+    "read_seq",
+    "skipped",
+    "shown_delivered_seq",
+    "shown_read_seq",
+    "me_revision",
+)
 SIDES = _stored(Side, tables.SideRow)
 MESSAGES = _stored(Message, tables.MessageRow)
 USERS = _stored(User, tables.UserRow)

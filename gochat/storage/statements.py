@@ -14,7 +14,8 @@ from gochat.storage.rows import (
     MEMBERS,
     MENTIONS,
     MESSAGES,
-    MOVED,
+    MOVING,
+    MOVING_MEMBERS,
     PROFILES,
     REACTIONS,
     SIDES,
@@ -86,9 +87,11 @@ class Statements:
     insert_conversations: Statement
     update_conversations: Statement
     move_conversations: Statement
-    """Of `rows.MOVED`."""
+    """Of `rows.MOVING`."""
     write_members: Statement
-    write_users: str
+    move_members: Statement
+    """Of `rows.MOVING_MEMBERS`."""
+    write_users: Statement
     """[id, me_revision]"""
     insert_mentions: Statement
     delete_mentions: str
@@ -110,9 +113,9 @@ class Statements:
     insert_blocks: Statement
     delete_blocks: str
     """[user_id, blocked_id]"""
-    write_profiles: str
+    write_profiles: Statement
     """Of `rows.PROFILES`."""
-    write_decided: str
+    write_decided: Statement
     """[id, profile_revision]"""
     insert_batch: Statement
     reveal: str
@@ -220,8 +223,9 @@ def statements(d: Dialect) -> Statements:
         update_messages=d.upsert(MESSAGES),
         insert_conversations=d.insert(CONVERSATIONS),
         update_conversations=d.upsert(CONVERSATIONS),
-        move_conversations=d.upsert(MOVED),
+        move_conversations=d.update(MOVING),
         write_members=d.upsert(MEMBERS),
+        move_members=d.update(MOVING_MEMBERS),
         write_users=d.update(ME_REVISIONS),
         insert_mentions=d.insert_missing(MENTIONS),
         delete_mentions=d.delete(MENTIONS),

@@ -19,7 +19,7 @@ from gochat.storage.epoch import EpochGuard
 from gochat.storage.fetch import run_all
 from gochat.storage.log import BatchLog
 from gochat.storage.reader import ConversationReader
-from gochat.storage.rows import DECIDED, ME_REVISIONS, PROFILES, Table
+from gochat.storage.rows import DECIDED, ME_REVISIONS, MOVING, MOVING_MEMBERS, PROFILES, Table
 from gochat.storage.search_index import SearchIndex
 from gochat.storage.sessions import StoredSessions
 from gochat.storage.statements import statements as sql_statements
@@ -301,14 +301,34 @@ def test_sqlite_looks_up_by_an_index(filled_sqlite: str, name: str) -> None:
     assert explain(filled_sqlite, HOT[name], look_sqlite) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "table"),
-    [("write_users", ME_REVISIONS), ("write_profiles", PROFILES), ("write_decided", DECIDED)],
-)
-def test_sqlite_updates_by_the_key(filled_sqlite: str, name: str, table: Table) -> None:
+UPDATED: dict[str, Table] = {
+    "write_users": ME_REVISIONS,
+    "write_profiles": PROFILES,
+    "write_decided": DECIDED,
+    "move_conversations": MOVING,
+    "move_members": MOVING_MEMBERS,
+}
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+@pytest.mark.parametrize("name", UPDATED)
+def test_servers_update_by_the_key(filled: str, name: str, count: int) -> None:
+    rows = [(n,) * len(UPDATED[name].columns) for n in range(1, count + 1)]
+    statement = MySQL()._with(getattr(sql_statements(MySQL()), name), rows)
+    engine = write_engine(filled)
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {statement}").mappings().all()
+        (table,) = [row for row in plan if row["table"] in ("t", UPDATED[name].name)]
+        assert table["type"] in ("eq_ref", "range", "const"), plan
+        assert table["key"] == "PRIMARY"
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", UPDATED)
+def test_sqlite_updates_by_the_key(filled_sqlite: str, name: str) -> None:
     engine = write_engine(filled_sqlite)
     with engine.connect() as connection:
         SQLite().prepare(connection)
         statement = getattr(sql_statements(SQLite()), name)
-        assert look_sqlite(connection, statement, (1,) * len(table.columns)) == []
+        assert look_sqlite(connection, statement.text, (1,) * len(UPDATED[name].columns)) == []
     engine.dispose()

@@ -77,6 +77,57 @@ def test_messages(database_url: str, count: int) -> None:
     )
 
 
+def test_what_moves_of_conversations(database_url: str, count: int) -> None:
+    value = filled(Conversation)
+    values = [replace(value, id=value.id + n, unique_key=f"key {n}") for n in range(count)]
+    check_moving(
+        database_url,
+        (rows.CONVERSATIONS, rows.MOVING),
+        values,
+        lambda sql: (sql.insert_conversations, sql.move_conversations),
+    )
+
+
+def test_what_moves_of_members(database_url: str, count: int) -> None:
+    value = filled(Member)
+    values = [replace(value, user_id=value.user_id + n) for n in range(count)]
+    check_moving(
+        database_url,
+        (rows.MEMBERS, rows.MOVING_MEMBERS),
+        values,
+        lambda sql: (sql.write_members, sql.move_members),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "moving", "names"),
+    [
+        (filled(Conversation), rows.MOVING, {"revision", "last_seq", "last_message_at"}),
+        (
+            filled(Member),
+            rows.MOVING_MEMBERS,
+            {
+                "revision",
+                "delivered_seq",
+                "read_seq",
+                "skipped",
+                "shown_delivered_seq",
+                "shown_read_seq",
+                "me_revision",
+            },
+        ),
+    ],
+)
+def test_what_moves_will_do_where_all_else_is_the_same(
+    value: T, moving: rows.Moving[T], names: set[str]
+) -> None:
+    for name, it in variants(value):
+        if name not in moving.key:
+            other = replace(value, **{name: getattr(it, name)})  # type: ignore[type-var]
+            assert moving.will_do(value, other) == (name in names), name
+    assert moving.will_do(value, value)
+
+
 async def test_users(database_url: str) -> None:
     user = filled(User)
     database = Database(database_url, pool_size=1)
@@ -86,6 +137,40 @@ async def test_users(database_url: str) -> None:
     assert await accounts.users([user.id]) == (user,)
     assert await accounts.by_username(user.username) == account
     await database.close()
+
+
+@contextmanager
+def writing(url: str) -> Iterator[tuple[Connection, Transaction]]:
+    """A transaction on a database without rows."""
+    with connected(url) as connection:
+        sql = statements(SQLite() if connection.dialect.name == "sqlite" else MySQL())
+        sql.dialect.prepare(connection)
+        if sql.dialect.begin is not None:
+            connection.exec_driver_sql(sql.dialect.begin)
+        yield connection, Transaction(connection.connection.driver_connection, sql)
+
+
+def check_moving(
+    url: str,
+    tables: tuple[rows.Stored[T], rows.Moving[T]],
+    values: Sequence[T],
+    pick: Callable[[Statements], tuple[Statement, Statement]],
+) -> None:
+    """Write the values, then of others what moves, all but of the last: nothing else is different then."""
+    stored, moving = tables
+    differs = dict(variants(values[0]))
+    other = {name: getattr(it, name) for name, it in differs.items() if name not in stored.key}
+    moves = {name: it for name, it in other.items() if name in moving.values}
+    with writing(url) as (connection, transaction):
+        insert, move = pick(transaction.sql)
+        last = values[-1:] if len(values) > 1 else []
+        moved = values[: len(values) - len(last)]
+        transaction.write((insert, [stored.write(it) for it in values]))
+        transaction.write((move, [moving.write(replace(it, **other)) for it in moved]))  # type: ignore[type-var]
+        transaction.commit()
+        read = fetch(connection, f"SELECT {rows.columns(stored, 't')} FROM {stored.name} t ORDER BY 1, 2")
+        expected = [replace(it, **moves) for it in moved]  # type: ignore[type-var]
+        assert list(map(stored.read, read)) == [*expected, *last]
 
 
 def check(
@@ -98,16 +183,11 @@ def check(
     """Write the values, read them, and overwrite all that is no key of the first."""
     other = {name: getattr(it, name) for name, it in variants(values[0]) if name not in table.key}
     changed: T = replace(values[0], **other)  # type: ignore[type-var]
-    with connected(url) as connection:
-        sql = statements(SQLite() if connection.dialect.name == "sqlite" else MySQL())
-        sql.dialect.prepare(connection)
-        if sql.dialect.begin is not None:
-            connection.exec_driver_sql(sql.dialect.begin)
-        transaction = Transaction(connection.connection.driver_connection, sql)
-        insert, update, find = pick(sql)
+    with writing(url) as (connection, transaction):
+        insert, update, find = pick(transaction.sql)
 
         def found() -> list[T]:
-            unpacked: Sequence[Any] = sql.dialect.unpack(
+            unpacked: Sequence[Any] = transaction.sql.dialect.unpack(
                 transaction.find(find, [key(it) for it in values]), table
             )
             return sorted(map(table.read, unpacked), key=key)
