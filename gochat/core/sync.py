@@ -318,11 +318,13 @@ class Agenda:
         None: nothing to tell. It comes with the first page.
         """
         known = self._request.me
-        if self._position is not None or (known == revision and not self.gap):
+        if self._position is not None:
             return None
         if known is None:
             return 0, False
-        return (0, True) if self.gap or not 0 <= known <= revision else (known, False)
+        if self.gap or not 0 <= known <= revision:
+            return 0, True
+        return None if known == revision else (known, False)
 
     def _known(self, conversation_id: ConversationId) -> int | None:
         known = self._request.known.get(conversation_id)
@@ -330,7 +332,7 @@ class Agenda:
             return -1 if known else None
         position = self._position
         if position is not None and position.revision and position.conversation_id == conversation_id:
-            return max(known or 0, position.revision)
+            return position.revision if known is None else max(known, position.revision)
         return known
 
     def _is_ahead(self, candidate: Candidate) -> bool:
