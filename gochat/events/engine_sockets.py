@@ -47,9 +47,11 @@ class EngineSockets:
 
     def behind(self, room: str, size: int) -> Collection[str]:
         """See the seam."""
-        if size < LARGE and not self._server.eio.congested:
+        congested = self._server.eio.congested
+        if size < LARGE and not congested:
             return ()
-        behind: Collection[str] = self._server.manager.behind(room, NAMESPACE, self._backlog)
+        among = congested if size < LARGE else None
+        behind: Collection[str] = self._server.manager.behind(room, NAMESPACE, self._backlog, among)
         return behind
 
     def is_behind(self, sid: str) -> bool:

@@ -26,6 +26,8 @@ class Tell(Protocol):
 class NearSocket:
     """Where the client is: takes its packets in the place of a session."""
 
+    session = None
+
     def __init__(
         self, owner: str, websocket: SocketTransport, tell: Tell, forget: Callable[[], object]
     ) -> None:

@@ -9,6 +9,7 @@ from .engine import Engine
 from .errors import ProtocolError, Refused
 from .frames import COME_BACK, MESSAGE_TOO_BIG, POLICY_VIOLATION, TEXT, frame, unframe
 from .handshake import Request, subprotocol
+from .session import Session
 from .transports import NOBODY, Inlet
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -61,6 +62,7 @@ class AsgiWebSocket:
         finally:
             reader.cancel()
             self._closing = True  # nobody is left to be told, and the limit is over
+            self._engine.congested.discard(self)
             inlet, self.inlet = self.inlet, NOBODY
             inlet.lost(self)
 
@@ -74,12 +76,19 @@ class AsgiWebSocket:
         if self._backlog > self._engine.options.max_backlog:
             self.inlet.fail(ProtocolError("slow consumer"), COME_BACK)
             return
+        if self._backlog > self._engine.much:
+            self._engine.congested.add(self)
         self._queue.append(frames)
         self._written.set()
 
     def send(self, frames: bytes) -> None:
         """Send frames."""
         self.write(frames)
+
+    @property
+    def carried(self) -> Session | None:
+        """The session that it carries, or is about to."""
+        return self.inlet.session
 
     @property
     def backlog(self) -> int:
@@ -124,6 +133,8 @@ class AsgiWebSocket:
                     else:
                         await self._send({"type": "websocket.send", "bytes": payload})
                 self._backlog -= len(frames)
+                if self._backlog <= self._engine.much:
+                    self._engine.congested.discard(self)
             if self._closing:
                 if self._close is not None:
                     await self._send(self._close)

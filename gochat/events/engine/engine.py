@@ -22,7 +22,7 @@ from .payloads import open_packet
 from .polling import Polling
 from .relay import Relay
 from .session import Application, Session
-from .transports import NOWHERE, SocketTransport, Transport
+from .transports import NOWHERE, Carrier, SocketTransport, Transport
 from .upgrade import Surplus, Upgrade
 
 logger = logging.getLogger(__name__)
@@ -54,8 +54,10 @@ class Engine:
         """How many ended, by the reason and the transport that they ended on."""
         self.connections: Collection[object] = ()
         """Those of the fast path that are open, websockets and others."""
-        self.congested: set[object] = set()
-        """The websockets for which more waits than their connections take at once."""
+        self.congested: set[Carrier] = set()
+        """The transports for which more waits than their connections take at once, or than `much`."""
+        self.much = options.max_backlog // 8
+        """Bytes, where nothing else tells that a client is slow."""
         self.relay: Relay | None = None
         """Reaches the sessions of other processes, where requests come without sticky sessions."""
         self.now: Callable[[], float] = time.monotonic

@@ -14,6 +14,7 @@ from .client import Step
 from .member import CONNECTED, LEFT, Member, deliver
 from .output import CROWD
 from .session import ENDED
+from .transports import Carrier
 
 MAX_CALLBACKS = 1000
 """Acks that one client may owe the server; the oldest is forgotten first."""
@@ -131,10 +132,27 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         """Return the sids in a room of this process; a live view, for reading at once."""
         return self._find(namespace, room).keys()
 
-    def behind(self, room: Any, namespace: str, backlog: int) -> list[str]:
-        """Return the sids in a room of this process for which more than so many bytes wait to be sent."""
+    def behind(
+        self, room: Any, namespace: str, backlog: int, among: Iterable[Carrier] | None = None
+    ) -> list[str]:
+        """Return the sids in a room of this process for which more than so many bytes wait to be sent.
+
+        `among`: of those on these transports, so that a large room is not gone through.
+        """
         members = self._find(namespace, room)
-        return [sid for sid, it in members.items() if it.client.session.transport.backlog > backlog]
+        if among is None:
+            return [sid for sid, it in members.items() if it.client.session.transport.backlog > backlog]
+        slow = [it for it in (self._member_on(carrier, namespace) for carrier in among) if it is not None]
+        return [it.sid for it in slow if it.sid in members and it.client.session.transport.backlog > backlog]
+
+    @staticmethod
+    def _member_on(carrier: Carrier, namespace: str) -> Member | None:
+        session = carrier.carried
+        if session is None or session.state is ENDED:
+            return None
+        client: Any = session.application
+        found: Member | None = client.members.get(namespace)
+        return found
 
     def get_participants(self, namespace: str, room: Any) -> list[tuple[str, str]]:
         """Return (sid, session sid) of the members of a room, of several, or with None of the namespace."""

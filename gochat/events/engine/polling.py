@@ -104,6 +104,8 @@ class Polling:
             self._session.fail(ProtocolError("slow consumer"), COME_BACK)
             return
         self._queue.append(frames)
+        if self._backlog > self._session.engine.much:
+            self._session.engine.congested.add(self)
         if self._poll is not None and not self._due:
             self._due = True
             self._session.engine.output.add(self)
@@ -111,6 +113,11 @@ class Polling:
     def send(self, frames: bytes) -> None:
         """Send frames."""
         self.write(frames)
+
+    @property
+    def carried(self) -> Session:
+        """Its session."""
+        return self._session
 
     @property
     def backlog(self) -> int:
@@ -125,6 +132,7 @@ class Polling:
         fault and opens another one, while python-socketio stays away after a CLOSE packet.
         """
         self._returns = code == COME_BACK
+        self._session.engine.congested.discard(self)
         if not flush:
             self._queue.clear()
             self._last = SETTLED
@@ -143,6 +151,7 @@ class Polling:
     def hand_over(self) -> deque[bytes]:
         """Give up what is queued, and let a pending poll go."""
         waiting, self._queue, self._backlog = self._queue, deque(), 0
+        self._session.engine.congested.discard(self)
         self.release()
         return waiting
 
@@ -216,6 +225,8 @@ class Polling:
             self._queue.append(CLOSE_FRAME if session.state is ENDED and not noop else NOOP_FRAME)
         payload, taken = take_payload(self._queue)
         self._backlog = max(self._backlog - taken, 0)
+        if self._backlog <= session.engine.much:
+            session.engine.congested.discard(self)
         if not self._queue:
             self._grace = 0
             if self._returns:

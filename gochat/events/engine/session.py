@@ -154,6 +154,11 @@ class Session:
             self.write = write
             self.application.writer_changed(write)
 
+    @property
+    def session(self) -> "Session":
+        """Itself: see `transports.Inlet`."""
+        return self
+
     # Inbound
 
     def receive(self, packet: str | bytes) -> None:

@@ -1,9 +1,12 @@
 """What carries a session, and where a websocket's packets go: the seams between the engine's parts."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Optional, Protocol
 
 from .frames import PROTOCOL_ERROR
+
+if TYPE_CHECKING:
+    from .session import Session
 
 Write = Callable[[bytes], object]
 """Sends frames (`frames.frame`)."""
@@ -42,11 +45,23 @@ class Transport(Protocol):
         """Go on reading, not within this call, after the session was paused."""
 
 
+class Carrier(Protocol):
+    """A transport for which much may wait."""
+
+    @property
+    def carried(self) -> Optional["Session"]:
+        """The session that it carries, or is about to."""
+
+
 class Inlet(Protocol):
     """Where a websocket's packets go: the session, or the upgrade before it."""
 
     paused: bool
     """Set while no packet may be handed over."""
+
+    @property
+    def session(self) -> Optional["Session"]:
+        """Whose packets they are."""
 
     def receive(self, packet: str | bytes) -> None:
         """Take the next packet. Raises ProtocolError."""
@@ -86,6 +101,8 @@ class Nowhere:
 
 class Nobody:
     """Hears the packets of a websocket that is gone, so that it keeps nobody in memory."""
+
+    session = None
 
     def __init__(self) -> None:
         self.paused = False

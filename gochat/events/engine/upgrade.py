@@ -38,6 +38,7 @@ class Surplus:
     """A second websocket for a session: it is closed, and the session goes on."""
 
     paused = False
+    session = None
 
     def __init__(self, session: Session, transport: SocketTransport) -> None:
         self._transport = transport

@@ -8,6 +8,7 @@ from . import frames
 from .engine import Engine
 from .errors import FrameError, ProtocolError
 from .frames import FrameReader, whole_text
+from .session import Session
 from .transports import NOBODY, Inlet
 
 SLICE = 128
@@ -166,6 +167,11 @@ class WebSocket:
     def put_back(self, data: bytes) -> None:
         """Take again what could not be sent."""
         self._waiting.insert(0, data)
+
+    @property
+    def carried(self) -> Session | None:
+        """The session that it carries, or is about to."""
+        return self.inlet.session
 
     @property
     def backlog(self) -> int:

@@ -114,6 +114,12 @@ async def handle(server: EngineServer, sid: str, event: str, args: tuple[Any, ..
             "trim"
         ):  # so that what the allocator keeps for later is not taken for memory in use (malloc_trim(3))
             ctypes.CDLL(None).malloc_trim(0)
+        case "behind":
+            room, backlog = args
+            congested = server.eio.congested
+            told = server.manager.behind(room, "/", backlog, congested)
+            scanned = server.manager.behind(room, "/", backlog)
+            return sorted(told), sorted(scanned), len(congested)
         case "tasks":
             return len(asyncio.all_tasks())
         case "sessions":

@@ -1,5 +1,6 @@
 """Hostile loads: the server's memory, its other clients and its way to the exit are unharmed."""
 
+import json
 import random
 import socket
 import threading
@@ -13,6 +14,53 @@ from tests.wire.engine.wire import TIMEOUT, Closed, Poller, Ws, answer, frame, r
 
 MIB = 1 << 20
 UPGRADE = "EIO=4&transport=websocket&sid="
+
+
+def test_who_is_behind_is_found_without_the_room_being_gone_through(start: Start) -> None:
+    """On each transport, until they have caught up, have changed over or are gone."""
+    with ExitStack() as stack:
+        server = stack.enter_context(start(ping_interval=60))
+        other = stack.enter_context(Ws(server.port).connect())
+        sockets = [stack.enter_context(Ws(server.port, receive_buffer=65_536).connect()) for _ in range(2)]
+        pollers = [Poller(server.port).connect() for _ in range(3)]
+        for ws in sockets:
+            ws.send('421["join","sockets"]')
+            ws.expect("431[]")
+        for poller in pollers:
+            assert poller.post('421["join","pollers"]') == (200, "ok")
+            assert poller.poll() == (200, "431[]")
+
+        def behind(room: str) -> tuple[int, int]:
+            """How many of a room are, and on how many transports in all something waits."""
+            other.send(f'421["behind","{room}",262144]')
+            told, scanned, congested = json.loads(other.text()[3:])
+            assert told == scanned
+            return len(told), congested
+
+        assert behind("sockets") == behind("pollers") == (0, 0)
+        other.send('42["flood",600,"pollers"]')
+        assert behind("pollers") == (3, 3)
+        flooded = 0
+        while behind("sockets")[0] < 2:
+            other.send('42["flood",100,"sockets"]')
+            flooded += 100
+        assert behind("pollers") == (3, 5)
+        sockets[0].socket.close()
+        for _ in range(flooded):
+            assert sockets[1].text().startswith('42["flood"')
+        heard = 0
+        while heard < 600:
+            heard += pollers[0].poll()[1].count('42["flood"')
+        with Ws(server.port, UPGRADE + pollers[1].sid) as upgraded:
+            upgraded.send("2probe")
+            upgraded.expect("3probe")
+            upgraded.send("5")
+            for _ in range(600):
+                assert upgraded.text().startswith('42["flood"')
+            assert pollers[2].post("1") == (200, "ok")
+            deadline = time.monotonic() + TIMEOUT
+            while behind("sockets") != (0, 0) or behind("pollers") != (0, 0):
+                assert time.monotonic() < deadline
 
 
 def test_slow_reader_is_evicted_and_the_room_goes_on(start: Start) -> None:
