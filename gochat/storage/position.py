@@ -39,10 +39,11 @@ _OUTLINE = (
     "c.revision",
     "c.last_message_at",
 )
+# As a double: that MySQL adds faster, and exactly up to 2^53.
 _SUMS = """
 SELECT e.epoch, u.me_revision, {now}, {heads}, sums.count, sums.total
 FROM epochs e LEFT JOIN users u ON u.id = ? CROSS JOIN (
-  SELECT COUNT(*) AS count, SUM(CASE me.active WHEN 1 THEN c.revision ELSE me.revision END) AS total
+  SELECT COUNT(*) AS count, SUM(CASE me.active WHEN 1 THEN c.revision ELSE me.revision END + 0e0) AS total
   FROM members me JOIN conversations c ON c.id = me.conversation_id WHERE me.user_id = ?
 ) sums
 WHERE e.id = 1
@@ -106,13 +107,6 @@ def summed_up(connection: Connection, user_id: UserId, last: LastHeads | None = 
     return Now(epoch, clock, held, numbers)
 
 
-def with_heads(connection: Connection, user_id: UserId, now: Now) -> Now:
-    """The same with the log as it is; in the snapshot that `now` is from."""
-    ((epoch, _, clock, found),) = fetch(connection, _with_heads(connection, _LOG), user_id)
-    heads, held = dict(parse_list(found)), now.standing
-    return Now(epoch, clock, standing(epoch, held.count, held.total, held.me, heads, clock), heads)
-
-
 def outlined(connection: Connection, user_id: UserId) -> tuple[list[Outline], Now]:
     """A user's memberships, and how far all is: from one state of the database."""
     statement = _with_heads(connection, _OUTLINES)
@@ -124,17 +118,19 @@ def outlined(connection: Connection, user_id: UserId) -> tuple[list[Outline], No
     return outlines, Now(epoch, clock, held, numbers)
 
 
+def is_far(then: Standing, last: LastHeads) -> bool:
+    """Whether so much of the log came since that the sums cost less, as far as is known."""
+    known = last.fresh
+    return known is not None and then.behind(known[1], _most(then)) is None
+
+
 def unnamed_since(connection: Connection, user_id: UserId, then: Standing, last: LastHeads) -> Now | None:
     """How far all is, if the log alone tells that no conversation of the user changed; in a snapshot.
 
     None: it does not, or the sums cost less.
     """
-    most, before = then.count // ROWS_A_BATCH, last.fresh
-    if before is not None and then.behind(before[1], most) is None:
-        return None
-    began = time.monotonic()
-    ((epoch, me_revision, clock, found),) = fetch(connection, _with_heads(connection, _LOG), user_id)
-    heads = dict(parse_list(found))
+    most, began = _most(then), time.monotonic()
+    epoch, me_revision, clock, heads = _log(connection, user_id)
     last.keep(epoch, heads, began)
     after = then.behind(heads, most)
     if epoch_mark(epoch) != then.epoch or after is None or not then.follows(after, heads, clock):
@@ -150,6 +146,16 @@ def unnamed_since(connection: Connection, user_id: UserId, then: Standing, last:
     return Now(epoch, clock, held, heads)
 
 
+def check_followed(connection: Connection, user_id: UserId, then: Standing) -> None:
+    """See what came since before anything dear is read.
+
+    Raises:
+        PositionLost: more of the log than is read.
+    """
+    *_, heads = _log(connection, user_id)
+    _after(then, heads)
+
+
 def changed_since(
     connection: Connection, user_id: UserId, then: Standing, now: Now
 ) -> tuple[list[Outline], dict[ConversationId, int]]:
@@ -158,16 +164,32 @@ def changed_since(
     Raises:
         PositionLost: the log does not tell.
     """
-    after = then.behind(now.heads, MAX_BATCHES)
-    if after is None:
-        raise PositionLost(field="position")
-    told = changes_since(read_batches(connection, after, MAX_BATCHES), user_id)
+    batches = read_batches(connection, _after(then, now.heads), MAX_BATCHES)
+    told = changes_since(batches, user_id)
     mine = [(user_id, conversation_id) for conversation_id in told.before]
     outlines = [Outline._make(row) for row in fetch_any(connection, _OUTLINES_OF, _OF, mine)]
     known = reckon(then, now.standing, told, outlines)
     if known is None:
         raise PositionLost(field="position")
     return outlines, known
+
+
+def _most(then: Standing) -> int:
+    """So many batches cost no more to read than the sums."""
+    return then.count // ROWS_A_BATCH
+
+
+def _after(then: Standing, heads: Mapping[int, int]) -> dict[int, int]:
+    after = then.behind(heads, MAX_BATCHES)
+    if after is None:
+        raise PositionLost(field="position")
+    return after
+
+
+def _log(connection: Connection, user_id: UserId) -> tuple[str, int | None, Millis, dict[int, int]]:
+    """The epoch, the user's own revision, the time, and how far the log is."""
+    ((epoch, me_revision, clock, found),) = fetch(connection, _with_heads(connection, _LOG), user_id)
+    return epoch, me_revision, clock, dict(parse_list(found))
 
 
 def _with_heads(connection: Connection, statement: str) -> str:

@@ -41,10 +41,11 @@ from gochat.storage.position import (
     LastHeads,
     Now,
     changed_since,
+    check_followed,
+    is_far,
     outlined,
     summed_up,
     unnamed_since,
-    with_heads,
 )
 from gochat.storage.reactions import seen
 from gochat.storage.visibility import meeting
@@ -177,19 +178,19 @@ def _sync_from(
     Raises:
         PositionLost: it can't be told: another history, or more of the log than is read, or left of it.
     """
-    if then.count < MANY:  # most often nothing is new, and that takes no snapshot
+    many = then.count >= MANY
+    far = many and is_far(then, last)
+    if far or not many:  # most often nothing is new, and that takes no snapshot
         now = summed_up(connection, user_id, last)
         if _is_nothing_new(request, then, now):
             return _nothing_new(now)
     with snapshot(connection):
-        if then.count < MANY:
-            now = summed_up(connection, user_id)
-        else:
-            by_log = unnamed_since(connection, user_id, then, last)
-            now = by_log or summed_up(connection, user_id, last)
-            if _is_nothing_new(request, then, now):
-                return _nothing_new(now)
-            now = with_heads(connection, user_id, now)
+        if far:
+            check_followed(connection, user_id, then)
+        by_log = unnamed_since(connection, user_id, then, last) if many and not far else None
+        now = by_log or summed_up(connection, user_id)
+        if _is_nothing_new(request, then, now):
+            return _nothing_new(now)
         outlines, known = changed_since(connection, user_id, then, now)
         request = replace(request, known=known, me=_me_then(request, then))
         agenda = Agenda(outlines, request, now.epoch, now.clock)
