@@ -4,8 +4,8 @@ It is behind by what the follower has not done yet: whoever searches looks at th
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,7 @@ SELECT c.id, c.revision, s.revision
 FROM (SELECT id, revision FROM conversations WHERE id > ? ORDER BY id LIMIT {_WINDOW}) c
 LEFT JOIN search_marks s ON s.conversation_id = c.id ORDER BY c.id
 """
+_MESSAGES = f"SELECT {columns(SEARCHED, 'x')} FROM messages x"
 _CHANGED = "x.conversation_id = ? AND x.revision > ?"
 _MOST = f" WHERE {_CHANGED} ORDER BY x.revision LIMIT {MESSAGES}"
 _TEXTS = f"SELECT {columns(SEARCH_TEXTS, 't')} FROM search_texts t"
@@ -133,14 +134,13 @@ def _as_many(behind: Sequence[_Behind]) -> int:
 
 def _changed(connection: Connection, behind: Sequence[_Behind]) -> list[_Message]:
     """The messages that changed since; of a single conversation the first `MESSAGES`, by their revisions."""
-    words = dialect(connection)()
-    sql = f"SELECT {words.packed(SEARCHED, 'x')} FROM messages x"
+    found: Iterable[Sequence[Any]]
     if len(behind) == 1:
-        found = fetch(connection, sql + _MOST, behind[0].conversation_id, behind[0].indexed)
+        found = fetch(connection, _MESSAGES + _MOST, behind[0].conversation_id, behind[0].indexed)
     else:
         keys = [(it.conversation_id, it.indexed) for it in behind]
-        found = list(fetch_any(connection, sql, _CHANGED, keys))
-    return [_Message._make(row) for row in words.unpack(found, SEARCHED)]
+        found = fetch_any(connection, _MESSAGES, _CHANGED, keys)
+    return [_Message._make(row) for row in found]
 
 
 def _texts(connection: Connection, messages: Sequence[_Message]) -> Iterator[tuple[object, ...]]:
