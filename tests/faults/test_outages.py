@@ -88,7 +88,7 @@ def test_without_the_database_answers_are_unavailable_and_then_it_goes_on(
                 assert ack["error"]["retryable"]
         seq = ack["data"]["message"]["seq"]
         assert seq == 2
-        await b.expect_event("message:created", lambda delta: delta["messages"][-1]["seq"] == seq)
+        await b.expect_message(lambda it: it["seq"] == seq)
         async with asyncio.timeout(30):  # an answer may be as old as it may be kept
             while (await asyncio.to_thread(ready, server))[0] != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
@@ -96,7 +96,9 @@ def test_without_the_database_answers_are_unavailable_and_then_it_goes_on(
             await phone.close()
 
     asyncio.run(scene())
-    assert [m["body"] for m in ann.history(cid)] == ["before", "into the outage"]
+    first, second = (m["body"] for m in ann.history(cid))
+    assert first in ("before", "x")  # an edit that is told `unavailable` may be stored or not
+    assert second == "into the outage"
 
 
 def test_a_phone_that_comes_while_the_database_is_away_comes_again(

@@ -80,7 +80,7 @@ class Chatting:
             stored = await ann.expect_ok("message:send", payload)
             assert stored["message"]["seq"] == n  # the last that was kept is not stored again
         last = self.sent[-1]["client_message_id"]
-        await ben.expect_event("message:created", lambda it: it["messages"][-1]["client_message_id"] == last)
+        await ben.expect_message(lambda it: it["client_message_id"] == last)
         await ann.close()
         await ben.close()
 

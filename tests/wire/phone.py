@@ -82,12 +82,22 @@ class Phone:
 
     async def expect_event(self, event: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
         """Return the payload of the first such event heard, before or from now on."""
+        return await self._expect((event,), wanted)
+
+    async def expect_message(self, wanted: Callable[[Any], bool]) -> Any:
+        """The same of the first delta whose last message is wanted: `conversation:changes` if told late."""
+        return await self._expect(
+            ("message:created", "conversation:changes"),
+            lambda delta: bool(delta.get("messages")) and wanted(delta["messages"][-1]),
+        )
+
+    async def _expect(self, events: tuple[str, ...], wanted: Callable[[Any], bool]) -> Any:
         try:
             async with asyncio.timeout(EVENT_TIMEOUT_S):
                 while True:
                     self._news.clear()
-                    for payload in self.payloads(event):
-                        if wanted(payload):
+                    for event, payload in self.heard:
+                        if event in events and wanted(payload):
                             if self._strict:
                                 validate_event(event, payload)
                             return payload
