@@ -1,4 +1,4 @@
-from gochat.core.presence import ALIVE_MS, Presence, Sighting, presence
+from gochat.core.presence import ALIVE_MS, Presence, Sighting, is_alive, presence
 
 NOW = 1_000_000
 
@@ -23,3 +23,7 @@ def test_he_went_by_himself() -> None:
 
 def test_nothing_is_known_of_who_never_came_or_whose_process_is_forgotten() -> None:
     assert presence(1, seen(), {}, NOW) == presence(1, seen("x"), {}, NOW) == Presence(1)
+
+
+def test_a_process_is_taken_for_dead_after_fifteen_seconds() -> None:
+    assert [is_alive(0, now) for now in (14_999, 15_000)] == [True, False]

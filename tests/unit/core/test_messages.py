@@ -360,3 +360,8 @@ def test_which_part_of_a_link_is_at_fault(
 ) -> None:
     outcome = world().outcome(send(GROUP, MEMBER, attachments=(LINK, attachment)))
     assert outcome == ("ok" if field is None else ("invalid_payload", f"attachments.1.{field}", details))
+
+
+def test_what_an_edit_adds_to_a_statement_is_counted_as_json_within_json_in_hexadecimal_digits() -> None:
+    one, other = (EditMessage(GROUP, MEMBER, 1, body).size for body in ('a"é', ""))
+    assert (one, one - other) == (1_024 + 16_384 + 2 * (160 + 13), 2 * (13 - 6))

@@ -12,9 +12,11 @@ from gochat.core.model import (
     Private,
     Settings,
     Side,
+    Standing,
     User,
     WhoCanAdd,
 )
+from gochat.core.queries import Membership
 from tests.unit.core.filled import filled
 
 
@@ -70,3 +72,24 @@ def test_a_user_and_their_settings_are_open_from_the_start_but_for_their_number(
 def test_a_conversation_is_pinned_from_the_moment_on_that_it_was(pinned_at: int, pinned: bool) -> None:
     side = replace(filled(Side), pinned_at=pinned_at)
     assert Private.of(side, filled(Member), 5, 0, 0).pinned is pinned
+
+
+@pytest.mark.parametrize("mentions", [0, 2])
+def test_who_has_set_nothing_is_told_of_mentions_alone(mentions: int) -> None:
+    assert Private.of(None, filled(Member), 5, mentions, 0) == replace(NOTHING_SET, unread_mentions=mentions)
+
+
+@pytest.mark.parametrize(
+    ("now", "until", "level"), [(99, 100, MuteLevel.MENTIONS), (100, None, MuteLevel.ALL)]
+)
+def test_a_conversation_is_told_as_muted_until_it_is_not(
+    now: int, until: int | None, level: MuteLevel
+) -> None:
+    side = replace(filled(Side), muted_until=100, mute_level=MuteLevel.MENTIONS)
+    told = Private.of(side, filled(Member), 5, 0, now)
+    assert (told.muted_until, told.mute_level) == (until, level)
+
+
+def test_whoever_is_made_without_a_word_may_speak_and_is_blocked_by_nobody() -> None:
+    assert Standing() == Standing(0, None, None)
+    assert Membership(1, 2, 3) == Membership(1, 2, 3, blocked=False)
