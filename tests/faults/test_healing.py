@@ -165,7 +165,7 @@ async def test_who_was_out_hears_nothing_of_that_time_though_it_is_repaired_in_p
         cid = (await ann.expect_ok("conversation:create", people))["conversation"]["id"]
         await ann.expect_ok("member:add", {"conversation_id": cid, "user_ids": [place.eve.id]})
         await ann.expect_ok("message:send", message(cid, "hello"))
-        await eve.expect_message(lambda it: it["conversation_id"] == cid)
+        await eve.expect_message(lambda it: (it["conversation_id"], it["body"]) == (cid, "hello"))
         eve.heard.clear()
         freeze(place.redis)
         try:
