@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import Enum, auto
 from functools import partial
+from typing import TypeVar
 
 from gochat.core.command import AnyCommand
 from gochat.core.delta import Committed, MeChange, MeConversation
@@ -17,6 +18,9 @@ from gochat.storage.dialects import Asked, Row
 from gochat.storage.load import Loaded, Transaction, load
 
 log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 _SIDE_AT = 1 + len(rows.MEMBERS.columns)
 
@@ -128,33 +132,38 @@ def _conversation_writes(
     transaction: Transaction, state: State, before: Mapping[ConversationId, Conversation]
 ) -> Iterable[Asked]:
     sql = transaction.sql
+    moved, others = _moved_apart(state.changed, before, rows.MOVING)
     # Those that are new and had nothing reserved must not take another's place.
-    new: list[Row] = []
-    old: list[Row] = []
-    moved: list[Row] = []
-    for conversation_id, it in state.changed.items():
-        was = before.get(conversation_id)
-        if was is not None and rows.MOVING.will_do(was, it):
-            moved.append(rows.MOVING.write(it))
-        else:
-            is_new = was is None and it.unique_key is None
-            (new if is_new else old).append(rows.CONVERSATIONS.write(it))
-    return (sql.insert_conversations, new), (sql.update_conversations, old), (sql.move_conversations, moved)
+    new = [it for it in others if it.id not in before and it.unique_key is None]
+    old = [it for it in others if it.id in before or it.unique_key is not None]
+    return (
+        (sql.insert_conversations, [rows.CONVERSATIONS.write(it) for it in new]),
+        (sql.update_conversations, [rows.CONVERSATIONS.write(it) for it in old]),
+        (sql.move_conversations, moved),
+    )
 
 
 def _member_writes(
     transaction: Transaction, state: State, before: Mapping[tuple[ConversationId, UserId], Member]
 ) -> Iterable[Asked]:
     sql = transaction.sql
-    whole: list[Row] = []
+    moved, others = _moved_apart(state.changed_members, before, rows.MOVING_MEMBERS)
+    return (sql.write_members, [rows.MEMBERS.write(it) for it in others]), (sql.move_members, moved)
+
+
+def _moved_apart(
+    changed: Mapping[K, T], before: Mapping[K, T], moving: rows.Moving[T]
+) -> tuple[list[Row], list[T]]:
+    """What is written of those of which only that changed; and the others, to be written whole."""
     moved: list[Row] = []
-    for key, it in state.changed_members.items():
+    others: list[T] = []
+    for key, it in changed.items():
         was = before.get(key)
-        if was is not None and rows.MOVING_MEMBERS.will_do(was, it):
-            moved.append(rows.MOVING_MEMBERS.write(it))
+        if was is not None and moving.will_do(was, it):
+            moved.append(moving.write(it))
         else:
-            whole.append(rows.MEMBERS.write(it))
-    return (sql.write_members, whole), (sql.move_members, moved)
+            others.append(it)
+    return moved, others
 
 
 def _profile_writes(transaction: Transaction, loaded: Loaded) -> Iterable[Asked]:

@@ -105,13 +105,12 @@ def _stored(value: type[T], row: type[SQLModel]) -> Stored[T]:
 
 
 def _moving(value: type[T], row: type[SQLModel], *names: str) -> Moving[T]:
-    """Of a table as `_stored` has it: its key, and columns that hold a field of that name as it is."""
-    table = _table(row)
-    columns = {name: it for name, it in table.columns.items() if name in table.key or name in names}
-    write = _compiled(f"lambda it: [{', '.join(f'it.{name}' for name in columns)}]", {})
-    others = (name for name, _ in _fields(value) if name not in columns)
+    """Of a table as `_stored` has it: its key first, and columns that hold a field of that name as it is."""
+    table = _table(row, names)
+    write = _compiled(f"lambda it: [{', '.join(f'it.{name}' for name in names)}]", {})
+    others = (name for name, _ in _fields(value) if name not in names)
     will_do = _compiled(f"lambda a, b: {' and '.join(f'a.{name} == b.{name}' for name in others)}", {})
-    return Moving(table.name, columns, table.key, write, will_do)
+    return Moving(table.name, table.columns, table.key, write, will_do)
 
 
 def _names(value: Any) -> Iterator[str]:
@@ -249,11 +248,13 @@ def _attachments_out(attachments: tuple[Attachment, ...]) -> str:
 
 
 CONVERSATIONS = _stored(Conversation, tables.ConversationRow)
-MOVING = _moving(Conversation, tables.ConversationRow, "revision", "last_seq", "last_message_at")
+MOVING = _moving(Conversation, tables.ConversationRow, "id", "revision", "last_seq", "last_message_at")
 MEMBERS = _stored(Member, tables.MemberRow)
 MOVING_MEMBERS = _moving(
     Member,
     tables.MemberRow,
+    "conversation_id",
+    "user_id",
     "revision",
     "delivered_seq",
     "read_seq",

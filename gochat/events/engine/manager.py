@@ -13,7 +13,7 @@ from . import packets
 from .client import Step
 from .member import CONNECTED, LEFT, Member, deliver
 from .output import CROWD
-from .session import ENDED
+from .session import ENDED, Session
 from .transports import Carrier
 
 MAX_CALLBACKS = 1000
@@ -76,11 +76,17 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         """Return the sid that a session has in a namespace."""
-        session = self.server.eio.sessions.get(eio_sid)
+        member = self._member_of(self.server.eio.sessions.get(eio_sid), namespace)
+        return None if member is None else member.sid
+
+    @staticmethod
+    def _member_of(session: Session | None, namespace: str) -> Member | None:
+        """Return the member that a session has in a namespace, None for one that is over."""
         if session is None or session.state is ENDED:
             return None
-        member = session.application.members.get(namespace)
-        return None if member is None else member.sid
+        client: Any = session.application
+        found: Member | None = client.members.get(namespace)
+        return found
 
     def get_namespaces(self) -> Iterable[str]:
         """Return the namespaces that have had members."""
@@ -142,17 +148,9 @@ class EngineManager(socketio.AsyncManager):  # type: ignore[misc]
         members = self._find(namespace, room)
         if among is None:
             return [sid for sid, it in members.items() if it.client.session.transport.backlog > backlog]
-        slow = [it for it in (self._member_on(carrier, namespace) for carrier in among) if it is not None]
+        there = (self._member_of(carrier.carried, namespace) for carrier in among)
+        slow = [it for it in there if it is not None]
         return [it.sid for it in slow if it.sid in members and it.client.session.transport.backlog > backlog]
-
-    @staticmethod
-    def _member_on(carrier: Carrier, namespace: str) -> Member | None:
-        session = carrier.carried
-        if session is None or session.state is ENDED:
-            return None
-        client: Any = session.application
-        found: Member | None = client.members.get(namespace)
-        return found
 
     def get_participants(self, namespace: str, room: Any) -> list[tuple[str, str]]:
         """Return (sid, session sid) of the members of a room, of several, or with None of the namespace."""
