@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 
 from gochat.contract import parameters, requests
 from gochat.contract.routes import PREFIX, ROUTES, Route
-from gochat.core.errors import InvalidPayload, Overloaded
+from gochat.core.errors import InvalidPayload, Overloaded, TokenMissing
 from gochat.core.lateness import come_back
 from gochat.core.rates import Key
 from gochat.rest import account, auth, conversations, export, health, messages, safety, server, sync, users
-from gochat.rest.body import read_json
+from gochat.rest.body import json_in, read_body
 from gochat.rest.call import Answer, OpenCall, UserCall
 from gochat.rest.deps import Deps
 from gochat.rest.errors import FAULTS, REFUSALS
@@ -145,20 +145,29 @@ def _route(deps: Deps, path: str, by_method: Mapping[str, Route]) -> StarletteRo
 
 
 async def _open_answer(deps: Deps, route: Route, request: Request) -> Answer:
-    parsed = await _parse(route, request)
+    parsed = _parse(route, request, await _body(route, request))
     return await OPEN_HANDLERS[route.name](deps, OpenCall(parsed, _address(request), _bearer(request)))
 
 
 async def _user_answer(deps: Deps, route: Route, request: Request) -> Answer:
-    identity = await deps.authenticator.authenticate(_bearer(request))
+    token = _bearer(request)
+    if not token:
+        raise TokenMissing
+    # A body may take its time, and the login may end meanwhile: who asks is found out when all of it is here.
+    body = await _body(route, request)
+    identity = await deps.authenticator.authenticate(token)
     request.state.user = identity.user_id
     deps.rates.take(route.rate, Key.USER, identity.user_id)
-    parsed = await _parse(route, request)
+    parsed = _parse(route, request, body)
     ids = {name: parameters.path_in(name, request.path_params[name]) for name in route.parameters}
     return await USER_HANDLERS[route.name](deps, UserCall(parsed, identity, ids, _address(request)))
 
 
-async def _parse(route: Route, request: Request) -> requests.Request:
+async def _body(route: Route, request: Request) -> bytes:
+    return b"" if route.body is None else await read_body(request)
+
+
+def _parse(route: Route, request: Request, body: bytes) -> requests.Request:
     """The query or the body, validated; the one that a route has not must be empty."""
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
@@ -166,7 +175,7 @@ async def _parse(route: Route, request: Request) -> requests.Request:
             raise InvalidPayload(f"{name}: given twice.", field=name)
         given[name] = value
     query = requests.parse(route.query or parameters.Query, given)
-    return query if route.body is None else requests.parse(route.body, await read_json(request))
+    return query if route.body is None else requests.parse(route.body, json_in(body))
 
 
 def _address(request: Request) -> str | None:

@@ -16,23 +16,30 @@ SLOWEST = 512
 """Bytes a second that a body brings on the whole, or it is given up."""
 
 
-async def read_json(request: Request) -> object:
-    """The decoded body.
-
-    orjson refuses what is no JSON (RFC 8259): NaN, lone surrogates, text that is not UTF-8; and what nests
-    deeper than 1024.
+async def read_body(request: Request) -> bytes:
+    """The whole body of a request of JSON.
 
     Raises:
         UnsupportedMediaType, PayloadTooLarge, RequestTimeout
-        InvalidPayload: it is not JSON, or a key stands twice in an object.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType
     try:
-        body = await _read(request)
+        return await _read(request)
     except TimeoutError:
         raise RequestTimeout from None
+
+
+def json_in(body: bytes) -> object:
+    """A decoded body.
+
+    orjson refuses what is no JSON (RFC 8259): NaN, lone surrogates, text that is not UTF-8; and what nests
+    deeper than 1024.
+
+    Raises:
+        InvalidPayload: it is not JSON, or a key stands twice in an object.
+    """
     try:
         value: object = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
+import structlog
 from starlette.responses import StreamingResponse
+from starlette.types import Send
 
 from gochat.contract import requests
 from gochat.contract.encode import (
@@ -16,23 +18,36 @@ from gochat.contract.encode import (
     user_out,
     view_out,
 )
-from gochat.core.errors import NotFound, TokenInvalid
+from gochat.core.errors import ChatError, NotFound, SessionRevoked, TokenInvalid
+from gochat.core.ports.logins import Identity
 from gochat.core.rates import EXPORT, Key
 from gochat.rest.call import UserCall
 from gochat.rest.deps import Deps
 
 PAGE = 100
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-async def export(deps: Deps, call: UserCall[requests.Request]) -> StreamingResponse:
+
+class Export(StreamingResponse):
+    """The lines, as they are read. What goes wrong meanwhile cuts them off: they have no end then, and the
+    connection is closed."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send them."""
+        try:
+            await super().stream_response(send)
+        except ChatError as error:
+            log.info("export_cut_off", code=error.code)
+
+
+async def export(deps: Deps, call: UserCall[requests.Request]) -> Export:
     """`GET me/export`."""
     await deps.shared_rates.take(EXPORT, {Key.USER: str(call.user_id)})
     lines = _lines(deps, call)
     first = await anext(lines)  # what is refused is refused before the answer begins
     name = 'attachment; filename="export.jsonl"'
-    return StreamingResponse(
-        _encoded(first, lines), 200, {"content-disposition": name}, "application/x-ndjson"
-    )
+    return Export(_encoded(first, lines), 200, {"content-disposition": name}, "application/x-ndjson")
 
 
 async def _encoded(
@@ -70,11 +85,12 @@ async def _lines(
     yield "blocks", {"users": [user_out(user) for user in await deps.accounts.blocked(user_id)]}
     position = None
     while True:
+        await _require_login(deps, call.identity)
         page = await deps.reader.conversations(user_id, position, PAGE)
         for view in page.views:
             yield "conversation", view_out(view)
             try:
-                async for line in _inside(deps, user_id, view.conversation.id):
+                async for line in _inside(deps, call.identity, view.conversation.id):
                     yield line
             except NotFound:
                 continue  # quit meanwhile
@@ -83,11 +99,19 @@ async def _lines(
         position = page.position
 
 
+async def _require_login(deps: Deps, identity: Identity) -> None:
+    """Refuse to go on for a login that has ended: whoever reads slowly would read what comes after its end."""
+    if (await deps.sessions.current(identity)).revoked_at is not None:
+        raise SessionRevoked
+
+
 async def _inside(
-    deps: Deps, user_id: int, conversation_id: int
+    deps: Deps, identity: Identity, conversation_id: int
 ) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+    user_id = identity.user_id
     after: int | None = None
     while True:
+        await _require_login(deps, identity)
         members = await deps.reader.members(user_id, conversation_id, after, PAGE)
         for member in members.members:
             yield "member", {"conversation_id": f"{conversation_id:016x}", **member_out(member)}
@@ -96,6 +120,7 @@ async def _inside(
         after = members.position
     seq = 0
     while True:
+        await _require_login(deps, identity)
         history = await deps.reader.history(user_id, conversation_id, after_seq=seq, limit=PAGE)
         for message in history.messages:
             yield "message", message_out(message)

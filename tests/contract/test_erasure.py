@@ -234,6 +234,32 @@ async def test_an_export_is_what_a_sync_tells(rest: Rest, database_url: str) -> 
     assert (await rest.get("/me/export")).code == "token_missing"
 
 
+async def test_an_export_ends_with_the_login_that_asked_for_it(rest: Rest) -> None:
+    """Whoever reads slowly would else read on for as long as they like; an end that is none tells them."""
+    ann, ben = await register(rest, "ann"), await register(rest, "ben")
+    for _ in range(2):
+        made = await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": [ben.id]})
+        await ann.rest.ok("POST", "/messages", message(made["conversation"]["id"]))
+    response = await ann.rest.send("GET", "/api/v1/me/export")
+    whole = response.text.splitlines()
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return await asyncio.Event().wait()
+
+    async def send(part: Any) -> None:
+        sent.append(part)
+        if b'"conversation"' in part.get("body", b"") and len(sent) < len(whole):
+            await ann.rest.send("POST", "/api/v1/auth/logout")
+
+    headers = [(name.encode(), value.encode()) for name, value in ann.rest.headers.items()]
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/me/export", "query_string": b""}
+    await rest.app(scope | {"headers": headers, "client": ("192.0.2.1", 5)}, receive, send)
+    lines = [json.loads(part["body"]) for part in sent if part.get("body")]
+    assert [it["type"] for it in lines] == ["account", "sessions", "blocks", "conversation"]
+    assert sent[-1]["more_body"], "it has no end"
+
+
 async def test_exports_are_few(rest: Rest) -> None:
     ann = await register(rest, "ann")
     for _ in range(5):

@@ -1,5 +1,6 @@
 """Register, login, refresh, logout and me, over each database."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
@@ -330,3 +331,20 @@ async def test_refreshing_too_often_is_refused(rest: Rest) -> None:
     answers = [await rest.post("/auth/refresh", body) for _ in range(65)]
     assert {answer.status for answer in answers[:60]} == {200}
     assert (answers[-1].status, answers[-1].code) == (429, "rate_limited")
+
+
+async def test_a_login_that_ends_while_its_request_is_on_the_way(rest: Rest) -> None:
+    """A body can take minutes to come: what it asks for is done for nobody whose login has ended meanwhile."""
+    ann = await register(rest, "ann")
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await ann.rest.ok("POST", "/auth/logout")
+        yield b'"display_name": "Ann, afterwards"}'
+
+    answer = await ann.rest.ask(
+        "PATCH", "/me", content=slowly(), headers={"content-type": "application/json"}
+    )
+    assert (answer.status, answer.code) == (401, "session_revoked")
+    again = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})
+    assert again["user"]["display_name"] == "ann"

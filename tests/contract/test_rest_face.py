@@ -317,6 +317,11 @@ async def test_a_body_that_trickles(rest: Rest, monkeypatch: pytest.MonkeyPatch)
     assert (answer.status, answer.code) == (408, "request_timeout")
 
 
+async def test_who_brings_no_token_is_not_listened_to(rest: Rest) -> None:
+    answer = await rest.ask("PATCH", "/me", content=never(), headers={"content-type": "application/json"})
+    assert (answer.status, answer.code) == (401, "token_missing")
+
+
 async def test_a_client_that_goes_away_while_it_sends(rest: Rest) -> None:
     received = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
     sent: list[Any] = []
