@@ -20,6 +20,11 @@ _UNSEEN = re.compile("[\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\ufe00
 """Letters and marks that show nothing (Unicode's Default_Ignorable_Code_Point, of the kinds above)."""
 _TOGETHER = ({"HAN", "HIRAGANA", "KATAKANA"}, {"HAN", "HANGUL"}, {"HAN", "BOPOMOFO"})
 _ANY_SCRIPT = {"COMMON", "INHERITED"}
+_JAPANESE = {"HAN", "HIRAGANA", "KATAKANA"}
+_OF_JAPANESE = {"ー", "〆"}
+"""The letters of no script that names have; others look like `_` or a dot, or only stretch a word."""
+_LATIN_LIKE = re.compile("LATIN LETTER SMALL CAPITAL|DOTLESS")
+"""How Unicode names letters that look like those of ASCII, and are not in its table of confusables."""
 
 
 def username_in(text: str) -> str:
@@ -42,9 +47,14 @@ def username_in(text: str) -> str:
     ):
         raise _no_username("characters", "is of letters, digits, dots and underscores.")
     scripts = _scripts(name)
-    if len(scripts) > 1 and not any(scripts <= some for some in _TOGETHER):
-        raise _no_username("scripts", "mixes scripts.")
     own = [it for it in letters if it.isalpha()]
+    of_none = {it for it in own if _scripts(it) == set()}
+    if of_none - _OF_JAPANESE:
+        raise _no_username("characters", "is of letters, digits, dots and underscores.")
+    if (len(scripts) > 1 and not any(scripts <= some for some in _TOGETHER)) or (
+        of_none and not scripts & _JAPANESE
+    ):
+        raise _no_username("scripts", "mixes scripts.")
     likes = [it.isascii() or _looks_like_ascii(it) for it in own]
     latin = scripts == {"LATIN"}
     marked = any(unicodedata.category(it) in {"Mn", "Mc"} for it in letters)
@@ -84,6 +94,7 @@ def phone_in(text: str, region: str | None = None) -> str:
 
 
 def _scripts(name: str) -> Set[str]:
+    """Of its characters; of some there is none."""
     # Read at the first name that is not of ASCII: its tables take 15 MB.
     from confusable_homoglyphs import categories
 
@@ -94,6 +105,10 @@ def _scripts(name: str) -> Set[str]:
 def _looks_like_ascii(letter: str) -> bool:
     from confusable_homoglyphs import confusables
 
+    if _scripts(letter) == {"LATIN"} and (
+        unicodedata.category(letter) != "Ll" or _LATIN_LIKE.search(unicodedata.name(letter))
+    ):
+        return True
     found = confusables.is_confusable(letter, greedy=True)
     return bool(found) and any(len(it["c"]) == 1 and it["c"].isascii() for it in found[0]["homoglyphs"])
 

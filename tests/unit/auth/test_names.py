@@ -22,6 +22,7 @@ from gochat.core.errors import InvalidPayload
         ("Вася", "вася"),
         ("Ἀλέξανδρος", "ἀλέξανδροσ"),
         ("田中さん", "田中さん"),
+        ("ラーメン", "ラーメン"),
         ("김철수", "김철수"),
         ("محمد", "محمد"),
         ("नमस्ते", "नमस्ते"),
@@ -60,6 +61,16 @@ def test_one_spelling(text: str, name: str) -> None:
         ("ıvan", "lookalike"),  # without its dot
         ("ɑnna", "lookalike"),
         ("a\u0336nna", "lookalike"),  # struck through
+        ("ᴘᴀᴛ", "lookalike"),  # small capitals
+        ("\u0237ohn", "lookalike"),  # j without its dot
+        ("\u01c1ama", "lookalike"),  # a click
+        ("ann\ua788", "characters"),  # what is of no script, and looks like `_`, `-` or a dot
+        ("ann\u02cd", "characters"),
+        ("ann\u02cc", "characters"),
+        ("anna\u0640", "characters"),  # TATWEEL
+        ("مح\u0640مد", "characters"),  # by which a name is only stretched
+        ("annー", "scripts"),
+        ("ーーー", "scripts"),
     ],
 )
 def test_what_nobody_is_called(text: str, reason: str) -> None:
