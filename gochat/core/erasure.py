@@ -16,9 +16,16 @@ NEUTRAL_NAME: Final = "Deleted user"
 """Under which what they wrote is left."""
 
 
+_NOBODY: Final = "deleted-"
+
+
 def neutral_username(user_id: UserId) -> str:
     """A username that nobody can register, and that tells nothing."""
-    return f"deleted-{user_id:016x}"
+    return f"{_NOBODY}{user_id:016x}"
+
+
+NEUTRAL_USERNAMES: Final = (_NOBODY, "deleted.")
+"""From where to where, in order of code points, all neutral usernames stand, and no other."""
 
 
 @value(frozen=True, slots=True)

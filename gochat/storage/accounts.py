@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from gochat.core.erasure import NEUTRAL_USERNAMES
 from gochat.core.errors import InvalidCredentials, PhoneTaken, UsernameTaken
 from gochat.core.model import Millis, Profile, SessionId, User, UserId
 from gochat.core.ports.accounts import Account
@@ -37,7 +38,9 @@ _BLOCKED = f"""
 {{select}} {_USER} FROM blocks b {{join}} users u ON u.id = b.blocked_id WHERE b.user_id = ?
 """
 _BEGINNING = f"""
-SELECT {_USER} FROM users u WHERE u.username >= ? AND u.username < ? ORDER BY u.username LIMIT 20
+SELECT {_USER} FROM users u
+WHERE u.username >= ? AND u.username < ? AND (u.username < ? OR u.username >= ?)
+ORDER BY u.username LIMIT 20
 """
 _AFTER_ALL = "\U0010ffff"
 """Sorts after every character of a username."""
@@ -96,7 +99,7 @@ class StoredAccounts:
         return await self._database.read(_blocked, user_id)
 
     async def search(self, prefix: str) -> tuple[User, ...]:
-        """By the beginning of the normalised username."""
+        """By the beginning of the normalised username, of those who are not deleted."""
         return await self._database.read(_search, prefix)
 
 
@@ -180,4 +183,5 @@ def _blocked(connection: Connection, user_id: UserId) -> tuple[User, ...]:
 
 
 def _search(connection: Connection, prefix: str) -> tuple[User, ...]:
-    return tuple(map(rows.USERS.read, fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL)))
+    found = fetch(connection, _BEGINNING, prefix, prefix + _AFTER_ALL, *NEUTRAL_USERNAMES)
+    return tuple(map(rows.USERS.read, found))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gochat.core.erasure import NEUTRAL_NAME, neutral_username
 from gochat.core.errors import PhoneTaken, UsernameTaken
 from gochat.core.model import User
 from gochat.core.ports.accounts import Account
@@ -45,6 +46,24 @@ def test_a_user_is_found_by_each_of_his_names(database_url: str) -> None:
             assert await accounts.users([]) == ()
             for prefix, found in {"anna": [ANNA], "b": [BEN], "c": [], "%": [], "anna_": []}.items():
                 assert await accounts.search(prefix) == tuple(account.user for account in found)
+
+    asyncio.run(scenario())
+
+
+def test_who_is_deleted_is_found_by_no_name(database_url: str) -> None:
+    """However many they are: they would else fill the page before those who are there."""
+
+    async def scenario() -> None:
+        async with accounts_of(database_url) as accounts:
+            for number in range(20, 45):
+                nobody = User(number, neutral_username(number), NEUTRAL_NAME, deleted=True)
+                await accounts.create(Account(nobody, ""), NOW)
+            there = [User(1, "dele", "D"), User(2, "deleted.x", "D"), User(3, "deleted_x", "D")]
+            for user in (*there, User(4, "delia", "D")):
+                await accounts.create(Account(user, ""), NOW)
+            assert await accounts.search("del") == (*there, User(4, "delia", "D"))
+            assert await accounts.search("dele") == tuple(there)
+            assert await accounts.search("deleted-") == ()
 
     asyncio.run(scenario())
 
