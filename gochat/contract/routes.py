@@ -241,6 +241,7 @@ ROUTES: tuple[Route, ...] = (
         "Who of an address book is here and lets themselves be found.",
         shapes.ContactList,
         body=requests.Contacts,
+        event="users:contacts",
     ),
     Route(
         "DELETE",

@@ -103,6 +103,7 @@ DEFAULT_RATES: Final[tuple[Rate, ...]] = (
     Rate(OTHER, 60, 60),
     Rate(CONNECT, 1_200, 60),
     Rate("search", 120, 60),  # an app may look with every key
+    Rate("users:contacts", 60, 60),  # a thousand numbers each, which take a while to read
     # REST, where it has no event's name.
     Rate("read", 1_200, 60),
     Rate("write", 300, 60),

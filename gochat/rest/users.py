@@ -24,7 +24,10 @@ async def users(deps: Deps, call: UserCall[parameters.Users]) -> shapes.UserList
 
 async def contacts(deps: Deps, call: UserCall[requests.Contacts]) -> shapes.ContactList:
     """`POST users/contacts`."""
-    numbers = list(dict.fromkeys(call.request.numbers))
-    await deps.shared_rates.take_new(CONTACTS, Key.USER, str(call.user_id), numbers)
-    found = await deps.contacts.find(call.user_id, numbers, call.request.region)
-    return {"contacts": [{"number": number, "user": user_out(user)} for number, user in found.items()]}
+    # What is counted is which numbers they are: the same text is another one in each country.
+    read = await deps.contacts.read(list(dict.fromkeys(call.request.numbers)), call.request.region)
+    phones = set(read.values())
+    await deps.shared_rates.take_new(CONTACTS, Key.USER, str(call.user_id), phones)
+    found = await deps.contacts.find(call.user_id, phones)
+    known = [(number, found[phone]) for number, phone in read.items() if phone in found]
+    return {"contacts": [{"number": number, "user": user_out(user)} for number, user in known]}

@@ -149,6 +149,23 @@ async def test_of_an_address_book_what_is_new_counts(redis_url: str, tmp_path: P
         await ann.ok("POST", "/users/contacts", {"numbers": book})
 
 
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_number_is_one_in_each_country(
+    shared: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Else a day's numbers could be asked about anew in each of 240; and it is one, however it is written."""
+    url = f"sqlite:///{tmp_path / 'gochat.db'}"
+    redis_url = request.getfixturevalue("redis_url") if shared else None
+    async with running(url, redis_url=redis_url, rates=("contacts=50/3600",)) as rest:
+        ann = (await register(rest, "ann")).rest
+        book = [f"030 1234{n:04}" for n in range(40)]
+        same = [f"+49 (30) 1234-{n:04}" for n in range(40)]
+        for asked in ({"numbers": book, "region": "DE"}, {"numbers": same}, {"numbers": ["none"] * 99}):
+            await ann.ok("POST", "/users/contacts", asked)
+        answer = await ann.post("/users/contacts", {"numbers": book, "region": "IT"})
+        assert (answer.status, answer.code) == (429, "rate_limited")
+
+
 async def test_asking_counts_nothing(rates: SharedRates) -> None:
     for _ in range(9):
         await rates.check("login", {Key.ACCOUNT: "ann"})

@@ -1,6 +1,6 @@
 """Users as they log in and are found."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from gochat.core.model import Millis, Profile, SessionId, User, UserId
@@ -84,12 +84,16 @@ class Accounts(Protocol):
 class Contacts(Protocol):
     """An address book, compared with the users who are here."""
 
-    async def find(self, user_id: UserId, numbers: Sequence[str], region: str | None) -> Mapping[str, User]:
-        """By number, as it was given: who has it, lets themselves be found, and has not blocked the user.
+    async def read(self, numbers: Sequence[str], region: str | None) -> Mapping[str, str]:
+        """E.164 by number, as it was given; what is no number is left out.
 
         Args:
             region: the country of numbers without a country code (ISO 3166).
         """
+        ...
+
+    async def find(self, user_id: UserId, phones: Collection[str]) -> Mapping[str, User]:
+        """By number of E.164: who has it, lets themselves be found, and has not blocked the user."""
         ...
 
 
