@@ -100,7 +100,7 @@ async def _lines(
 
 
 async def _require_login(deps: Deps, identity: Identity) -> None:
-    """Refuse to go on for a login that has ended: whoever reads slowly would read what comes after its end."""
+    """Refuse to go on for a login that has ended: whoever reads slowly would read on after its end."""
     if (await deps.sessions.current(identity)).revoked_at is not None:
         raise SessionRevoked
 

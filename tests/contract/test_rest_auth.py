@@ -334,7 +334,7 @@ async def test_refreshing_too_often_is_refused(rest: Rest) -> None:
 
 
 async def test_a_login_that_ends_while_its_request_is_on_the_way(rest: Rest) -> None:
-    """A body can take minutes to come: what it asks for is done for nobody whose login has ended meanwhile."""
+    """A body can take minutes: what it asks for is done for nobody whose login has ended meanwhile."""
     ann = await register(rest, "ann")
 
     async def slowly() -> AsyncIterator[bytes]:
