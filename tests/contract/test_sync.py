@@ -299,6 +299,7 @@ class TestSync:
         async def scenario() -> None:
             async with writing(database_url) as it, reading(database_url) as reader:
                 quiet = await it.create(direct(anna, ben))
+                await asyncio.sleep(0.003)  # what is of one millisecond is ordered by id
                 busy = await it.create(group(anna, ben, carl))
                 await send_many(it, busy, anna, 2)
                 page = await reader.sync(ben, asking())
@@ -570,6 +571,7 @@ def test_the_first_page_of_a_new_phone_is_its_first_screen(database_url: str) ->
             cids = [await it.create(direct(anna, other)) for other in others]
             for cid in cids:
                 await it.submit_all(send(cid, anna, f"{n} " + "x" * 300) for n in range(30))
+                await asyncio.sleep(0.003)  # what is of one millisecond is ordered by id
             page = await reader.sync(anna, asking())
             assert [delta.conversation_id for delta in page.conversations] == cids[:4:-1]
             shape = sync_out(page, anna, Cursors([b"k" * 32]))
