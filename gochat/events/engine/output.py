@@ -42,7 +42,7 @@ class Output:
         self._due = False  # `_flush` is called soon
         self._written: list[Flushed] = []
         self._crowds: deque[_Crowd] = deque()
-        self._flushed_at = 0.0  # when the turn before had sent all that it was to send to crowds
+        self._others_since = 0.0  # the time since then went to all but crowds
         self._uring = open_uring() if io_uring else None
 
     def add(self, item: Flushed) -> None:
@@ -54,16 +54,16 @@ class Output:
 
     @contextmanager
     def crowd(self) -> Iterator[None]:
-        """Have those that are added meanwhile flushed over several turns."""
+        """Have those that are added meanwhile flushed over several turns; that time is the crowd's own."""
         written, self._written = self._written, []
-        now = self._clock()
+        began = self._clock()
         try:
             yield
         finally:
-            if not self._crowds:
-                self._flushed_at = now
+            now = self._clock()
+            self._others_since = self._others_since + now - began if self._crowds else now
             if self._written:
-                self._crowds.append(_Crowd(self._written, now))
+                self._crowds.append(_Crowd(self._written, began))
             self._written = written
 
     def _flush(self) -> None:
@@ -75,7 +75,7 @@ class Output:
 
     def _flush_crowds(self) -> None:
         now = self._clock()
-        until = now + (now - self._flushed_at)
+        until = now + (now - self._others_since)
         while self._crowds:
             self._send(self._crowds[0].take())
             if not self._crowds[0].left:
@@ -83,7 +83,7 @@ class Output:
             now = self._clock()
             if now >= until and not (self._crowds and now - self._crowds[0].at > LATE_S):
                 break
-        self._flushed_at = now
+        self._others_since = now
         if self._crowds and not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self._flush)

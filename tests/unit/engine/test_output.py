@@ -41,12 +41,13 @@ class Scene:
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
 
-    def room(self, size: int, each_s: float = 0.0) -> list[Socket]:
-        """A large room is written to."""
+    def room(self, size: int, each_s: float = 0.0, writing_s: float = 0.0) -> list[Socket]:
+        """A large room is written to, which takes so long."""
         sockets = [Socket(self.sent, lambda: self.pass_time(each_s)) for _ in range(size)]
         with self.output.crowd():
             for socket in sockets:
                 self.output.add(socket)
+            self.pass_time(writing_s)
         return sockets
 
     def one(self) -> Socket:
@@ -110,6 +111,21 @@ async def test_half_of_the_time_is_for_large_rooms() -> None:
     scene.pass_time(30 * chunk_s)
     await turn()
     assert scene.sent == room
+
+
+async def test_writing_to_large_rooms_is_in_their_half_of_the_time() -> None:
+    scene = Scene()
+    chunk_s = LATE_S / 64
+    rooms = scene.room(10 * CROWD, chunk_s / CROWD, writing_s=5 * chunk_s)
+    await turn()
+    assert len(scene.sent) == CROWD
+    rooms += scene.room(CROWD, chunk_s / CROWD, writing_s=5 * chunk_s)
+    scene.pass_time(2 * chunk_s)
+    await turn()
+    assert len(scene.sent) == 3 * CROWD
+    for _ in range(TURNS):
+        await turn()
+    assert scene.sent == rooms
 
 
 async def test_who_waits_for_too_long_is_sent_to_before_anything_else() -> None:
