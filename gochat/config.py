@@ -174,7 +174,7 @@ class Settings(BaseSettings):
         " share the address of their carrier.",
     )
     socket_backlog_max_bytes: int = Field(
-        1_048_576,
+        900_000,
         ge=65_536,
         le=1 << 30,
         description="What may wait to be sent to one socket; who reads more slowly has to connect again.",
