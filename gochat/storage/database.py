@@ -70,6 +70,8 @@ class Database:
     ) -> T:
         """Run `function(connection, *arguments)` in one transaction, committed when it returns.
 
+        On another connection if its own was lost before the transaction began.
+
         Raises:
             Overloaded: at once; too many wait already.
             Unavailable: the database does not answer, or not in time: it may be done or not.
@@ -167,8 +169,20 @@ class Database:
             return function(connection, *arguments, **named)
 
     def _write(self, function: Callable[..., T], *arguments: object, **named: object) -> T:
-        with self._engine.connect() as connection, transaction(connection):
-            return function(connection, *arguments, **named)
+        begun = False
+
+        def once() -> T:
+            nonlocal begun
+            with self._engine.connect() as connection, transaction(connection):
+                begun = True
+                return function(connection, *arguments, **named)
+
+        try:
+            return once()
+        except DBAPIError as error:
+            if begun or not error.connection_invalidated:
+                raise
+        return once()
 
 
 def _pass_on(work: Future[T], answered: asyncio.Future[T]) -> None:

@@ -275,6 +275,33 @@ def test_a_killed_connection_is_replaced(
     asyncio.run(scenario())
 
 
+def test_a_killed_connection_is_replaced_before_it_writes(sql_server_url: str, sql_server: SQLServer) -> None:
+    async def scenario() -> None:
+        async with open_database(sql_server_url, pool_size=4) as database:
+            await asyncio.gather(*(database.read(one) for _ in range(MANY)))
+            assert sql_server.kill_connections() >= 1
+            assert await asyncio.gather(*(database.write(fetched) for _ in range(MANY))) == [1] * MANY
+
+    asyncio.run(scenario())
+
+
+def test_a_write_that_has_begun_is_not_begun_again(sql_server_url: str, sql_server: SQLServer) -> None:
+    begun = []
+
+    def is_killed(connection: Connection) -> int:
+        begun.append(connection)
+        assert sql_server.kill_connections() >= 1
+        return fetched(connection)
+
+    async def scenario() -> None:
+        async with open_database(sql_server_url) as database:
+            with pytest.raises(Unavailable):
+                await database.write(is_killed)
+
+    asyncio.run(scenario())
+    assert len(begun) == 1
+
+
 @pytest.mark.parametrize("read", READINGS)
 def test_a_server_that_is_gone_is_unavailable_until_it_is_back(
     sql_server_url: str, sql_server: SQLServer, read: Callable[[Connection], int]
