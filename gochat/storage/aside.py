@@ -38,7 +38,7 @@ class Aside:
         return bool(self._lines)
 
     def entries(self) -> list[Entry]:
-        """All of them. Any thread may ask."""
+        """All of them."""
         return [entry for line in tuple(self._lines.values()) for entry in tuple(line.waiting)]
 
     def put(self, held: Sequence[Entry], now: float, *, again: bool, took: float = 0.0) -> None:
@@ -51,7 +51,7 @@ class Aside:
         """
         together: dict[Hashable, list[Entry]] = {}
         for entry in held:
-            together.setdefault(_line_of(entry.command), []).append(entry)
+            together.setdefault(line_of(entry.command), []).append(entry)
         for key, entries in together.items():
             line = self._lines.setdefault(key, _Line())
             line.waiting.extendleft(reversed(entries))
@@ -65,7 +65,7 @@ class Aside:
             return entries
         rest: list[Entry] = []
         for entry in entries:
-            line = self._lines.get(_line_of(entry.command))
+            line = self._lines.get(line_of(entry.command))
             (rest if line is None else line.waiting).append(entry)
         return rest
 
@@ -77,7 +77,7 @@ class Aside:
         taken: list[Entry] = []
         wait = False
         for key, line in tuple(self._lines.items()):
-            while line.waiting and line.waiting[0].future.done():
+            while line.waiting and line.waiting[0].is_answered:
                 line.waiting.popleft()
             if line.due > now:
                 continue
@@ -101,7 +101,7 @@ class Aside:
         return max(0.0, min(line.due for line in self._lines.values()) - now) if self._lines else inf
 
 
-def _line_of(command: AnyCommand) -> Hashable:
+def line_of(command: AnyCommand) -> Hashable:
     """What the order of commands is kept in; None: it waits for nobody.
 
     Receipts have lines of their own: what holds them is a user's row more often than the conversation's.

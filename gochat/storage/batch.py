@@ -1,12 +1,12 @@
 """One batch of commands in one transaction: load, decide each in order, write. The commit is the caller's."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
 
-from gochat.core.command import AnyCommand
+from gochat.core.command import AnyCommand, Gathered
 from gochat.core.delta import Committed, MeChange, MeConversation
 from gochat.core.errors import ChatError, Internal, InvalidPayload
 from gochat.core.limits import Limits
@@ -14,8 +14,10 @@ from gochat.core.model import Conversation, ConversationId, Member, Message, Mil
 from gochat.core.state import State
 from gochat.core.values import value
 from gochat.storage import rows, sides
+from gochat.storage.aside import line_of
 from gochat.storage.dialects import Asked, Row
 from gochat.storage.load import Loaded, Transaction, load
+from gochat.storage.turns import whose_turn
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +69,7 @@ def run(
     loaded = load(transaction, commands, wait=wait)
     state = loaded.state
     before = Before(dict(state.conversations), dict(state.members))
-    answers = [
-        Held.HELD if loaded.held and loaded.holds(command) else _decide(state, command, loaded.now, limits)
-        for command in commands
-    ]
+    answers = _decide_all(loaded, commands, limits)
     changed = state.written
     if changed:
         for conversation_id, revision in state.revealed(limits).items():
@@ -87,6 +86,24 @@ def run(
         return Outcome(tuple(answers), None, held)
     told_me = tuple(_me_changes(transaction, state, totals, loaded.now))
     return Outcome(tuple(answers), Committed(tuple(state.changes(limits)), told_me), held)
+
+
+def _decide_all(loaded: Loaded, commands: Sequence[AnyCommand], limits: Limits) -> list[object]:
+    """In order. What a user submitted after what is held, and must not come before it, is held too."""
+    state, now = loaded.state, loaded.now
+    if loaded.held is None:
+        return [_decide(state, command, now, limits) for command in commands]
+    answers: list[object] = []
+    held: set[tuple[Hashable, int]] = set()
+    for command in commands:
+        theirs = None if isinstance(command, Gathered) else (line_of(command), whose_turn(command))
+        if theirs in held or loaded.holds(command):
+            if theirs is not None:
+                held.add(theirs)
+            answers.append(Held.HELD)
+        else:
+            answers.append(_decide(state, command, now, limits))
+    return answers
 
 
 def _decide(state: State, command: AnyCommand, now: Millis, limits: Limits) -> object:

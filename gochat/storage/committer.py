@@ -92,9 +92,13 @@ class Committer:
         """From then on, by `time.monotonic`, no database is waited for. Set by any thread."""
 
     def commit(
-        self, commands: Sequence[AnyCommand], answer: Callable[[Outcome], None], *, wait: bool = False
+        self,
+        batch: Callable[[], Sequence[AnyCommand]],
+        answer: Callable[[Outcome], None],
+        *,
+        wait: bool = False,
     ) -> None:
-        """Decide, write and commit a batch.
+        """Decide, write and commit a batch, which is asked for anew before each try.
 
         `answer` is called once if it is committed, and never if it is not: before this returns, or, after
         Unavailable, before the next batch is begun. What needs rows that somebody else has locked is not
@@ -109,6 +113,7 @@ class Committer:
         failures = 0
         while True:
             transaction = self._persist(self._begin)
+            commands = batch()
             try:
                 self._run(transaction, commands, answer, wait=wait)
             except Exception as error:

@@ -46,6 +46,14 @@ class Entry:
     """Whether it comes in a batch of those that reserve a unique key."""
     round: int = 0
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether somebody was told already, by the clock, that it may be stored or not. Any thread may ask.
+
+        Who waits no more was told nothing: theirs is stored all the same.
+        """
+        return self.future.done() and not self.future.cancelled()
+
 
 def whose_turn(command: AnyCommand) -> int:
     """Who takes turns with others."""

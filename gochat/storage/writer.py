@@ -10,7 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from itertools import takewhile
+from typing import cast
 
 import structlog
 from sqlalchemy import Engine
@@ -23,7 +24,7 @@ from gochat.core.limits import Limits
 from gochat.core.measures import Measures
 from gochat.core.ports.writing import Publisher
 from gochat.core.receipts import AdvanceReceipts, Answers
-from gochat.storage.aside import Aside
+from gochat.storage.aside import Aside, line_of
 from gochat.storage.batch import Held, Outcome
 from gochat.storage.committer import Committer, NotStoredError, Times
 from gochat.storage.epoch import EpochGuard
@@ -83,8 +84,6 @@ class ConversationWriter:
         self._aside = Aside()
         self._singly: deque[Entry] = deque()
         """Of a batch that failed: they are taken next, each alone."""
-        self._taken: Sequence[Entry] = ()
-        """The batch under way."""
         self._work = Signal()
         self._delivered = Signal()
         self._last = 0
@@ -92,9 +91,8 @@ class ConversationWriter:
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.TimerHandle | None = None
-        self._waited_for = 0
-        """At most so many commands were accepted and are not done with: of those set aside that were answered
-        by the clock nothing is heard again."""
+        self._waiting: dict[Entry, None] = {}
+        """Those that were accepted and not answered yet, the oldest first."""
         self._thread = threading.Thread(target=self._write, name="conversation-writer", daemon=True)
 
     def start(self) -> None:
@@ -115,7 +113,7 @@ class ConversationWriter:
         except Overloaded:
             self._measures.shed.add("writer")
             raise
-        self._waited_for += 1
+        self._waiting[entry] = None
         if self._look is None:
             self._look = self._loop.call_later(LOOK_SECONDS, self._look_after)
         self._work.set()
@@ -164,13 +162,20 @@ class ConversationWriter:
         assert self._loop is not None
         now, away = time.monotonic(), self._committer.away
         for entry in self._queue.expire(now - (ANSWER_SECONDS if away else WAIT_SECONDS)):
-            _resolve(entry.future, _unavailable() if away else self._shed(entry))
-            self._waited_for -= 1
-        for entry in (*self._taken, *tuple(self._singly), *self._aside.entries()):
-            if now - entry.at > ANSWER_SECONDS:
-                _resolve(entry.future, _unavailable())
-        again = self._waited_for > 0
-        self._look = self._loop.call_later(LOOK_SECONDS, self._look_after) if again else None
+            self._resolve(entry, _unavailable() if away else self._shed(entry))
+        for entry in tuple(takewhile(lambda it: now - it.at > ANSWER_SECONDS, self._waiting)):
+            self._resolve(entry, _unavailable())
+        self._look = self._loop.call_later(LOOK_SECONDS, self._look_after) if self._waiting else None
+
+    def _resolve(self, entry: Entry, answer: object) -> None:
+        """Answer, unless that was done before, by the clock or as the database was away."""
+        self._waiting.pop(entry, None)
+        if entry.future.done():
+            return
+        if isinstance(answer, ChatError):
+            entry.future.set_exception(answer)
+        else:
+            entry.future.set_result(answer)
 
     def _deliver(self, answered: Sequence[tuple[Entry, object]], outcome: Outcome, times: Times) -> None:
         """Publish, and answer: whoever waits goes on once this has returned, so that all is published.
@@ -179,8 +184,7 @@ class ConversationWriter:
         """
         assert self._loop is not None
         for entry, answer in answered:
-            _resolve(entry.future, answer)
-        self._waited_for -= len(answered)
+            self._resolve(entry, answer)
         if outcome.committed is not None:
             began = time.monotonic()
             try:
@@ -220,7 +224,7 @@ class ConversationWriter:
             self._work.clear()
             if 0 < len(self._queue) < self._last:
                 self._delivered.wait(DELIVERY_SECONDS)
-            if self._aside:
+            if self._aside and not self._singly:
                 tried, wait = self._aside.take(time.monotonic(), self._batch_rows, self._batch_bytes)
                 if tried:
                     self._commit(tried, wait=wait, again=True)
@@ -243,21 +247,22 @@ class ConversationWriter:
 
     def _take(self) -> list[Entry]:
         """The next batch."""
+        if self._singly:
+            return [self._singly.popleft()]
         entries: list[Entry] = []
-        while not entries and (self._singly or self._queue):
-            if self._singly:
-                entries = [self._singly.popleft()]
-            else:
-                entries = self._queue.take(self._batch_rows, self._batch_bytes)
-            entries = self._aside.join(entries)
+        while not entries and self._queue:
+            entries = self._aside.join(self._queue.take(self._batch_rows, self._batch_bytes))
         return entries
 
-    def _commit(self, entries: Sequence[Entry], *, wait: bool = False, again: bool = False) -> None:
+    def _commit(self, entries: list[Entry], *, wait: bool = False, again: bool = False) -> None:
         """Commit a batch. `wait`: for locks. `again`: it was set aside before."""
-        self._taken = entries
         began = time.monotonic()
         self._measures.waits.note(began - entries[0].at)
-        commands = [entry.command for entry in entries]
+
+        def commands() -> list[AnyCommand]:
+            entries[:] = [entry for entry in entries if not entry.is_answered]
+            return [entry.command for entry in entries]
+
         try:
             self._committer.commit(
                 commands, lambda outcome: self._answer(entries, outcome, again=again), wait=wait
@@ -269,8 +274,7 @@ class ConversationWriter:
             if len(entries) > 1:
                 self._singly.extendleft(reversed(entries))
             elif error.fault is Fault.HELD:
-                now = time.monotonic()
-                self._aside.put(entries, now, again=True, took=now - began)
+                self._set_aside(entries, again=True, took=time.monotonic() - began)
             else:
                 _log_refusal(entries[0].command, error)
                 fault = error.fault
@@ -278,31 +282,29 @@ class ConversationWriter:
         except Exception:
             log.exception("The writer has a fault.")
             self._refuse(entries, Internal)
-        self._taken = ()
 
     def _answer(self, entries: Sequence[Entry], outcome: Outcome, *, again: bool = False) -> None:
         assert self._loop is not None
         answered = list(zip(entries, outcome.answers, strict=True))
         if outcome.held:
             held = [entry for entry, answer in answered if answer is Held.HELD]
-            self._aside.put(held, time.monotonic(), again=again)
+            self._set_aside(held, again=again)
             answered = [(entry, answer) for entry, answer in answered if answer is not Held.HELD]
         self._delivered.clear()
         # When it is delivered the next may run already.
         self._loop.call_soon_threadsafe(self._deliver, answered, outcome, self._committer.last)
 
+    def _set_aside(self, held: Sequence[Entry], *, again: bool, took: float = 0.0) -> None:
+        """With those of a batch that failed which must not come before them."""
+        lines = {line_of(entry.command) for entry in held}
+        behind = [entry for entry in self._singly if line_of(entry.command) in lines]
+        for entry in behind:
+            self._singly.remove(entry)
+        self._aside.put([*held, *behind], time.monotonic(), again=again, took=took)
+
     def _refuse(self, entries: Sequence[Entry], refusal: Callable[[], ChatError]) -> None:
         assert self._loop is not None
         self._answer(entries, Outcome(tuple(refusal() for _ in entries), None))
-
-
-def _resolve(future: asyncio.Future[Any], answer: object) -> None:
-    if future.done():
-        return
-    if isinstance(answer, ChatError):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
 
 
 def _unavailable() -> ChatError:

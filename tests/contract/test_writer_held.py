@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from gochat.core.blocks import Block
 from gochat.core.conversations import UpdateConversation
 from gochat.core.errors import Overloaded, Unavailable
+from gochat.core.measures import Measures
 from gochat.core.messages import Sent
+from gochat.core.model import Extras
 from gochat.core.receipts import AdvanceReceipts, Position, Receipt
-from gochat.storage import writer
+from gochat.storage import aside, writer
 from tests.services.mysql import connect
 from tests.writing.proxy import Cut, Proxy
 from tests.writing.stored import check, read
@@ -94,6 +97,50 @@ def test_a_row_that_is_held_when_it_is_written_is_waited_for_by_few(
                     with pytest.raises(Unavailable):
                         await asyncio.wait_for(stuck, PATIENCE_S)
                 assert (await it.send(send(other, eve))).message.seq == 21
+
+    asyncio.run(scenario())
+    check(read(sql_server_url))
+
+
+def test_a_batch_that_fails_again_keeps_the_order_of_its_conversation(
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was set aside, with more behind it than one batch takes; others go on meanwhile."""
+    monkeypatch.setattr(aside, "SHARE", 100.0)
+    anna, ben, eve = prepare(sql_server_url, 3)
+    measures = Measures()
+
+    async def scenario() -> None:
+        async with writing(sql_server_url, batch_rows=2, measures=measures) as it:
+            cid, other = await it.create(group(anna, ben)), await it.create(direct(ben, eve))
+            with locked(sql_server_url, "members WHERE conversation_id = %s AND user_id = %s", cid, anna):
+                stuck = [it.writer.submit(send(cid, anna, f"{n}")) for n in range(7)]
+                async with asyncio.timeout(PATIENCE_S):
+                    while sum(measures.batch_failures.rows.values()) < 4:  # each twice: together, and alone
+                        await it.send(send(other, eve))
+            answers = await asyncio.wait_for(asyncio.gather(*stuck), PATIENCE_S)
+            sent = [answer.message for answer in answers if isinstance(answer, Sent)]
+            assert [(it.seq, it.body) for it in sent] == [(n + 1, f"{n}") for n in range(7)]
+
+    asyncio.run(scenario())
+    check(read(sql_server_url))
+
+
+def test_what_one_user_sends_keeps_its_order_though_not_all_of_it_is_held(sql_server_url: str) -> None:
+    anna, ben = prepare(sql_server_url, 2)
+
+    async def scenario() -> None:
+        async with writing(sql_server_url) as it:
+            cid = await it.create(direct(anna, ben))
+            await it.send(send(cid, ben))
+            with locked(sql_server_url, "users WHERE id = %s", anna):
+                from_a_tunnel = replace(send(cid, anna, "first"), extras=Extras(read_up_to=0))
+                stuck = [it.writer.submit(command) for command in (from_a_tunnel, send(cid, anna, "second"))]
+                await it.create(group(anna, ben))
+                assert not any(future.done() for future in stuck)
+            answers = await asyncio.wait_for(asyncio.gather(*stuck), PATIENCE_S)
+            sent = [answer.message for answer in answers if isinstance(answer, Sent)]
+            assert [(it.seq, it.body) for it in sent] == [(2, "first"), (3, "second")]
 
     asyncio.run(scenario())
     check(read(sql_server_url))

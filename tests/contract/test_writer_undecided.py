@@ -13,7 +13,7 @@ from gochat.core.measures import Measures
 from gochat.core.messages import SendMessage, Sent
 from gochat.core.model import ConversationId, UserId
 from gochat.core.receipts import AdvanceReceipts, Position
-from gochat.storage import committer
+from gochat.storage import committer, writer
 from tests.services import mysql
 from tests.writing.proxy import Cut, Kill, Proxy
 from tests.writing.stored import check, read
@@ -200,6 +200,58 @@ def test_a_database_that_stays_away_answers_all_who_wait(
                 assert all(isinstance(answer, Unavailable) for answer in answers)
                 proxy.closed = False
                 assert (await it.send(send(cid, anna))).message.seq == 1
+
+    asyncio.run(scenario())
+    check(read(sql_server_url))
+
+
+def test_who_was_told_that_it_may_be_stored_is_not_tried_once_more(
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it was stored by then, and so it stays: what its phone did since is not undone by it."""
+    monkeypatch.setattr(writer, "LOOK_SECONDS", 0.1)
+    anna, ben = prepare(sql_server_url, 2)
+
+    async def scenario() -> None:
+        with Proxy(sql_server_url) as proxy:
+            async with writing(proxy.url) as it:
+                cid = await it.create(direct(anna, ben))
+                proxy.cuts, proxy.closed = [Cut.BEFORE_COMMIT], True
+                with monkeypatch.context() as patch:
+                    patch.setattr(writer, "ANSWER_SECONDS", 0.5)
+                    with pytest.raises(Unavailable):
+                        await it.send(send(cid, anna, "told"))
+                assert not proxy.cuts
+                proxy.closed = False
+                assert (await it.send(send(cid, anna, "after"))).message.seq == 1
+
+    asyncio.run(scenario())
+    stored = read(sql_server_url)
+    check(stored)
+    assert [message.body for message in stored.messages.values()] == ["after"]
+
+
+def test_after_one_that_was_given_up_the_next_are_still_looked_after(
+    sql_server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered twice: as the database is away, and as it turns out that it was stored."""
+    monkeypatch.setattr(committer, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(writer, "LOOK_SECONDS", 0.1)
+    anna, ben = prepare(sql_server_url, 2)
+
+    async def scenario() -> None:
+        with Proxy(sql_server_url) as proxy:
+            async with writing(proxy.url) as it:
+                cid = await it.create(direct(anna, ben))
+                await it.send(send(cid, anna))
+                await _lose(it, proxy, cid, anna, Cut.AFTER_COMMIT)
+                proxy.closed = False
+                await it.until_published(2)
+                proxy.hold(True)
+                monkeypatch.setattr(writer, "ANSWER_SECONDS", 0.5)
+                with pytest.raises(Unavailable):
+                    await asyncio.wait_for(it.send(send(cid, anna)), 30)
+                proxy.hold(False)
 
     asyncio.run(scenario())
     check(read(sql_server_url))

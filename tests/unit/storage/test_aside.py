@@ -24,6 +24,9 @@ class Waiting:
     def done(self) -> bool:
         return self.answered
 
+    def cancelled(self) -> bool:
+        return False
+
 
 def entry(command: AnyCommand) -> Entry:
     future: Any = Waiting()
