@@ -1,6 +1,7 @@
 """The scripts behind the Makefile."""
 
 import io
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -128,3 +129,9 @@ def test_what_the_pages_need_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tm
     assert web.install() == ["the packages of web.toml (npm pack)"]
     monkeypatch.setattr(web, "find_npm", lambda: None)
     assert web.install() == ["Node with npm (Debian: nodejs, npm)"]
+
+
+def test_nothing_that_a_server_makes_is_committed() -> None:
+    made = ["gochat.db", "gochat.db-wal", "gochat.db-shm", "gochat.db-server", ".gochat/secret"]
+    ignored = subprocess.run(["git", "check-ignore", *made], cwd=lock.ROOT, capture_output=True, text=True)
+    assert ignored.stdout.split() == made

@@ -1,7 +1,9 @@
 """Code in the README and in docs/ is run by a test, or says that it is not."""
 
 import json
+import re
 import subprocess
+from importlib.metadata import metadata
 
 import pytest
 
@@ -44,3 +46,16 @@ def test_json_is_json(fence: Fence) -> None:
 
 def test_every_language_is_known() -> None:
     assert {fence.language for fence in ALL} <= CODE | TEXT
+
+
+def test_extras_that_pages_install_are_spelt_as_their_package_does() -> None:
+    # pip before 23.3, which Python 3.11 brings, leaves an extra out that is spelt in another way.
+    named = [
+        (package, extra)
+        for page in PAGES
+        for package, extras in re.findall(r"pip install \"?([\w-]+)\[([\w,-]+)\]", page.read_text("utf-8"))
+        for extra in extras.split(",")
+    ]
+    assert ("python-socketio", "asyncio-client") in named
+    for package, extra in named:
+        assert extra in (metadata(package).get_all("Provides-Extra") or [])
