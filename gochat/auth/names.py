@@ -14,6 +14,8 @@ from gochat.core.names import folded
 
 MIN_LENGTH, MAX_LENGTH = 3, 32
 """Of a username, in code points."""
+_MAX_GIVEN = 64
+"""Code points of it as it is given, which may be of more than it has then."""
 _ASCII = re.compile(r"[a-z0-9_.]+")
 _KINDS = {"Ll", "Lo", "Lm", "Mn", "Mc", "Nd"}
 _UNSEEN = re.compile("[\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\ufe00-\\ufe0f]")
@@ -34,8 +36,8 @@ def username_in(text: str) -> str:
         InvalidPayload: nobody can have this name; `details.reason` is `length`, `characters`, `scripts` or
             `lookalike`.
     """
-    name = folded(text)
-    if not MIN_LENGTH <= len(name) <= MAX_LENGTH:
+    name = folded(text[: _MAX_GIVEN + 1])
+    if len(text) > _MAX_GIVEN or not MIN_LENGTH <= len(name) <= MAX_LENGTH:
         raise _no_username("length", f"has {MIN_LENGTH} to {MAX_LENGTH} characters.")
     if _ASCII.fullmatch(name):
         return name

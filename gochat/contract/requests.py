@@ -112,8 +112,8 @@ def _invalid(error: ValidationError) -> InvalidPayload:
         {"field": ".".join(str(part)[:64] for part in fault["loc"]), "reason": fault["type"]}
         for fault in errors
     ]
-    first = faults[0]["field"]
-    text = f"{first}: {errors[0]['msg']}" if first else errors[0]["msg"]
+    first, message = faults[0]["field"], _message(errors[0]["type"], errors[0]["msg"])
+    text = f"{first}: {message}" if first else message
     return InvalidPayload(text, field=first or None, details={"errors": faults})
 
 
@@ -368,6 +368,13 @@ class Sync(Request):
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 
 
+def _message(kind: str, message: str) -> str:
+    """What pydantic says of a fault, without names and words of Python."""
+    if kind in {"model_type", "dict_type"}:
+        return "Input should be a JSON object"
+    return message.removeprefix("Value error, ")
+
+
 class Refresh(Request):
     """`auth:refresh`: a fresh access token for this connection."""
 
@@ -395,8 +402,13 @@ class UpdateSession(Request):
     app_version: Annotated[str, Field(max_length=50), ONE_LINE] | None = None
 
 
-Password: TypeAlias = Annotated[str, Field(min_length=8, max_length=256)]
-Username: TypeAlias = Annotated[str, Field(min_length=3, max_length=64, pattern=r"^\S+$")]
+Password: TypeAlias = Annotated[str, Field(max_length=256, json_schema_extra={"minLength": 8})]
+Username: TypeAlias = Annotated[
+    str,
+    Field(max_length=1_000, json_schema_extra={"minLength": 3, "maxLength": 64, "pattern": r"^\S+$"}),
+]
+"""What a new name and password have to be is the rules' to tell, by `details.reason`; the document says what
+no app needs to try."""
 
 
 class Register(Request):

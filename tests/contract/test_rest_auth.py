@@ -49,6 +49,25 @@ async def test_names_of_any_script_are_one_spelling(rest: Rest) -> None:
         assert len(found.body["users"]) == count, prefix
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"username": "al"}, "length"),
+        ({"username": ""}, "length"),
+        ({"username": 1_000 * "x"}, "length"),
+        ({"username": "ann lee"}, "characters"),
+        ({"password": "short"}, "too_short"),
+        ({"password": ""}, "too_short"),
+    ],
+)
+async def test_why_a_name_or_password_is_refused_is_told_alike(
+    rest: Rest, change: dict[str, str], reason: str
+) -> None:
+    answer = await rest.post("/auth/register", {"username": "ann", "password": PASSWORD, **change})
+    assert (answer.status, answer.code, answer.body["field"]) == (400, "invalid_payload", *change)
+    assert answer.body["details"] == {"reason": reason}
+
+
 async def test_a_password_is_changed(rest: Rest) -> None:
     phone = await register(rest, "ann")
     tablet = await rest.ok("POST", "/auth/login", {"username": "ann", "password": PASSWORD})

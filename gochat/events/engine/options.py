@@ -46,7 +46,8 @@ class EngineOptions:
     max_post: int = 1 << 23
     """The most that one POST may bring in all."""
     max_backlog: int = 900_000
-    """What may wait to be sent to one client, in less than 1 MiB of memory; who falls behind further is evicted."""
+    """What may wait to be sent to one client, in less than 1 MiB of memory; who falls behind further is
+    evicted."""
     max_in_flight: int = 64
     """Events of one client that may be unanswered or waiting, large ones counted once more for each 4 KiB;
     beyond it, or while a quarter of `max_backlog` waits to be sent, its socket is not read."""

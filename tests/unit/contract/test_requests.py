@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gochat.contract import requests
+from gochat.contract import parameters, requests
 from gochat.contract.events import CLIENT_EVENTS
 from gochat.contract.ids import NO_ID, id_out, uuid_out
 from gochat.contract.requests import Request, known_in, parse
@@ -48,6 +48,24 @@ def test_ids_and_keys_become_what_core_speaks_of() -> None:
 
 def test_id_that_is_not_ours_is_well_formed_but_nothing() -> None:
     assert parse(requests.Send, {**SEND, "conversation_id": "general"}).conversation_id == NO_ID
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ("hello", "Input should be a JSON object"),
+        ([SEND], "Input should be a JSON object"),
+        ({**SEND, "mentions": "ann"}, "mentions: Input should be a JSON object"),
+        ({**SEND, "data": []}, "data: Input should be a JSON object"),
+    ],
+)
+def test_messages_speak_of_json(payload: object, message: str) -> None:
+    assert refused(requests.Send, payload).message == message
+
+
+def test_messages_leave_out_what_is_pythons() -> None:
+    query = {"conversation_id": id_out(7), "before_seq": "one"}
+    assert refused(parameters.History, query).message == "before_seq: Input should be a decimal number"
 
 
 @pytest.mark.parametrize(
