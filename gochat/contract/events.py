@@ -92,7 +92,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
         "message:edit": ClientEvent(
             requests.Edit,
             shapes.MessageAnswer,
-            "Replace the body of one's own message.",
+            "Change the body, data or mentions of one's own message.",
             (*_SPEECH, errors.NotFound, errors.MessageDeleted, errors.Superseded),
         ),
         "message:delete": ClientEvent(

@@ -49,6 +49,8 @@ _ACCESS: Final = {
     r"<th></th>": "<td></td>",
 }
 """What Markdown can't say: what is wider than the screen is scrolled by keys too, and no heading is empty."""
+_BETWEEN_PARTS: Final = re.compile(r"(?<=[_:/.])(?=\w)")
+"""Where a long name, such as `innodb_flush_log_at_trx_commit`, may go on in the next line."""
 
 
 @value(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def guide(name: str) -> Guide | None:
         return None
     # Without HTML of its own: whatever stands in a text is shown, never run.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.add_render_rule("code_inline", _name)
     tokens = markdown.parse(file.read_text("utf-8"))
     parts = _number(tokens)
     for token in tokens:
@@ -140,6 +143,11 @@ def _number(tokens: list[Token]) -> tuple[Part, ...]:
             texts = (" " if it.type == "softbreak" else it.content for it in token.children or (token,))
             found[-1][3].append("".join(texts))
     return tuple(Part(level, slug, title, " ".join(texts)) for level, slug, title, texts in found)
+
+
+def _name(_renderer: object, tokens: list[Token], index: int, *_: object) -> str:
+    """Code within a line."""
+    return f"<code>{_BETWEEN_PARTS.sub('<wbr>', html.escape(tokens[index].content))}</code>"
 
 
 def _lead(link: Token, name: str) -> None:

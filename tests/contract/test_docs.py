@@ -9,6 +9,7 @@ from gochat.contract.errors import error_table
 from gochat.contract.events import CLIENT_EVENTS, SERVER_EVENTS
 from gochat.contract.routes import ROUTES, Route
 from gochat.core.rates import DEFAULT_RATES, Key
+from gochat.rest.guides import guide
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -59,6 +60,30 @@ def test_protocol_lists_every_rate() -> None:
 def test_protocol_names_every_route(route: Route) -> None:
     rest = (DOCS / "protocol.md").read_text("utf-8").split("## REST", 1)[1]
     assert route.path.removeprefix("/") in rest
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_protocol_lists_what_every_route_takes(route: Route) -> None:
+    rest = (DOCS / "protocol.md").read_text("utf-8").split("## REST", 1)[1]
+    path = re.escape(route.path.removeprefix("/"))
+    [row] = [
+        line
+        for line in rest.splitlines()
+        if re.match(rf"\| .*\b{route.method} ([^|]*`, `)?{path}[?`].* \|", line.split(" | ")[0] + " |")
+    ][:1]
+    if f"as `{route.event}`" in row:
+        return
+    models = [model for model in (route.body, route.query) if model is not None]
+    taken = {info.alias or name for model in models for name, info in model.model_fields.items()}
+    for name in taken - {"limit"}:  # of that a sentence speaks
+        assert re.search(rf"[`?&]{name}[?=`]", row), f"{name} in {row}"
+
+
+def test_a_long_name_in_a_guide_is_broken_between_its_parts() -> None:
+    shown = guide("operations")
+    assert shown is not None
+    assert "<code>innodb_<wbr>flush_<wbr>log_<wbr>at_<wbr>trx_<wbr>commit</code>" in shown.body
+    assert "wbr" not in "".join(part.text for part in shown.parts)
 
 
 def test_links_lead_somewhere() -> None:
