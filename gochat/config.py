@@ -542,7 +542,9 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: the file of FILTERS_PATH is not as it has to be.
         """
-        return Rules(terms_version=self.terms_version, **_filters(self.filters_path))
+        return Rules(
+            terms_version=self.terms_version, most=self.body_max_chars, **_filters(self.filters_path)
+        )
 
     @property
     def rate_table(self) -> tuple[Rate, ...]:

@@ -40,6 +40,8 @@ _UNFIT = re.compile(
     f"|[{_JOINERS}]\\Z)"
 )
 _MARK = re.compile(f"[{_MARKS}]")
+UNSEEN: Final = re.compile(f"[{_BIDI}{_JOINERS}{_MARKS}{_SELECTORS}{_TAGS}{_IGNORABLE}]+")
+"""What nobody sees, and by which a word is another one to a machine alone."""
 _NOTHING = re.compile(f"[\\s{_CONTROL}{_BIDI}{_JOINERS}{_MARKS}{_SELECTORS}{_TAGS}{_IGNORABLE}{_BLANK}]*")
 
 _LINK = re.compile(
