@@ -248,7 +248,7 @@ class Chat:
                 accounts=accounts,
                 logins=ToldLogins(self._logins, measures),
                 sessions=ToldSessions(sessions, measures),
-                registration=Registration(settings.registration, StoredInvites(self._database), _now),
+                registration=Registration(settings.registration, StoredInvites(self._database), tries, _now),
                 authenticator=authenticator,
                 receipts=receipts,
                 health=self._health,

@@ -75,7 +75,8 @@ class Tries:
         await self._rates.take(REFRESH, {Key.ACCOUNT: str(session_id)})
 
     async def wrong_key(self, address: str | None) -> None:
-        """Count a server key that is none; a right one counts for nothing, whoever else is at its address.
+        """Count a server key or an invitation that is none; a right one counts for nothing, whoever else is
+        at its address.
 
         Raises:
             RateLimited

@@ -13,7 +13,7 @@ from gochat.contract.cursor import Cursors
 from gochat.contract.ids import time_in
 from gochat.core.bans import BanMember
 from gochat.core.conversations import CreateConversation, UpdateConversation
-from gochat.core.errors import InvalidPayload
+from gochat.core.errors import ChatError, InvalidPayload
 from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import KEEP, DeleteMessage, EditMessage, PinMessage, SendMessage
 from gochat.core.model import (
@@ -137,8 +137,13 @@ def pin_message_in(request: requests.PinMessage, user_id: UserId) -> PinMessage:
     return PinMessage(request.conversation_id, user_id, request.seq, request.on)
 
 
-def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId) -> CreateConversation:
-    """`conversation:create` and `POST conversations`. `new_id` is used if it is not there yet."""
+def create_in(
+    request: requests.Create, user_id: UserId, new_id: ConversationId, refusal: ChatError | None = None
+) -> CreateConversation:
+    """`conversation:create` and `POST conversations`. `new_id` is used if it is not there yet.
+
+    `refusal`: why it may not be made.
+    """
     return CreateConversation(
         new_id=new_id,
         creator_id=user_id,
@@ -147,6 +152,7 @@ def create_in(request: requests.Create, user_id: UserId, new_id: ConversationId)
         title=request.title,
         client_conversation_id=request.client_conversation_id,
         history=History(request.history),
+        refusal=refusal,
     )
 
 

@@ -122,7 +122,13 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Create,
             shapes.ConversationAnswer,
             "Create a conversation, or find it: a direct one by its pair, a group by its key.",
-            (errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
+            (
+                errors.NotFound,
+                errors.Forbidden,
+                errors.ContentRefused,
+                errors.IdempotencyConflict,
+                errors.LimitExceeded,
+            ),
         ),
         "conversation:join": ClientEvent(
             requests.Join,
@@ -146,7 +152,7 @@ CLIENT_EVENTS: Final[Mapping[str, ClientEvent]] = MappingProxyType(
             requests.Update,
             shapes.ConversationAnswer,
             "Change a group's title, avatar, data or settings, as its owner or an admin.",
-            _GROUP,
+            (*_GROUP, errors.ContentRefused),
         ),
         "conversation:mute": ClientEvent(
             requests.Mute,

@@ -76,7 +76,13 @@ ROUTES: tuple[Route, ...] = (
         "Make an account and log in.",
         shapes.Tokens,
         body=requests.Register,
-        raises=(errors.UsernameTaken, errors.PhoneTaken, errors.RateLimited),
+        raises=(
+            errors.Forbidden,
+            errors.UsernameTaken,
+            errors.PhoneTaken,
+            errors.ContentRefused,
+            errors.RateLimited,
+        ),
         auth=False,
     ),
     Route(
@@ -208,6 +214,7 @@ ROUTES: tuple[Route, ...] = (
         "Change what is said of oneself.",
         shapes.AccountAnswer,
         body=requests.UpdateProfile,
+        raises=(errors.Forbidden, errors.ContentRefused),
     ),
     Route(
         "GET",
@@ -301,7 +308,13 @@ ROUTES: tuple[Route, ...] = (
         "Create a conversation, or find the one that this request created before.",
         shapes.ConversationAnswer,
         body=requests.Create,
-        raises=(errors.NotFound, errors.Forbidden, errors.IdempotencyConflict, errors.LimitExceeded),
+        raises=(
+            errors.NotFound,
+            errors.Forbidden,
+            errors.ContentRefused,
+            errors.IdempotencyConflict,
+            errors.LimitExceeded,
+        ),
         event="conversation:create",
     ),
     Route(

@@ -1,6 +1,6 @@
 """What users say, as events and by REST: through the operator's rules to the writer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from gochat.contract import requests
@@ -67,6 +67,38 @@ class Speech:
         return self._say(
             identity, request.emoji, lambda: self._reactions.react(react_in(request, identity.user_id))
         )
+
+    def refusal(self, standing: Standing, *texts: str | None) -> ChatError | None:
+        """Why others may not be shown these names and texts, if there are any and they may not."""
+        text = "\n".join(filter(None, texts))
+        try:
+            if text:
+                self._rules.check_shown(standing, text, (), self._clock())
+        except ChatError as refusal:
+            return refusal
+        return None
+
+    def show(
+        self, identity: Identity, texts: Iterable[str | None], submit: Callable[[], Awaitable[T]]
+    ) -> Awaitable[T]:
+        """Submit at once what others are shown beside messages, such as a title, or refuse it.
+
+        Raises:
+            ChatError: from the awaitable.
+        """
+        refusal = self.refusal(identity.standing, *(texts := tuple(texts)))
+        return submit() if refusal is None else self._show_after_all(identity, texts, submit, refusal)
+
+    async def _show_after_all(
+        self,
+        identity: Identity,
+        texts: Iterable[str | None],
+        submit: Callable[[], Awaitable[T]],
+        refusal: ChatError,
+    ) -> T:
+        if still := self.refusal(await self._standing_now(identity, refusal), *texts):
+            raise still
+        return await submit()
 
     def _check_message(self, request: requests.Send, user_id: UserId, standing: Standing) -> None:
         links = [attachment.url for attachment in request.attachments] if request.attachments else ()

@@ -9,7 +9,14 @@ from typing import Any
 from gochat.core.blocks import check_welcome, need_welcome
 from gochat.core.command import Command, Reserving
 from gochat.core.delta import Why
-from gochat.core.errors import Forbidden, IdempotencyConflict, InvalidPayload, LimitExceeded, NotFound
+from gochat.core.errors import (
+    ChatError,
+    Forbidden,
+    IdempotencyConflict,
+    InvalidPayload,
+    LimitExceeded,
+    NotFound,
+)
 from gochat.core.limits import Limits
 from gochat.core.membership import group, require_admin
 from gochat.core.model import (
@@ -45,6 +52,8 @@ class CreateConversation(Reserving[Conversation]):
     title: str | None = None
     client_conversation_id: bytes | None = None
     history: History = History.FROM_START
+    refusal: ChatError | None = None
+    """Why it may not be made; it is found nevertheless if it was made before."""
 
     @property
     def unique_key(self) -> str | None:
@@ -86,6 +95,7 @@ class CreateConversation(Reserving[Conversation]):
                 is.
             NotFound: a member does not exist, or has blocked the creator.
             Forbidden: the creator has blocked the other of a direct one; or a member does not let them.
+            ChatError: `refusal`.
             LimitExceeded: too many members, conversations that one made, or conversations of a member.
         """
         others = _others(self, limits)
@@ -95,6 +105,8 @@ class CreateConversation(Reserving[Conversation]):
             if found.kind is Kind.GROUP and found.request_hash != self.request_hash:
                 raise IdempotencyConflict(field="client_conversation_id")
             return Decision(found)
+        if self.refusal is not None:
+            raise self.refusal
         _check_users(state, self, others, limits)
         conversation = Conversation(
             id=found.id if found is not None else self.new_id,

@@ -58,6 +58,14 @@ class Rules:
         """
         if self.terms_version is not None and standing.terms_version != self.terms_version:
             raise TermsRequired(details={"version": self.terms_version})
+        self.check_shown(standing, text, links, now)
+
+    def check_shown(self, standing: Standing, text: str, links: Iterable[str], now: Millis) -> None:
+        """Refuse what others may not be shown, such as a name or a title, whatever terms there are.
+
+        Raises:
+            Forbidden, ContentRefused: as `check`.
+        """
         if standing.muted_until is not None and standing.muted_until > now:
             raise Forbidden("You are muted.", details={"reason": "muted"})
         if len(text) > self.most:

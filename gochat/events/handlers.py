@@ -137,7 +137,8 @@ class Handlers:
 
     def _create(self, connection: Connection, request: requests.Create) -> Awaitable[Viewed]:
         take_adding(self.rates, connection.user_id, request.member_ids)
-        return self._then_view(connection, create_in(request, connection.user_id, new_id()))
+        refusal = self.speech.refusal(connection.identity.standing, request.title)
+        return self._then_view(connection, create_in(request, connection.user_id, new_id(), refusal))
 
     def _join(self, connection: Connection, request: requests.Join) -> Awaitable[Delta]:
         connection.screens |= {request.conversation_id}
@@ -170,7 +171,10 @@ class Handlers:
         return quit_all(self.writer, connection.user_id, request.conversation_ids)
 
     def _update(self, connection: Connection, request: requests.Update) -> Awaitable[Viewed]:
-        return self._then_view(connection, update_in(request, connection.user_id))
+        command = update_in(request, connection.user_id)
+        return self.speech.show(
+            connection.identity, (request.title,), lambda: self._then_view(connection, command)
+        )
 
     def _add_members(self, connection: Connection, request: requests.AddMembers) -> Awaitable[Viewed]:
         take_adding(self.rates, connection.user_id, request.user_ids)

@@ -21,7 +21,9 @@ async def me(deps: Deps, call: UserCall[requests.Request]) -> shapes.AccountAnsw
 
 async def update_me(deps: Deps, call: UserCall[requests.UpdateProfile]) -> shapes.AccountAnswer:
     """`PATCH me`."""
-    await deps.writer.submit(profile_in(call.request, call.user_id))
+    command = profile_in(call.request, call.user_id)
+    shown = (call.request.display_name, call.request.about)
+    await deps.speech.show(call.identity, shown, lambda: deps.writer.submit(command))
     return await _account(deps, call.identity)
 
 

@@ -4,6 +4,7 @@ from gochat.contract import parameters, requests, shapes
 from gochat.contract.decode import device_in
 from gochat.contract.encode import session_out, user_out
 from gochat.core.errors import ChatError
+from gochat.core.model import Standing
 from gochat.core.ports.logins import Identity, LoggedIn
 from gochat.rest.call import OpenCall, UserCall
 from gochat.rest.deps import Deps
@@ -12,7 +13,10 @@ from gochat.rest.deps import Deps
 async def register(deps: Deps, call: OpenCall[requests.Register]) -> shapes.Tokens:
     """`POST auth/register`."""
     request = call.request
-    await deps.registration.admit(request.invite)
+    shown = (request.username.replace(".", " "), request.display_name)  # a dot does not make it a link
+    if refusal := deps.speech.refusal(Standing(created_at=deps.clock()), *shown):
+        raise refusal
+    await deps.registration.admit(request.invite, call.address)
     try:
         logged_in = await deps.logins.register(
             username=request.username,

@@ -30,7 +30,8 @@ async def conversations(deps: Deps, call: UserCall[parameters.Conversations]) ->
 async def create_conversation(deps: Deps, call: UserCall[requests.Create]) -> shapes.ConversationAnswer:
     """`POST conversations`."""
     take_adding(deps.rates, call.user_id, call.request.member_ids)
-    command = create_in(call.request, call.user_id, new_id())
+    refusal = deps.speech.refusal(call.identity.standing, call.request.title)
+    command = create_in(call.request, call.user_id, new_id(), refusal)
     created = await deps.writer.submit(command)
     try:
         return {"conversation": view_out(await deps.reader.conversation(call.user_id, created.id))}

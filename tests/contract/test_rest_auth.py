@@ -1,13 +1,14 @@
 """Register, login, refresh, logout and me, over each database."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
 from gochat.contract.ids import id_out
-from tests.contract.rest import PASSWORD, SECRET, Rest, operator, register
+from tests.contract.rest import PASSWORD, SECRET, Rest, operator, register, running
 from tests.contract.stored import stored
 
 PHONE = "+493012345678"
@@ -152,6 +153,32 @@ BAD_REGISTRATIONS: list[tuple[dict[str, Any], str]] = [
     ({"username": "ann", "password": PASSWORD, "device": {"name": "x" * 101}}, "device.name"),
     ({"username": "ann", "password": PASSWORD, "admin": True}, "admin"),
 ]
+
+
+async def test_where_nobody_registers(tmp_path: Path) -> None:
+    async with running(f"sqlite:///{tmp_path / 'gochat.db'}", registration="closed") as rest:
+        answer = await rest.post("/auth/register", {"username": "ann", "password": PASSWORD, "invite": "x"})
+        assert (answer.status, answer.code, answer.body.get("field")) == (403, "forbidden", None)
+
+
+async def test_an_invitation_is_good_for_so_many(database_url: str) -> None:
+    """Not for one that failed; and wrong ones of an address are counted, as wrong passwords are."""
+    async with running(database_url, registration="invite", login_rate="5/day") as rest:
+        code = operator(database_url, "user", "invite", "--why=x", "--uses=2")
+        given = {"username": "ann", "password": PASSWORD}
+        for invite in ({}, {"invite": "AAAAA"}):
+            answer = await rest.post("/auth/register", given | invite)
+            assert (answer.status, answer.code, answer.body["field"]) == (403, "forbidden", "invite")
+        await register(rest, "ann", invite=code)
+        assert (await rest.post("/auth/register", given | {"invite": code})).code == "username_taken"
+        await register(rest, "ben", invite=f" {code.lower()} ")
+        answers = [
+            (
+                await rest.post("/auth/register", {"username": "carl", "password": PASSWORD, "invite": code})
+            ).code
+            for _ in range(4)
+        ]
+        assert answers == ["forbidden"] * 3 + ["rate_limited"]
 
 
 async def test_registrations_that_are_refused(rest: Rest, database_url: str) -> None:

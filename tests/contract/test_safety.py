@@ -185,16 +185,61 @@ async def test_a_muted_user_reads_on(rest: Rest, database_url: str) -> None:
     assert (await ben.rest.ok("GET", "/me"))["standing"]["muted_until"] is not None
     await ben.rest.ok("GET", f"/messages?conversation_id={cid}")
     await ann.rest.ok("POST", "/messages", message(cid))
+    titled = {"kind": "group", "member_ids": [ann.id], "title": "You!", "client_conversation_id": KEY}
+    for method, path, body in (
+        ("PATCH", "/me", {"display_name": "You!"}),
+        ("PATCH", "/me", {"about": "You!"}),
+        ("POST", "/conversations", titled),
+    ):
+        answer = await ben.rest.ask(method, path, json=body)
+        assert (answer.code, answer.body["details"]) == ("forbidden", {"reason": "muted"}), body
+    await ben.rest.ok("PATCH", "/me", {"presence_hidden": True, "about": None})
+    await ben.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": [ann.id]})
     operator(database_url, "user", "mute", "ben", "--hours", "0", "--why", "x")
     await ben.rest.ok("POST", "/messages", message(cid))
+    made = await ben.rest.ok("POST", "/conversations", titled)
+    operator(database_url, "user", "mute", "ben", "--hours", "1", "--why", "x")
+    again = await ben.rest.ok("POST", "/conversations", titled)
+    assert again["conversation"]["id"] == made["conversation"]["id"], "a retry is answered as it was first"
 
 
+KEY = "5b7a1c2e-0000-4000-8000-000000000077"
 FILTERS = """
 words = ["badword", "two words"]
 patterns = ['\\b\\d{16}\\b']
 domains = ["evil.example"]
 links_after_hours = 1
 """
+
+
+async def test_names_and_titles_are_filtered_too(tmp_path: Path) -> None:
+    """They are shown to others as messages are."""
+    path = tmp_path / "filters.toml"
+    path.write_text(FILTERS)
+    async with running(f"sqlite:///{tmp_path / 'gochat.db'}", filters_path=path) as rest:
+        ann, ben = await register(rest, "ann"), await register(rest, "ben.example", display_name="Ben")
+        group: dict[str, object] = {"kind": "group", "member_ids": [ben.id]}
+        asks: list[tuple[Rest, str, str, dict[str, object]]] = [
+            (rest, "POST", "/auth/register", {"username": "a.badword", "password": PASSWORD}),
+            (
+                rest,
+                "POST",
+                "/auth/register",
+                {"username": "carl", "password": PASSWORD, "display_name": "BADWORD"},
+            ),
+            (ann.rest, "PATCH", "/me", {"display_name": "the badword"}),
+            (ann.rest, "PATCH", "/me", {"about": "bad\u200bword"}),
+            (ann.rest, "PATCH", "/me", {"about": "see evil.example"}),
+            (ann.rest, "POST", "/conversations", group | {"title": "Badword!"}),
+        ]
+        before = await ann.rest.ok("GET", "/me")
+        for who, method, path_, body in asks:
+            answer = await who.ask(method, path_, json=body)
+            assert (answer.status, answer.code) == (422, "content_refused"), body
+        assert await ann.rest.ok("GET", "/me") == before
+        assert (await ann.rest.ok("GET", "/conversations"))["conversations"] == []
+        await register(rest, "carl")
+        await ann.rest.ok("POST", "/conversations", group | {"title": "Good words"})
 
 
 async def test_filters(database_url: str, tmp_path: Path) -> None:

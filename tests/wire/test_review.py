@@ -90,6 +90,11 @@ async def walk(server: GoChatServer, rose: Account, troll: Account, url: str) ->
 
         # What is objectionable is filtered; what gets through is reported, with whoever wrote it.
         await theirs.expect_error("message:send", message(cid, "a slur"), "content_refused")
+        named = {"kind": "group", "member_ids": [rose.id], "title": "A slur"}
+        await theirs.expect_error("conversation:create", named, "content_refused")
+        group = (await theirs.expect_ok("conversation:create", named | {"title": "A group"}))["conversation"]
+        renamed = {"conversation_id": group["id"], "title": "A slur"}
+        await theirs.expect_error("conversation:update", renamed, "content_refused")
         abuse = (await theirs.expect_ok("message:send", message(cid, ABUSE)))["message"]
         await mine.expect_event("message:created", lambda delta: delta["messages"][0]["seq"] == abuse["seq"])
         await report(rose, {"conversation_id": cid, "seq": abuse["seq"]}, "harassment")
@@ -106,7 +111,15 @@ async def walk(server: GoChatServer, rose: Account, troll: Account, url: str) ->
         await asyncio.to_thread(
             operator, url, "report", "resolve", open_report["report"], "--why=closed", JWT_SECRET=SECRET
         )
-        await asyncio.to_thread(operator, url, "user", "mute", troll.id, "--hours=1", "--why=abuse")
+        await asyncio.to_thread(
+            operator, url, "user", "mute", troll.id, "--hours=1", "--why=abuse", JWT_SECRET=SECRET
+        )
+        async with asyncio.timeout(30):
+            renamed |= {"title": "Hello"}
+            while (await theirs.client.call("conversation:update", renamed))["ok"]:
+                renamed["title"] += "!"
+                await asyncio.sleep(0.1)
+        await theirs.expect_error("conversation:update", renamed, "forbidden")
         await asyncio.to_thread(operator, url, "user", "disable", troll.id, "--why=abuse")
         assert await theirs.expect_event("session:revoked") == {"code": "session_revoked"}
         answer = await asyncio.to_thread(

@@ -20,11 +20,12 @@ class Invites(Protocol):
 class Registration(Protocol):
     """The gate before registering."""
 
-    async def admit(self, invite: str | None) -> None:
-        """Let somebody register; an invitation that is needed is used by it.
+    async def admit(self, invite: str | None, address: str | None) -> None:
+        """Let somebody register; an invitation that is needed is used by it. `address` is the client's.
 
         Raises:
             Forbidden: not like this; `field` is `invite` where an invitation would help.
+            RateLimited: too many wrong ones from this address.
         """
         ...
 
