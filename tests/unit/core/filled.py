@@ -66,4 +66,6 @@ def _item(type_: Any, numbers: Iterator[int]) -> Any:
         return f"text {number}"
     if type_ is bytes:
         return number.to_bytes(16, "big")
+    if isinstance(type_, type) and issubclass(type_, Exception):
+        return type_(f"text {number}")
     raise TypeError(f"no value is known for {type_}")
