@@ -22,15 +22,17 @@ def create(
 
     async def run() -> str:
         from gochat.auth.backend import SCOPES, key_hash, new_key
+        from gochat.contract.ids import id_out
+        from gochat.ids import new_id
         from gochat.storage.backend import StoredKeys
 
         scopes = scope or list(SCOPES)
         if unknown := set(scopes) - set(SCOPES):
             support.fail(f"There is no scope {', '.join(sorted(unknown))}.")
         async with database() as opened:
-            key = new_key()
-            made = support.act("key create", name[:100], why, who)
-            await StoredKeys(opened).add(name[:100], key_hash(key), scopes, made)
+            key, key_id = new_key(), new_id()
+            made = support.act("key create", id_out(key_id), f"{name[:100]}: {why}", who)
+            await StoredKeys(opened).add(key_id, name[:100], key_hash(key), scopes, made)
             return key
 
     typer.echo(asyncio.run(run()))
@@ -77,3 +79,4 @@ def revoke(
 
     if not asyncio.run(run()):
         support.fail(f"There is no key {key}.")
+    typer.echo("Revoked.")

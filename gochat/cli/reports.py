@@ -95,3 +95,4 @@ def resolve(report: Id, why: support.Why, who: support.As = None) -> None:
 
     if not asyncio.run(run()):
         support.fail(f"There is no report {report}.")
+    typer.echo("Resolved.")

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 Why = Annotated[str, typer.Option("--why", help="For the record: a ticket, a reason.", prompt=True)]
 As = Annotated[str | None, typer.Option("--as", help="Who acts; else the user of this machine.")]
+User = Annotated[str, typer.Argument(help="Id, username, or phone number with its country code.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -167,13 +168,21 @@ def session_rows(found: Iterable[Any]) -> Iterable[Mapping[str, object]]:
         }
 
 
+def act_rows(found: Iterable[Act]) -> Iterable[Mapping[str, object]]:
+    """What operators did, as `show` takes it."""
+    for it in found:
+        yield {"at": when(it.at), "who": it.who, "act": it.act, "target": it.target, "why": it.why}
+
+
 sessions = typer.Typer(no_args_is_help=True, help="Look at logins, and end them.")
 
 
 @sessions.command("list")
-def list_sessions(user: Annotated[str, typer.Argument(help="The user's id.")], as_json: Json = False) -> None:
+def list_sessions(user: User, as_json: Json = False) -> None:
     """Show a user's logins, the last seen first."""
-    user_id = number(user, "user")
+    from gochat.cli.users import identified
+
+    user_id = identified(user)
     show(session_rows(operate(lambda operator: operator.sessions(user_id))), as_json)
 
 
@@ -235,17 +244,20 @@ def show_conversation(conversation: str, as_json: Json = False) -> None:
 @conversations.command("ban")
 def ban(
     conversation: str,
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    user: User,
     why: Why,
     who: As = None,
     lift: Annotated[bool, typer.Option("--lift", help="Let them be brought in again.")] = False,
 ) -> None:
     """Take a user out of a group, and let nobody bring them in again."""
+    from gochat.cli.users import identified
+    from gochat.contract.ids import id_out
     from gochat.core.bans import BanMember
     from gochat.core.errors import ChatError
 
-    conversation_id, user_id = number(conversation, "conversation"), number(user, "user")
-    done = act("conversation unban" if lift else "conversation ban", conversation, f"{user}: {why}", who)
+    conversation_id, user_id = number(conversation, "conversation"), identified(user)
+    what = "conversation unban" if lift else "conversation ban"
+    done = act(what, conversation, f"{id_out(user_id)}: {why}", who)
 
     async def run(operator: Operator) -> None:
         await operator.note(done)
@@ -264,18 +276,18 @@ _ACT = ("who", "act", "target", "why")
 
 
 def log(
-    target: Annotated[str | None, typer.Argument(help="An id: only what was done to it.")] = None,
+    target: Annotated[
+        str | None, typer.Argument(help="An id, or how a user is named: only what was done to it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what operators did, the newest first."""
-    acts = operate(lambda operator: operator.acts(target))
-    show(
-        (
-            {"at": when(it.at), "who": it.who, "act": it.act, "target": it.target, "why": it.why}
-            for it in acts
-        ),
-        as_json,
-    )
+    from gochat.cli.users import identified
+    from gochat.contract.ids import id_in, id_out
+
+    if target is not None and not id_in(target):
+        target = id_out(identified(target))
+    show(act_rows(operate(lambda operator: operator.acts(target))), as_json)
 
 
 def queue(as_json: Json = False) -> None:

@@ -1,8 +1,9 @@
 """`gochat user`: what an operator does about one user."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from gochat.storage.operating import Operator
 
 app = typer.Typer(no_args_is_help=True, help="Help or stop a user.")
-
-Who = Annotated[str, typer.Argument(help="Id, username, or phone number with its country code.")]
-Name = Annotated[str, typer.Argument(help="Username, or phone number with its country code.")]
 
 
 @asynccontextmanager
@@ -49,28 +47,20 @@ async def named(accounts: "StoredAccounts", name: str) -> "Account":
 
 @app.command("reset-password")
 def reset_password(
-    name: Name,
+    name: support.User,
     why: support.Why,
     who: support.As = None,
     hours: Annotated[int, typer.Option(min=1, max=168, help="How long the code works.")] = 24,
 ) -> None:
     """Print a code by which the user sets a new password, once (`POST auth/reset`)."""
-    import asyncio
+    from gochat.auth.login import new_code, reset_hash
+    from gochat.contract.ids import id_out
 
-    async def run() -> str:
-        from gochat.auth.login import new_code, reset_hash
-        from gochat.contract.ids import id_out
-        from gochat.storage.accounts import StoredAccounts
-        from gochat.storage.operating import Operator
-
-        async with database() as opened:
-            account, code = await named(StoredAccounts(opened), name), new_code()
-            done = support.act("user reset-password", id_out(account.user.id), why, who)
-            until = done.at + hours * 3_600_000
-            await Operator(opened).add_reset(account.user.id, reset_hash(code), until, done)
-            return code
-
-    typer.echo(asyncio.run(run()))
+    user_id, code = identified(name), new_code()
+    done = support.act("user reset-password", id_out(user_id), why, who)
+    until = done.at + hours * 3_600_000
+    support.operate(lambda operator: operator.add_reset(user_id, reset_hash(code), until, done))
+    typer.echo(code)
 
 
 @app.command("find")
@@ -86,7 +76,7 @@ def find(
 
 
 @app.command("show")
-def show(name: Who, as_json: support.Json = False) -> None:
+def show(name: support.User, as_json: support.Json = False) -> None:
     """Show an account, its logins and what was done to it: no message, no number."""
     from gochat.contract.ids import id_out
 
@@ -94,33 +84,49 @@ def show(name: Who, as_json: support.Json = False) -> None:
     found = support.operate(lambda operator: operator.user(user_id))
     if found is None:
         support.fail(f"There is no user {name}.")
-    username, has_phone, created, revision, conversations, blocks = found
+    username, has_phone, created, revision, conversations, blocks, *standing = found
     told = {
         "user": id_out(user_id),
         "username": username,
         "phone": "yes" if has_phone else "no",
         "since": support.when(created),
+        "state": _state(*standing),
         "revision": revision,
         "conversations": conversations,
         "blocks": blocks,
     }
     support.show([told], as_json)
     support.show(support.session_rows(support.operate(lambda it: it.sessions(user_id))), as_json)
+    support.show(support.act_rows(support.operate(lambda it: it.acts(id_out(user_id)))), as_json)
+
+
+def _state(deleted: Any, deletes_at: int | None, closed_at: int | None, muted_until: int | None) -> str:
+    """How an account stands."""
+    states = []
+    if deleted:
+        states.append("deleted")
+    elif deletes_at is not None:
+        states.append(f"deleted from {support.when(deletes_at)} on")
+    if closed_at is not None:
+        states.append(f"closed since {support.when(closed_at)}")
+    if muted_until is not None and muted_until > time.time() * 1000:
+        states.append(f"muted until {support.when(muted_until)}")
+    return ", ".join(states) or "open"
 
 
 @app.command("sessions")
-def sessions(name: Who, as_json: support.Json = False) -> None:
+def sessions(name: support.User, as_json: support.Json = False) -> None:
     """Show a user's logins, the last seen first."""
     user_id = identified(name)
     support.show(support.session_rows(support.operate(lambda it: it.sessions(user_id))), as_json)
 
 
 @app.command("why")
-def why_slow(name: Who, as_json: support.Json = False) -> None:
+def why_slow(name: support.User, as_json: support.Json = False) -> None:
     """Show a user's sockets on this machine: transport, what waits to be sent, and what was refused last."""
     from gochat.contract.ids import id_out
 
-    answers = support.ask("user", user=id_out(identified(name)))
+    answers = support.ask("user", user=id_out(identified(name, looked_up=False)))
     rows = [
         {"worker": worker, **it} for worker, answer in answers.items() for it in answer.get("connections", [])
     ]
@@ -128,7 +134,7 @@ def why_slow(name: Who, as_json: support.Json = False) -> None:
 
 
 @app.command("follow")
-def follow(name: Who) -> None:
+def follow(name: support.User) -> None:
     """Print what a user's sockets on this machine do, as it happens, until Ctrl-C: events and answers, no
     text."""
     import asyncio
@@ -138,7 +144,7 @@ def follow(name: Who) -> None:
     from gochat.contract.ids import id_out
     from gochat.control.client import follow_all
 
-    settings, user = read(), id_out(identified(name))
+    settings, user = read(), id_out(identified(name, looked_up=False))
 
     async def run() -> None:
         async for worker, line in follow_all(settings.run_dir, settings.port or None, "follow", user=user):
@@ -149,7 +155,7 @@ def follow(name: Who) -> None:
 
 
 @app.command("logout")
-def log_out(name: Who, why: support.Why, who: support.As = None) -> None:
+def log_out(name: support.User, why: support.Why, who: support.As = None) -> None:
     """End all logins of a user; their sockets are closed within seconds."""
     from gochat.contract.ids import id_out
 
@@ -165,13 +171,13 @@ def log_out(name: Who, why: support.Why, who: support.As = None) -> None:
 
 
 @app.command("disable")
-def disable(name: Who, why: support.Why, who: support.As = None) -> None:
+def disable(name: support.User, why: support.Why, who: support.As = None) -> None:
     """Close an account: its logins end within seconds, and nobody logs in."""
     _close_account(name, why, who, closed=True)
 
 
 @app.command("enable")
-def enable(name: Who, why: support.Why, who: support.As = None) -> None:
+def enable(name: support.User, why: support.Why, who: support.As = None) -> None:
     """Open a closed account again."""
     _close_account(name, why, who, closed=False)
 
@@ -198,10 +204,10 @@ def _close_account(name: str, why: str, who: str | None, *, closed: bool) -> Non
 
 @app.command("mute")
 def mute(
-    name: Who,
+    name: support.User,
     why: support.Why,
     who: support.As = None,
-    hours: Annotated[float, typer.Option(min=0, help="From now on; 0 ends it.")] = 24,
+    hours: Annotated[float, typer.Option(min=0, max=876_000, help="From now on; 0 ends it.")] = 24,
 ) -> None:
     """Let a user read, and write nothing."""
     import asyncio
@@ -222,7 +228,7 @@ def mute(
                 await door.submit(UpdateProfile(user_id, standing={"muted_until": until}))
 
     asyncio.run(run())
-    typer.echo("Mute." if hours else "Not mute any more.")
+    typer.echo(f"Muted until {support.when(until)}." if until else "Not muted any more.")
 
 
 @app.command("create")
@@ -283,17 +289,25 @@ def invite(
     typer.echo(asyncio.run(run()))
 
 
-def identified(name: str) -> int:
-    """The number of a user who is named by id, username or phone number; ends the command if there is
-    none."""
+def identified(name: str, *, looked_up: bool = True) -> int:
+    """The number of a user who is named by id, username or phone number; ends the command if there is none.
+
+    Args:
+        looked_up: whether an id has to be that of a user; else the database need not be there for it.
+    """
     import asyncio
 
     from gochat.contract.ids import id_in
 
+    number = id_in(name)
+
     async def run() -> int:
         from gochat.storage.accounts import StoredAccounts
+        from gochat.storage.operating import Operator
 
         async with database() as opened:
+            if number and await Operator(opened).is_user(number):
+                return number
             return (await named(StoredAccounts(opened), name)).user.id
 
-    return id_in(name) or asyncio.run(run())
+    return number if number and not looked_up else asyncio.run(run())

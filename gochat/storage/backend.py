@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 from gochat.core.model import Millis, User
 from gochat.core.ports.accounts import Account
 from gochat.core.ports.backend import ServerKey
-from gochat.ids import new_id
 from gochat.storage import rows
 from gochat.storage.accounts import create
 from gochat.storage.database import Database
@@ -47,9 +46,9 @@ class StoredKeys:
             await self._database.write(_run, _USED, now, key_id)
         return ServerKey(key_id, frozenset(scopes.split()))
 
-    async def add(self, name: str, key_hash: bytes, scopes: Iterable[str], act: Act) -> None:
+    async def add(self, key_id: int, name: str, key_hash: bytes, scopes: Iterable[str], act: Act) -> None:
         """Keep a key."""
-        values = (new_id(), name, key_hash, " ".join(scopes), act.at)
+        values = (key_id, name, key_hash, " ".join(scopes), act.at)
         await self._database.write(_acted, act, _ADD_KEY, *values)
 
     async def keys(self) -> Sequence[Sequence[Any]]:

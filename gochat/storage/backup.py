@@ -24,6 +24,8 @@ def copy(database: Path, target: Path) -> int:
     """
     if not database.exists():
         raise FileNotFoundError(f"{database} is not there")
+    if target.exists():
+        raise FileExistsError(f"{target} is there already")
     descriptor, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     os.close(descriptor)
     try:

@@ -19,6 +19,7 @@ from gochat.core.errors import ChatError, Forbidden, NotFound
 from gochat.core.members import RemoveMember
 from gochat.core.model import Millis, SessionId, UserId
 from gochat.core.ports.writing import Writer
+from gochat.seldom import Seldom
 from gochat.storage.database import Database
 from gochat.storage.fetch import fetch, run
 from gochat.storage.sessions import revoke_all
@@ -72,6 +73,7 @@ class Erasure:
         self._messages = messages
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._seldom = Seldom()
 
     async def wish(self, user_id: UserId, deletes_at: Millis, now: Millis) -> tuple[SessionId, ...]:
         """Note that a user wants to be deleted, and end their logins."""
@@ -140,7 +142,8 @@ class Erasure:
             try:
                 await self.catch_up()
             except ChatError as error:
-                log.warning("erasure_failed", code=error.code)
+                if self._seldom.lets(error.code):
+                    log.warning("erasure_failed", code=error.code)
             except Exception:
                 log.exception("erasure_failed")
 

@@ -181,7 +181,7 @@ class Follower:
             if time.monotonic() > self._held.renew_at:
                 self._commit(connection, self._held, (), {}, self._held.compared)
         except _LostError:
-            log.info("Another process has the follower %s.", self._work.name)
+            log.info("The follower %s works in another process now.", self._work.name)
             self._held = None
             return False
         return followed or compared
@@ -202,7 +202,7 @@ class Follower:
             taken = run(connection, _TAKE, self._id, until_then, self._work.name, holder, until)
             if taken.rowcount != 1:
                 return None
-        log.info("This process has the follower %s.", self._work.name)
+        log.info("The follower %s works in this process.", self._work.name)
         cursors = {row[0]: row[1] for row in fetch(connection, _CURSORS, self._work.name)}
         held = _Held(None if compared < 0 else compared, cursors, self._renew_at())
         if now - until > ABSENT_MS or (held.compared is None and self._work.is_missing(connection)):
@@ -244,7 +244,7 @@ class Follower:
 
     def _compare_anew(self, connection: Connection, held: _Held, ends: Mapping[int, int]) -> None:
         """Follow what the log tells from here on, and compare all that is before."""
-        log.info("The log does not tell the follower %s all: it compares all conversations.", self._work.name)
+        log.info("The follower %s looks through all conversations, once.", self._work.name)
         self._commit(connection, held, (), ends, 0)
 
     def _forget(self, connection: Connection, held: _Held, ends: Mapping[int, int]) -> None:

@@ -34,9 +34,11 @@ SELECT id, username, created_at FROM users WHERE username >= ? AND username < ? 
 _USER = """
 SELECT username, phone IS NOT NULL, created_at, me_revision,
   (SELECT COUNT(*) FROM members m WHERE m.user_id = u.id AND m.active = 1),
-  (SELECT COUNT(*) FROM blocks b WHERE b.user_id = u.id)
+  (SELECT COUNT(*) FROM blocks b WHERE b.user_id = u.id),
+  deleted, deletes_at, disabled_at, muted_until
 FROM users u WHERE u.id = ?
 """
+_IS_USER = "SELECT 1 FROM users WHERE id = ?"
 _SESSIONS = f"""
 SELECT id, device_platform, device_app_version, created_at, last_seen_at, expires_at, revoked_at
 FROM sessions WHERE user_id = ? ORDER BY last_seen_at DESC LIMIT {MOST}
@@ -76,9 +78,14 @@ class Operator:
         return await self._database.read(fetch, _FIND, prefix, prefix + "\U0010ffff")
 
     async def user(self, user_id: UserId) -> Sequence[Any] | None:
-        """Username, whether there is a number, when made, revision, conversations and blocks."""
+        """Username, whether there is a number, when made, revision, conversations and blocks; whether it is
+        deleted, and when it will be, when it was closed, and until when it is muted."""
         found = await self._database.read(fetch, _USER, user_id)
         return found[0] if found else None
+
+    async def is_user(self, user_id: UserId) -> bool:
+        """Whether there is, or was, such a user."""
+        return bool(await self._database.read(fetch, _IS_USER, user_id))
 
     async def sessions(self, user_id: UserId) -> Sequence[Sequence[Any]]:
         """The newest logins of a user, ended ones too."""

@@ -8,6 +8,7 @@ import structlog
 from typer.main import get_command
 
 from gochat.cli import app
+from gochat.contract.ids import id_out
 from gochat.core.measures import Measures
 from gochat.storage import backend, operating, safety
 from gochat.storage.engines import write_engine
@@ -66,6 +67,46 @@ async def test_what_is_refused_is_told_as_refused(rest: Rest, database_url: str)
         operator(database_url, "conversation", "ban", cid, ben.id, "--why=x")
     acts = [json.loads(it)["act"] for it in operator(database_url, "log", cid, "--json").splitlines()]
     assert acts == ["conversation ban refused", "conversation ban"]
+
+
+async def test_nothing_is_done_to_a_user_who_is_not_there(rest: Rest, database_url: str) -> None:
+    nobody = id_out(255)
+    for command in ("reset-password", "logout", "disable", "enable", "mute"):
+        with pytest.raises(AssertionError, match=f"There is no user {nobody}"):
+            operator(database_url, "user", command, nobody, "--why=x")
+    with pytest.raises(AssertionError, match="hours"):
+        operator(database_url, "user", "mute", nobody, "--why=x", "--hours=1e300")
+    assert operator(database_url, "log") == "(none)"
+
+
+async def test_how_an_account_stands_and_why_is_shown_by_any_of_its_names(
+    rest: Rest, database_url: str
+) -> None:
+    ann, ben = await register(rest, "ann"), await register(rest, "ben", phone="+4930123456")
+    made = await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": [ben.id]})
+
+    def shown(name: str) -> list[dict[str, str]]:
+        return [json.loads(it) for it in operator(database_url, "user", "show", name, "--json").splitlines()]
+
+    assert shown("ben")[0]["state"] == "open"
+    operator(database_url, "user", "mute", ben.id, "--why=spam", "--hours=2")
+    operator(database_url, "user", "disable", "+49 30 123456", "--why=more spam")
+    account, login, *acts = shown("BEN")
+    assert (account["state"][:13], ", muted until " in account["state"]) == ("closed since ", True)
+    assert login["state"] == "ended"
+    assert [(it["act"], it["why"]) for it in acts] == [
+        ("user disable", "more spam"),
+        ("user mute", "2 h: spam"),
+    ]
+    assert [json.loads(it) for it in operator(database_url, "log", "ben", "--json").splitlines()] == acts
+    code = operator(database_url, "user", "reset-password", ben.id, "--why=lost")
+    assert len(code.split("-")) == 4
+    operator(database_url, "conversation", "ban", made["conversation"]["id"], "ben", "--why=spam")
+    assert operator(database_url, "session", "list", "ben") == operator(
+        database_url, "user", "sessions", ben.id
+    )
+    with pytest.raises(AssertionError, match="There is no user nobody"):
+        operator(database_url, "log", "nobody")
 
 
 async def test_nothing_is_done_that_could_not_be_written_down(

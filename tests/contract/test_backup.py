@@ -54,7 +54,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (absent.exit_code, "is not there" in absent.output) == (1, True)
     prepare("sqlite:///gochat.db", 1)
     assert run(cli.app, ["backup", "copy.db"]).output.startswith("copy.db has ")
-    assert run(cli.app, ["backup", "copy.db"]).exit_code == 1
+    again = run(cli.app, ["backup", "copy.db"])
+    assert (again.exit_code, again.output) == (1, "No copy was made: copy.db is there already\n")
     first, second = (run(cli.app, ["restored"]).output for _ in range(2))
     assert first.startswith("The epoch is ")
     assert first != second
