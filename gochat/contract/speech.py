@@ -1,11 +1,14 @@
 """What users say, as events and by REST: through the operator's rules to the writer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from gochat.contract import requests
 from gochat.contract.decode import edit_in, react_in, send_in
-from gochat.core.errors import ChatError
+from gochat.core.errors import ChatError, Unavailable
+from gochat.core.lateness import RETRY_MS
 from gochat.core.messages import Sent
 from gochat.core.model import Message, Millis, Standing, UserId
 from gochat.core.ports.logins import Identity
@@ -13,6 +16,9 @@ from gochat.core.ports.reading import Reader
 from gochat.core.ports.writing import Reactions, Writer
 from gochat.core.rates import SLOW_MODE, Key, Rates
 from gochat.core.speech import Rules
+
+TURN_S = 10.0
+"""How long a message waits for those before it of which more has to be read."""
 
 T = TypeVar("T")
 
@@ -35,6 +41,8 @@ class Speech:
         self._rules = rules
         self._rates = rates
         self._clock = clock
+        self._lines: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
+        """Of users for whose messages more has to be read: those keep their order, and those behind them."""
 
     def send(self, request: requests.Send, identity: Identity) -> Awaitable[Sent]:
         """Submit a message at once, or refuse it; what was stored under its key is answered as ever.
@@ -42,11 +50,15 @@ class Speech:
         Raises:
             ChatError: from the awaitable.
         """
-        try:
-            self._check_message(request, identity.user_id, identity.standing)
-        except ChatError as refusal:
-            return self._send_after_all(request, identity, refusal)
-        return self._writer.submit(send_in(request, identity.user_id))
+        line = self._lines.get(identity.user_id)
+        if line is None:
+            try:
+                self._check_message(request, identity.user_id, identity.standing)
+            except ChatError:
+                line = self._lines[identity.user_id] = asyncio.Lock()
+            else:
+                return self._writer.submit(send_in(request, identity.user_id))
+        return self._send_after_all(request, identity, line)
 
     def edit(self, request: requests.Edit, identity: Identity) -> Awaitable[Message]:
         """Submit an edit at once, or refuse it.
@@ -106,11 +118,26 @@ class Speech:
         if self._rules.slow_mode_s:
             self._rates.take(SLOW_MODE, Key.CONVERSATION, (request.conversation_id, user_id))
 
-    async def _send_after_all(self, request: requests.Send, identity: Identity, refusal: ChatError) -> Sent:
-        if not await self._reader.status(identity.user_id, [request.client_message_id]):
-            standing = await self._standing_now(identity, refusal)
-            self._check_message(request, identity.user_id, standing)
-        return await self._writer.submit(send_in(request, identity.user_id))
+    async def _send_after_all(self, request: requests.Send, identity: Identity, line: asyncio.Lock) -> Sent:
+        try:
+            async with asyncio.timeout(TURN_S):
+                await line.acquire()
+        except TimeoutError:
+            raise Unavailable(retry_after_ms=RETRY_MS) from None
+        try:
+            await self._check_message_now(request, identity)
+            submitted = self._writer.submit(send_in(request, identity.user_id))
+        finally:
+            line.release()
+        return await submitted
+
+    async def _check_message_now(self, request: requests.Send, identity: Identity) -> None:
+        try:
+            self._check_message(request, identity.user_id, identity.standing)
+        except ChatError as refusal:
+            if not await self._reader.status(identity.user_id, [request.client_message_id]):
+                standing = await self._standing_now(identity, refusal)
+                self._check_message(request, identity.user_id, standing)
 
     def _say(self, identity: Identity, text: str, submit: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         try:

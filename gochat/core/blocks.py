@@ -93,15 +93,16 @@ def need_welcome(needs: Needs, user_id: UserId, others: Iterable[UserId]) -> Non
 def check_welcome(state: State, user_id: UserId, others: Sequence[UserId], field: str) -> None:
     """Who may be brought into a conversation by a user: who exists, has not blocked them, and lets them.
 
-    Who was blocked is not told so: it is as if there were no such user.
+    Who is deleted, or about to be, is nobody: they would be a member, and inherit, for ever. Who was blocked
+    is not told so: it is as if there were no such user.
 
     Raises:
         NotFound, Forbidden: of `field`.
     """
     for other in others:
-        if state.users.find(other) is None or state.blocked(other, user_id):
+        if state.welcome.find((other, user_id)) is None or state.blocked(other, user_id):
             raise NotFound("A user does not exist.", field=field)
-    if not all(state.welcome.find((other, user_id)) for other in others):
+    if not all(state.welcome[other, user_id] for other in others):
         raise Forbidden(
             "A user does not let you bring them into conversations.",
             field=field,

@@ -36,7 +36,8 @@ class Needs:
     blockers: set[UserId] = field(default_factory=set)
     """How many others each of these has blocked."""
     welcome: set[tuple[UserId, UserId]] = field(default_factory=set)
-    """Whether the first lets the second bring them into conversations; read where the first exists."""
+    """Whether the first lets the second bring them into conversations; read where the first is there, and
+    neither deleted nor about to be."""
     bans: set[tuple[ConversationId, UserId]] = field(default_factory=set)
     """Who is banned from which group, of these."""
     makers: set[UserId] = field(default_factory=set)

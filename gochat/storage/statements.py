@@ -175,6 +175,7 @@ def statements(d: Dialect) -> Statements:
             " WHERE m.user_id = u.id AND m.active = 1) ELSE 0 END"
             f" FROM {d.given('user_id', 'other_id')}"
             f" {d.join} users u{d.by('PRIMARY')} ON u.id = given.user_id"
+            f" WHERE u.deleted = 0 AND (u.deletes_at IS NULL OR u.deletes_at > {d.clock})"
         ),
         bans=d.look_up("b.conversation_id, b.user_id", "bans b", "conversation_id", "user_id"),
         makers=(

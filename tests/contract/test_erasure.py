@@ -115,6 +115,9 @@ async def test_what_is_left_of_a_deleted_account(database_url: str, messages: st
             assert refused.code == "invalid_credentials"
         again = await register(rest, CANARY, phone="+493012345678")
         assert again.id != ann.id
+        for kind in ("group", "direct"):
+            refused = await again.rest.post("/conversations", {"kind": kind, "member_ids": [ann.id]})
+            assert refused.code == "not_found", "nobody brings them in any more"
         members = (await ben.rest.ok("GET", f"/conversations/{group_id}/members"))["members"]
         assert [(it["user_id"], it["role"]) for it in members] == [(ben.id, "owner")]
         history = await ben.rest.ok("GET", f"/messages?conversation_id={direct_id}")

@@ -19,6 +19,7 @@ from gochat.core.profiles import UpdateProfile
 from gochat.core.rates import Buckets
 from gochat.core.speech import Rules
 from gochat.storage.reactions import ReactionGatherer
+from gochat.storage.reader import ConversationReader
 from tests.contract.rest import PASSWORD, Rest, RestUser, operator, register, running
 from tests.contract.test_rest_chat import message
 from tests.reading.world import reading
@@ -86,6 +87,40 @@ def test_what_a_socket_knows_of_its_user_may_be_old(database_url: str) -> None:
             await it.writer.submit(UpdateProfile(anna, standing={"terms_version": "2"}))
             for act in acts():
                 await act()
+
+    asyncio.run(scenario())
+
+
+def test_what_one_user_sends_keeps_its_order_though_of_the_first_more_is_read(database_url: str) -> None:
+    """It came before it was known that they accepted the terms; the second came after."""
+    anna, ben = prepare(database_url, 2)
+
+    class Slow:
+        """A reader that is asked for one thing after the other, and waits before the first."""
+
+        def __init__(self, reader: ConversationReader) -> None:
+            self.standing, self._reader, self.goes = reader.standing, reader, asyncio.Event()
+
+        async def status(self, *asked: Any) -> Any:
+            await self.goes.wait()
+            return await self._reader.status(*asked)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it, reading(database_url) as reader:
+            cid = await it.create(group(anna, ben))
+            old = Identity(anna, 1, 2**53, await reader.standing(anna))
+            await it.writer.submit(UpdateProfile(anna, standing={"terms_version": "2"}))
+            new = Identity(anna, 1, 2**53, await reader.standing(anna))
+            slow: Any = Slow(reader)
+            rules, rates = Rules(terms_version="2"), Buckets((), time.monotonic)
+            speech = Speech(it.writer, ReactionGatherer(it.writer), slow, rules, rates, lambda: 0)
+            sends = [requests.Send.model_validate(message(id_out(cid))) for _ in range(3)]
+            said = [
+                asyncio.ensure_future(speech.send(*it)) for it in zip(sends, (old, new, old), strict=True)
+            ]
+            await it.writer.submit(UpdateProfile(ben, said={"about": "what was submitted before is stored"}))
+            slow.goes.set()
+            assert [answer.message.seq for answer in await asyncio.gather(*said)] == [1, 2, 3]
 
     asyncio.run(scenario())
 

@@ -1,16 +1,19 @@
 """Who brings whom into conversations: settings and bounds, on every database, and the rates over REST."""
 
 import asyncio
+import time
 
 import pytest
 
 from gochat.core.blocks import Block
 from gochat.core.conversations import CreateConversation
-from gochat.core.errors import ChatError, Forbidden, LimitExceeded
+from gochat.core.errors import ChatError, Forbidden, LimitExceeded, NotFound
 from gochat.core.limits import Limits
 from gochat.core.members import AddMembers, RemoveMember
 from gochat.core.model import UserId, WhoCanAdd
 from gochat.core.profiles import UpdateProfile
+from gochat.storage.engines import transaction, write_engine
+from gochat.storage.fetch import run
 from tests.contract.rest import Rest, register
 from tests.writing.stored import check, read
 from tests.writing.world import Writing, direct, group, new_id, prepare, writing
@@ -61,6 +64,40 @@ def test_who_can_add_holds_for_groups_and_direct_conversations(database_url: str
             assert await outcome(it, group(carl, ann)) is None
 
     asyncio.run(scenario())
+    check(read(database_url))
+
+
+def test_nobody_brings_in_who_is_deleted(database_url: str) -> None:
+    """Nor who is about to be: all that brings them in is stored by when it begins, or refused."""
+    ann, ben = prepare(database_url, 2)
+    future = time.time_ns() // 1_000_000 + 3_600_000
+    engine = write_engine(database_url)
+
+    def put(deletes_at: int | None, deleted: int) -> None:
+        with engine.connect() as connection, transaction(connection):
+            run(
+                connection,
+                "UPDATE users SET deletes_at = ?, deleted = ? WHERE id = ?",
+                deletes_at,
+                deleted,
+                ann,
+            )
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            theirs = await it.create(group(ben))
+            for left in ((1, 0), (1, 1), (None, 1)):
+                put(*left)
+                for command in (group(ben, ann), direct(ben, ann), AddMembers(theirs, ben, (ann,))):
+                    assert await outcome(it, command) is NotFound
+            put(future, 0)
+            for command in (group(ben, ann), direct(ben, ann), AddMembers(theirs, ben, (ann,))):
+                assert await outcome(it, command) is None, "they may come back"
+            put(1, 1)
+            assert await outcome(it, direct(ben, ann)) is None, "it is there already"
+
+    asyncio.run(scenario())
+    engine.dispose()
     check(read(database_url))
 
 

@@ -130,8 +130,7 @@ class Memory:
             state.makers[user_id] = sum(
                 (cid, user_id) in self.members and self.members[cid, user_id].active for cid in made
             )
-        welcome = needs.welcome - self.unwelcome
-        state.welcome.update((pair, True) for pair in welcome if pair[0] in self.me)
+        state.welcome.update((it, it not in self.unwelcome) for it in needs.welcome if it[0] in self.me)
         state.blocks.update((pair, True) for pair in needs.blocks & self.blocks)
         state.bans.update((key, True) for key in needs.bans & self.bans)
         state.blockers.update((it, sum(pair[0] == it for pair in self.blocks)) for it in needs.blockers)
