@@ -158,9 +158,14 @@ class SetRole(Command[Conversation]):
 def removal(
     state: State, conversation: Conversation, gone: Member, by: UserId, now: Millis, limits: Limits
 ) -> Decision[Conversation]:
-    """An active member goes. If they owned the group, the first of its `successors` inherits."""
+    """An active member goes. If they owned the group, the first of its `successors` inherits.
+
+    What the last one leaves behind has no title, no picture and no data: nobody sees them any more.
+    """
     revision = conversation.revision + 1
     shrunk = replace(conversation, revision=revision, member_count=conversation.member_count - 1)
+    if shrunk.member_count == 0:
+        shrunk = replace(shrunk, title=None, extras=None)
     rows = [replace(gone, active=False, role=Role.MEMBER, revision=revision)]
     if gone.role is Role.OWNER:
         rows += _inherit(state, gone, revision)

@@ -13,6 +13,7 @@ from sqlalchemy import inspect, make_url, text
 
 from gochat.contract.ids import id_in
 from gochat.core.command import AnyCommand
+from gochat.core.conversations import UpdateConversation
 from gochat.core.errors import ChatError
 from gochat.core.messages import DeleteMessage, EditMessage, PinMessage, SendMessage
 from gochat.core.model import Attachment, ConversationId, Extras, Mentions, MuteLevel, UserId
@@ -124,6 +125,28 @@ async def test_what_is_left_of_a_deleted_account(database_url: str, messages: st
         assert [it["sender_id"] for it in history["messages"]] == [ann.id] * 3 + [ben.id]
         deleted = [it["deleted_at"] is not None for it in history["messages"]]
         assert deleted == [messages == "erase"] * 3 + [False]
+
+
+@pytest.mark.parametrize("messages", ["keep", "erase"])
+async def test_what_is_left_of_their_groups(database_url: str, messages: str) -> None:
+    """The title that they gave to a group of others, and nothing of one in which they were the last."""
+    async with running(database_url, delete_grace_s=0, deleted_messages=messages) as rest:
+        ann, ben = await register(rest, "ann"), await register(rest, "ben")
+        made = [
+            await ann.rest.ok("POST", "/conversations", {"kind": "group", "member_ids": ids, "title": "?"})
+            for ids in ([], [ben.id])
+        ]
+        alone, shared = (id_in(it["conversation"]["id"]) for it in made)
+        shown = {"title": CANARY, "avatar_url": f"https://{CANARY}.example/", "data": f'{{"x": "{CANARY}"}}'}
+        async with writing(database_url) as it:
+            await it.writer.submit(UpdateConversation(shared, id_in(ann.id), {"title": CANARY}))
+            await it.writer.submit(UpdateConversation(alone, id_in(ann.id), shown))
+        assert found(database_url) >= {"conversations.title", "conversations.extras"}
+        await ann.rest.ok("DELETE", "/me")
+        await gone(ben.rest, ann.id)
+        assert found(database_url) == {"conversations.title"}
+        group = await ben.rest.ok("GET", f"/conversations/{made[1]['conversation']['id']}")
+        assert group["conversation"]["title"] == CANARY
 
 
 async def test_logging_in_takes_it_back(rest: Rest) -> None:
