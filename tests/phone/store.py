@@ -31,7 +31,7 @@ class Conversation:
     delivered_seq: int = 0
     read_seq: int = 0
     skipped: int = 0
-    """Messages after `read_seq` that are deleted, or one's own."""
+    """Messages after `read_seq` that are never unread: see `skips`."""
     counted: bool = True
     """False: `skipped` could not be counted here; an answer to `conversation:join` tells it."""
 

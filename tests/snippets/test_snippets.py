@@ -52,9 +52,10 @@ class Scene:
 
     def __init__(self, http: httpx2.Client) -> None:
         self._http = http
+        others = [register(http, name).id for name in ("cat", "dan")]
         for name in ("ann", "ben"):
             register(http, name)
-        group = {"kind": "group", "member_ids": [self.ann.id]}
+        group = {"kind": "group", "member_ids": [self.ann.id, *others]}
         self.ids = [self.ben.post("/conversations", group)["conversation"]["id"] for _ in range(MANY)]
         for cid in self.ids:
             self.say(LONG, cid)
@@ -82,6 +83,10 @@ class Scene:
 
     def say(self, text: str, conversation_id: str | None = None) -> None:
         self.ben.post("/messages", message(conversation_id or self.last, text))
+
+    def leave(self, name: str, conversation_id: str) -> None:
+        """Another member goes, and the server says so in the group."""
+        self._logged_in(name).post("/conversations/quit", {"conversation_ids": [conversation_id]})
 
     @property
     def truth(self) -> dict[str, list[list[Any]]]:
@@ -137,7 +142,7 @@ def test_the_phone_in_full(server: GoChatServer, scene: Scene, tmp_path: Path) -
         unread = {it["id"]: it["me"]["unread"] for it in listed}
         return bool(state.get("held") == scene.truth and state["unread"] == unread)
 
-    old = scene.write_history()
+    old, told = scene.write_history(), scene.ids[3]
     with started(programs.phone_kt(tmp_path), server, tmp_path) as program:
         until(lambda: len(ask(program).get("held", ())) == MANY)
         while not is_true(program):
@@ -145,10 +150,17 @@ def test_the_phone_in_full(server: GoChatServer, scene: Scene, tmp_path: Path) -
                 program.send({"do": "older", "conversation_id": cid})
         assert ask(program)["unread"][old] == OLD + 1
         scene.say("live")
+        scene.leave("cat", told)
+        while len((state := ask(program))["held"][told]) < 2:
+            pass
+        assert state["unread"][told] == 1  # what the server says of a group is never unread
         program.send({"do": "show", "conversation_id": scene.ids[1]})
         program.send({"do": "send", "conversation_id": scene.last, "body": "from the phone"})
         until(lambda: len(scene.truth[scene.last]) == 3 and is_true(program))
+        program.send({"do": "read", "conversation_id": told, "seq": 1})
+        until(lambda: is_true(program))
         server.restart()
+        scene.leave("dan", told)
         program.send({"do": "send", "conversation_id": scene.last, "body": "while it was away"})
         program.send({"do": "read", "conversation_id": scene.ids[0], "seq": 1})
         scene.say("two", scene.ids[2])
