@@ -36,10 +36,12 @@ def sqlite() -> Iterator[tuple[str, Callable[[], float]]]:
 
 
 @contextmanager
-def _server(make: type[SQLServer]) -> Iterator[tuple[str, Callable[[], float]]]:
+def _server(make: type[SQLServer], **settings: str) -> Iterator[tuple[str, Callable[[], float]]]:
     with TemporaryDirectory(prefix="gochat-") as directory, make(Path(directory)) as server:
         with closing(server.admin()) as admin, admin.cursor() as cursor:
             cursor.execute(f"SET GLOBAL innodb_buffer_pool_size = {BUFFER}")
+            for name, value in settings.items():
+                cursor.execute(f"SET GLOBAL {name} = {value}")
         yield server.create_database(), clock(server.process.pid)
 
 
@@ -48,6 +50,10 @@ DATABASES: Mapping[str, Database] = {
     "MariaDB": lambda: _server(MariaDB),
     "MySQL": lambda: _server(MySQL),
 }
+HASHED: Mapping[str, Database] = {
+    "MySQL (innodb_adaptive_hash_index=ON)": lambda: _server(MySQL, innodb_adaptive_hash_index="ON"),
+}
+"""As compose.yaml has it."""
 
 
 def fill(url: str, table: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, text
 
-from benchmarks.filled import AT, DATABASES, conversation, fill, member, message, server_version
+from benchmarks.filled import AT, DATABASES, HASHED, conversation, fill, member, message, server_version
 from benchmarks.report import Page, circumstances, sqlite_version
 from gochat.contract.cursor import Cursors
 from gochat.contract.ids import id_out
@@ -52,7 +52,7 @@ def run(*, quick: bool) -> Page:
         " `known`, which is measured beside it. Asked: at most 400 bytes up; with nothing new at most"
         " 1 ms at 50 conversations, and 10 ms at 10,000."
     )
-    for name, database in DATABASES.items():
+    for name, database in {**DATABASES, **HASHED}.items():
         lines: list[Sequence[object]] = []
         for size in SIZES[:2] if quick else SIZES:
             with database() as (url, cpu):

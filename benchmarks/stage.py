@@ -21,6 +21,8 @@ from tests.writing.world import group, new_key, prepare
 CONVERSATIONS = 1000
 MEMBERS = 64
 USERS = 256
+TOGETHER = 32
+"""Conversations that are made at once: of more a busy server would refuse some."""
 BODY = "Hello there, this is a chat message of fairly ordinary length 👋 with an emoji, ok?"
 
 
@@ -65,8 +67,9 @@ async def _build(url: str, conversations: int) -> Stage:
         tuple(users[(n + k) % USERS] for k in range(MEMBERS)) for n in range(1, conversations)
     ]
     async with writer(url) as ours:
-        created = [ours.submit(group(*members)) for members in people]
-        made = await asyncio.gather(*created)
+        made = []
+        for n in range(0, conversations, TOGETHER):
+            made += await asyncio.gather(*(ours.submit(group(*it)) for it in people[n : n + TOGETHER]))
     return Stage(url, {it.id: members for it, members in zip(made, people, strict=True)})
 
 
