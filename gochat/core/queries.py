@@ -14,6 +14,7 @@ from gochat.core.model import (
     Millis,
     Private,
     Profile,
+    Standing,
     UserId,
 )
 from gochat.core.values import value
@@ -33,10 +34,11 @@ class Membership:
 
 @value(frozen=True, slots=True)
 class Memberships:
-    """All that a user is a member of, and the revision of their own log."""
+    """All that a user is a member of, the revision of their own log, and how they stand."""
 
     me_revision: int
     conversations: tuple[Membership, ...]
+    standing: Standing
 
 
 @value(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from gochat.contract import requests, shapes
@@ -274,7 +275,8 @@ class Handlers:
         fresh = await self.authenticator.authenticate(request.token)
         if not _same_session(fresh, connection.identity):
             raise TokenInvalid("The token is of another session.", field="token")
-        connection.identity = fresh
+        # Of how they stand what was heard meanwhile is newer.
+        connection.identity = replace(fresh, standing=connection.identity.standing)
         self.refreshed(connection)
         return fresh
 

@@ -61,10 +61,12 @@ AND {{}}(COALESCE(s.archived_seq, -1) >= 0 AND (
   c.last_seq <= s.archived_seq OR (s.muted_until > ? AND s.mute_level <> '{MuteLevel.ALL.value}')
 ))
 """
-_MEMBERSHIPS = """
-SELECT (SELECT u.me_revision FROM users u WHERE u.id = ?), {}
-FROM members me JOIN conversations c ON c.id = me.conversation_id
-WHERE me.user_id = ? AND me.active = 1
+_MEMBERSHIPS = f"""
+SELECT u.me_revision, (
+  SELECT {{}} FROM members me JOIN conversations c ON c.id = me.conversation_id
+  WHERE me.user_id = ? AND me.active = 1
+), {rows.columns(rows.STANDINGS, "u")}
+FROM users u WHERE u.id = ?
 """
 _IS_MEMBER = "SELECT 1 FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
 _ROLE = "SELECT role FROM members WHERE user_id = ? AND conversation_id = ? AND active = 1"
@@ -81,9 +83,9 @@ WHERE m.conversation_id = ? AND m.user_id > ? AND m.active = 1 ORDER BY m.user_i
 def memberships(connection: Connection, user_id: UserId) -> Memberships:
     """See `core.ports.reading.Reader.memberships`."""
     values = as_list(connection, "me.conversation_id", "c.revision", "me.visible_from_seq", "c.blocked")
-    ((me_revision, found),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
+    ((me_revision, found, *standing),) = fetch(connection, _MEMBERSHIPS.format(values), user_id, user_id)
     read = tuple(Membership(row[0], row[1], row[2], bool(row[3])) for row in parse_list(found))
-    return Memberships(me_revision or 0, read)
+    return Memberships(me_revision, read, rows.STANDINGS.read(standing))
 
 
 def conversation(

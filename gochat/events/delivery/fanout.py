@@ -193,6 +193,8 @@ class Fanout:
         if user_id not in self._me:
             self._me.open(user_id, memberships.me_revision)
         self._rights.came(user_id, memberships.conversations)
+        if memberships.standing != connection.identity.standing:  # decided after their login was read
+            self._rights.decided(user_id)
         opened = self._enter(connection, memberships.conversations)
         if opened:
             await self._catch_up(opened)

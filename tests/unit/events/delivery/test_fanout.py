@@ -182,8 +182,12 @@ class Database:
     async def standing(self, user_id: int) -> Standing:
         return Standing()
 
+    async def closed(self, user_id: int) -> frozenset[int]:
+        return frozenset()
+
     async def memberships(self, user_id: int) -> Memberships:
-        return Memberships(0, (Membership(CID, self.revision, self.ben.visible_from_seq),))
+        visible = Membership(CID, self.revision, self.ben.visible_from_seq)
+        return Memberships(0, (visible,), await self.standing(user_id))
 
     async def revisions(self, conversations: Iterable[ConversationId]) -> dict[ConversationId, int]:
         return {}
@@ -348,7 +352,8 @@ async def test_what_the_log_tells_while_one_connects_makes_no_repair(
     may_list = asyncio.Event()
 
     async def memberships(user_id: int) -> Memberships:
-        found = Memberships(0, (Membership(CID, database.revision, 1),) if BEN in database.members else ())
+        theirs = (Membership(CID, database.revision, 1),) if BEN in database.members else ()
+        found = Memberships(0, theirs, Standing())
         await may_list.wait()
         return found
 
@@ -372,6 +377,25 @@ async def test_what_the_log_tells_while_one_connects_makes_no_repair(
     assert sockets.events[-2:] == ["message:created", "member:removed"]
     assert database.reads == (1 if read == "before" else 0)
     assert not fanout._until_ready
+    fanout.close()
+
+
+async def test_what_was_decided_while_one_connects_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their login was read before, and they were not here yet when it was told."""
+    sockets, database, roster = Sockets(), Database(), Roster()
+    muted = Standing(muted_until=1 << 50)
+
+    async def standing(user_id: int) -> Standing:
+        return muted
+
+    monkeypatch.setattr(database, "standing", standing)
+    fanout = fanout_of(sockets, roster, database)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
+    roster.add(ben)
+    await fanout.attach(ben)
+    async with asyncio.timeout(10):
+        while ben.identity.standing != muted:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     fanout.close()
 
 
