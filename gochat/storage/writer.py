@@ -271,7 +271,7 @@ class ConversationWriter:
             self._refuse([*entries, *self._singly, *self._queue.expire(float("inf"))], _unavailable)
             self._singly.clear()
         except NotStoredError as error:
-            if len(entries) > 1:
+            if len(entries) != 1:  # none, if all were answered meanwhile
                 self._singly.extendleft(reversed(entries))
             elif error.fault is Fault.HELD:
                 self._set_aside(entries, again=True, took=time.monotonic() - began)

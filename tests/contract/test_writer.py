@@ -1,8 +1,9 @@
 """The conversation writer on every database: one writer, no faults."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -27,7 +28,9 @@ from gochat.core.members import AddMembers, RemoveMember, SetRole
 from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, Conversation, Message, Role
 from gochat.core.receipts import AdvanceReceipts, Position, Receipt
+from gochat.storage.committer import NotStoredError
 from gochat.storage.dialects import FEW
+from gochat.storage.faults import Fault
 from gochat.storage.load import Transaction
 from tests.services.sql_server import SQLServer
 from tests.writing.stored import check, read
@@ -527,3 +530,34 @@ def test_receipts_of_many_let_others_have_their_turn(database_url: str) -> None:
 
     asyncio.run(scenario())
     check(read(database_url))
+
+
+def test_a_batch_of_which_all_were_answered_meanwhile_may_fail(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is left who could be told, and the next are written as ever."""
+    anna, ben = prepare(database_url, 2)
+
+    async def scenario() -> None:
+        async with writing(database_url) as it:
+            cid = await it.create(direct(anna, ben))
+            answered, tried = threading.Event(), threading.Event()
+
+            def commit(batch: Callable[[], Sequence[object]], *_: object, **__: object) -> None:
+                answered.wait(30)
+                assert not batch()
+                tried.set()
+                raise NotStoredError(Fault.DATA)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(it.writer._committer, "commit", commit)
+                first = it.writer.submit(send(cid, anna))
+                first.set_exception(Unavailable())
+                answered.set()
+                with pytest.raises(Unavailable):
+                    await first
+                assert await asyncio.to_thread(tried.wait, 30)
+            sent = await asyncio.wait_for(it.send(send(cid, anna)), 30)
+            assert sent.message.seq == 1
+
+    asyncio.run(scenario())
