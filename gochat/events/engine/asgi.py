@@ -26,11 +26,13 @@ PATHS = ("/socket.io/", "/api/v1/ws/")
 
 
 def matches(path: str, paths: Sequence[str]) -> bool:
-    """Whether `path` is one of `paths`, with or without the slash at the end, or with one too many at its
-    beginning: so it comes from a base address that ends in a slash.
+    """Whether `path` is one of `paths`, with or without the slash at the end, or with too many at either end.
+
+    One too many comes in front from a base address that ends in a slash, and behind from a path that does,
+    where the library appends its own: socket.io-client-csharp asks for `{Path}/?EIO=`.
     """
-    if path.startswith("//"):
-        path = f"/{path.lstrip('/')}"
+    if path.startswith("/"):
+        path = f"/{path.strip('/')}"
     return path in paths or f"{path}/" in paths
 
 

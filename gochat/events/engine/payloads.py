@@ -66,7 +66,12 @@ def decode_packet(packet: bytes) -> str | bytes:
             return packet.decode()
         except UnicodeDecodeError:
             raise ProtocolError("payload is not UTF-8") from None
+    return decode_base64(packet[1:])
+
+
+def decode_base64(text: str | bytes) -> bytes:
+    """Decode what stands behind `b` of a binary packet. Raises ProtocolError."""
     try:
-        return base64.b64decode(packet[1:], validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ProtocolError("binary packet is not base64") from None

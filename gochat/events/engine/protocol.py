@@ -353,6 +353,14 @@ class EngineHttpProtocol(HttpToolsProtocol):
     # Changing over
 
     def _should_upgrade(self) -> bool:
+        """Whether it is the handshake of a websocket (RFC 6455 section 4.1).
+
+        Proxies whose users wrote the headers down offer one with every request, but without its key.
+        """
+        if self.parser.get_method() != b"GET" or not any(
+            name == b"sec-websocket-key" for name, _ in self.headers
+        ):
+            return False
         offers = b",".join(value for name, value in self.headers if name == b"upgrade")
         return b"websocket" in [offer.strip().lower() for offer in offers.split(b",")]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import frames
 from .errors import ProtocolError
-from .payloads import PING_FRAME
+from .payloads import PING_FRAME, decode_base64
 from .transports import SocketTransport, Transport, Write, drop
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ class Session:
         elif packet == "1":
             self.transport.release()
             self.close("transport close", flush=self.transport.name != "polling")
+        elif packet[:1] == "b":  # the JavaScript client with `forceBase64`, on a websocket too
+            self.application.receive(decode_base64(packet[1:]))
         elif packet not in ("6", "5"):
             raise ProtocolError("packet type not allowed here")
 

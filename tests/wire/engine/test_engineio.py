@@ -111,9 +111,11 @@ def test_queries_that_are_as_good(server: Server, query: str) -> None:
         ws.open()
 
 
-def test_a_base_address_that_ends_in_a_slash(server: Server) -> None:
-    assert request(server.port, "GET", "//socket.io/?EIO=4&transport=polling")[0] == 200
-    with Ws(server.port, path="//socket.io/") as ws:
+@pytest.mark.parametrize("path", ["//socket.io/", "/socket.io//", "//socket.io", "/api/v1/ws//"])
+def test_addresses_and_paths_that_end_in_a_slash(server: Server, path: str) -> None:
+    """Libraries put the path behind the address, and C# a slash behind the path."""
+    assert request(server.port, "GET", f"{path}?EIO=4&transport=polling")[0] == 200
+    with Ws(server.port, path=path) as ws:
         ws.open()
 
 
@@ -314,6 +316,15 @@ def test_binary_both_ways(server: Server) -> None:
     with Ws(server.port).connect() as ws:
         ws.send('452-["back",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]', b"\1\2", b"\3")
         ws.expect('452-["back",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"\3", b"\1\2")
+
+
+def test_binary_as_base64(server: Server) -> None:
+    """What the JavaScript client sends with `forceBase64`."""
+    with Ws(server.port).connect() as ws:
+        ws.send('451-["back",{"_placeholder":true,"num":0}]', "bAQIDBA==")
+        ws.expect('451-["back",{"_placeholder":true,"num":0}]', b"\1\2\3\4")
+        ws.send('451-["back",{"_placeholder":true,"num":0}]', "b!")
+        assert ws.expect_closed() == 1002
 
 
 def test_fragments_and_an_interleaved_ping(server: Server) -> None:

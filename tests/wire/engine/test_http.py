@@ -85,6 +85,25 @@ def test_an_offer_of_http2_to_what_is_not_ours(server: Server, way: str) -> None
             assert answer(client)[0] == 404
 
 
+WEBSOCKET = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+
+
+def test_a_proxy_that_offers_a_websocket_with_every_request(server: Server, way: str) -> None:
+    """As where its users wrote both headers down: without a key it is no handshake (RFC 6455 section 4.1)."""
+    fast_only(way)
+    with connection(server) as client:
+        client.sendall(f"GET {POLLING} HTTP/1.1\r\nHost: x\r\n{WEBSOCKET}\r\n".encode())
+        status, body = answer(client)
+        assert status == 200
+        sid = body.partition('"sid":"')[2].partition('"')[0]
+        head = f"POST {POLLING}&sid={sid} HTTP/1.1\r\nHost: x\r\n{WEBSOCKET}Content-Length: 2\r\n\r\n"
+        client.sendall(f"{head}40".encode())
+        assert answer(client) == (200, "ok")
+        head = f"POST /other HTTP/1.1\r\nHost: x\r\n{WEBSOCKET}Content-Length: 5\r\n\r\n"
+        client.sendall(f"{head}hello".encode())
+        assert answer(client)[0] == 404
+
+
 # Requests
 
 
