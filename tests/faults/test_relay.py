@@ -57,6 +57,41 @@ def poll_elsewhere(poller: Poller, other: GoChatServer) -> Iterator[socket.socke
         yield pending
 
 
+@pytest.fixture
+def pinging(mariadb_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[GoChatServer, GoChatServer]]:
+    """Servers that ping often, and wait for the pong no longer than that."""
+    migrate(mariadb_url)
+    settings = SETTINGS | {"MYSQL_URL": mariadb_url, "REDIS_URL": redis_url, "REPLICAS": "2"}
+    settings |= {"PING_INTERVAL_S": "1", "PING_TIMEOUT_S": "1"}
+    with ExitStack() as stack:
+        yield (
+            stack.enter_context(GoChatServer(tmp_path, settings)),
+            stack.enter_context(GoChatServer(tmp_path, settings)),
+        )
+
+
+def test_a_slow_upload_that_came_to_another_process_is_a_sign_of_life(
+    pinging: tuple[GoChatServer, GoChatServer],
+) -> None:
+    """Who posts has no way to answer pings meanwhile."""
+    owner, other = pinging
+    with httpx2.Client(base_url=owner.url, timeout=30) as http:
+        poller = connected(owner, register(http, "ann"))
+    assert poller.handshake["pingInterval"] == poller.handshake["pingTimeout"] == 1_000
+    body = b'422["nonsense",{}]'
+    head = f"POST /socket.io/?EIO=4&transport=polling&sid={poller.sid} HTTP/1.1\r\nHost: x\r\n"
+    with socket.create_connection(("127.0.0.1", other.port), 30) as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        for position in range(len(body)):
+            client.sendall(body[position : position + 1])
+            threading.Event().wait(0.3)  # the pace of the upload
+        assert answer(client) == (200, "ok")
+    heard = ""
+    while "432[" not in heard:
+        status, heard = poller.poll()
+        assert status == 200
+
+
 def test_what_was_lost_with_it_ends_the_session(
     servers: tuple[GoChatServer, GoChatServer], ann: Account
 ) -> None:

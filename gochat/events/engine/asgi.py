@@ -14,7 +14,7 @@ from .exchange import Exchange, Headers
 from .frames import POLICY_VIOLATION
 from .handshake import Request
 from .pace import Pace
-from .payloads import SEPARATOR
+from .payloads import PONG, SEPARATOR
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -23,6 +23,9 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 PATHS = ("/socket.io/", "/api/v1/ws/")
 """Where the engine is served unless told otherwise: the client libraries' default, and the API's own."""
+
+SIGNS = 4
+"""Signs of life that a client may give another process's session while that waits for a pong."""
 
 
 def matches(path: str, paths: Sequence[str]) -> bool:
@@ -137,16 +140,19 @@ class EngineApp:
             if message["type"] == "http.disconnect":
                 raise ClientGone
             data, last = message.get("body", b""), not message.get("more_body", False)
-            pace.count(len(data), self._engine.now())
+            came = self._engine.now()
+            pace.count(len(data), came)
             yield data, last
+            pace.excuse(self._engine.now() - came)
 
     async def _parts(self, receive: Receive) -> AsyncIterator[tuple[bytes, bool]]:
         """Yield a body in parts of whole packets, none larger than one packet may be, and whether each is
-        the last.
+        the last. Of one that comes slowly a pong now and then: who posts can't answer pings meanwhile.
 
         Raises Refused, ClientGone.
         """
         options, size, held = self._engine.options, 0, b""
+        told = self._engine.now()
         try:
             async for data, last in self._body(receive):
                 size += len(data)
@@ -159,6 +165,9 @@ class EngineApp:
                     yield part, False
                 if last:
                     yield held, True
+                elif self._engine.now() - told > options.ping_timeout / SIGNS:
+                    yield PONG, False
+                    told = self._engine.now()
         except TimeoutError:
             raise Refused(408, 3, "Request timeout") from None
 

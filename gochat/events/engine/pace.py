@@ -21,3 +21,8 @@ class Pace:
         self._received += size
         slowest = self._begun + self._silence + self._received / self._rate
         self.due = min(now + self._silence, slowest)
+
+    def excuse(self, seconds: float) -> None:
+        """Note that for so long nothing was read: whatever waits cannot have come."""
+        self._begun += seconds
+        self.due += seconds

@@ -14,6 +14,7 @@ from .errors import ProtocolError
 from .frames import TEXT, frame, short_text, unframe
 
 SEPARATOR: Final = b"\x1e"
+PONG: Final = b"3"
 
 CLOSE_FRAME: Final = frame(b"1")
 PING_FRAME: Final = frame(b"2")

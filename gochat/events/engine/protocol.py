@@ -92,6 +92,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self._head = 0  # bytes since the head of a request began
         self._part = NONE
         self._pace: Pace | None = None  # of a body that takes more than one turn
+        self._excused = False  # the body was not read when its time was up
         self._exchange: Exchange | None = None  # a request of the engine's own that is not answered
         self._upload: Exchange | None = None  # one whose body is arriving
         self._piece = b""  # of that body, not handed over: its end may have come with it
@@ -181,6 +182,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
             return
         self._part = BODY
         self._pace = None
+        self._excused = False
         self._due = math.inf
         if not self._begin_exchange():
             self._begin_scope()
@@ -242,9 +244,9 @@ class EngineHttpProtocol(HttpToolsProtocol):
             if self._due < math.inf:
                 self.engine.wheel.set(self, self._due)
             return
-        if self._part is BODY and self.flow.read_paused:  # it may not bring more
-            self._pace = Pace(self.engine.options, self.engine.now())
-            self._wait(self.engine.options.request_timeout)
+        if self._part is BODY and (self.flow.read_paused or self._excused):  # it could not bring more
+            self._excused = self.flow.read_paused
+            self._begin_anew()
             return
         if self._upload is not None and self._own is not None:
             self._own.keep_alive = False
@@ -269,6 +271,11 @@ class EngineHttpProtocol(HttpToolsProtocol):
             self._pace = Pace(self.engine.options, now)
         self._pace.count(size, now)
         self._wait_until(self._pace.due)
+
+    def _begin_anew(self) -> None:
+        """Give a body the time of one that begins."""
+        self._pace = None
+        self._wait(self.engine.options.request_timeout)
 
     def _begin_exchange(self) -> bool:
         """Answer a request of the engine's here, if it is one."""
@@ -341,7 +348,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
         return taken
 
     def _read_on(self) -> None:
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+            if self._part is BODY:
+                self._begin_anew()
 
     def _begin_scope(self) -> None:
         """Make ready what uvicorn needs for a request that is not the engine's."""

@@ -245,8 +245,28 @@ def test_a_slow_but_steady_post_is_taken(start: Start) -> None:
             received += payload.split("\x1e")
 
 
-@pytest.mark.parametrize("path", [f"{POLLING}&sid=", "/other"])
-def test_a_body_that_trickles_is_given_up(start: Start, way: str, path: str) -> None:
+def test_the_time_in_which_a_body_is_not_read_is_not_counted(start: Start) -> None:
+    """It waits for events that are not answered yet, as while a database hangs."""
+    with (
+        start("dispatcher", max_in_flight=8, request_timeout=1) as server,
+        Ws(server.port).connect() as other,
+    ):
+        poller = Poller(server.port).connect()
+        behind = b'42["back","behind"]'
+        with post(server, poller, *WAITS, "", to_come=len(behind)) as sent:
+            other.expect_alive()
+            threading.Event().wait(3)  # much longer than a body may stand still
+            other.send('42["open"]')
+            other.expect_alive()
+            threading.Event().wait(0.2)  # so that it is waited for
+            sent.sendall(behind)
+            assert answer(sent) == (200, "ok")
+
+
+@pytest.mark.parametrize(
+    ("path", "piece"), [(f"{POLLING}&sid=", b"4"), (f"{POLLING}&sid=", b"6\x1e"), ("/other", b"4")]
+)
+def test_a_body_that_trickles_is_given_up(start: Start, way: str, path: str, piece: bytes) -> None:
     fast_only(way)
     with start(request_timeout=0.4, min_upload_rate=100_000) as server:
         poller = Poller(server.port)
@@ -255,7 +275,7 @@ def test_a_body_that_trickles_is_given_up(start: Start, way: str, path: str) -> 
             client.sendall(f"POST {path}{sid} HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n".encode())
             with pytest.raises(OSError):  # noqa: PT012
                 for _ in range(1000):
-                    client.sendall(b"4")
+                    client.sendall(piece)
                     threading.Event().wait(0.02)
 
 
