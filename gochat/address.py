@@ -12,6 +12,8 @@ _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 ANY = "*"
 FORWARDED, REAL_IP = b"x-forwarded-for", b"x-real-ip"
 MAX_HOPS = 10
+_MAPPED_BITS = 96
+"""In front of an address of IPv4 that is written as IPv6 (RFC 4291 section 2.5.5.2)."""
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -111,10 +113,16 @@ def _hops(given: Sequence[str]) -> int:
 
 
 def _network(text: str) -> _Network:
+    """Read a network; one of IPv4 that is written as IPv6 is itself, as addresses are."""
     try:
-        return ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text)
     except ValueError:
         raise ValueError(f"{text!r} is not an address, a network or a number of proxies") from None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def _parse(text: str) -> _Address | None:

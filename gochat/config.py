@@ -6,6 +6,7 @@ and no error here shows them.
 """
 
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -44,6 +45,7 @@ _EXAMPLE_SECRET = re.compile(
     r"change.?me|example|replace|placeholder|your.?(jwt.?)?secret|^(.{1,8})\2+$", re.I
 )
 _PORTS = {"http": 80, "https": 443}
+_ORIGIN_PORTS = _PORTS | {"ws": 80, "wss": 443}
 _SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _VERIFYING = _SSL_MODES[3:]
 _REDIS_WORDS = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": ("true", "false")}
@@ -738,6 +740,8 @@ def _check_authority(path: Path | str | None) -> None:
 
 def _normal_origin(text: str) -> str:
     """Return an origin as browsers send it: in lower case, without a port that goes without saying."""
+    if re.fullmatch("file:///?", text.lower()):
+        return "file://"
     parts = urlsplit(text.lower().removesuffix("/"))
     try:
         port = parts.port
@@ -750,7 +754,30 @@ def _normal_origin(text: str) -> str:
             f"{text!r} is not an origin such as https://chat.example.com, or *. Browsers send no path,"
             " and names in ASCII; there are no wildcards."
         )
-    return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS.get(parts.scheme)) else f":{port}")
+    if parts.scheme in _ORIGIN_PORTS:
+        host = _normal_host(host, text)
+    goes_without_saying = port in (None, _ORIGIN_PORTS.get(parts.scheme))
+    return f"{parts.scheme}://{host}" + ("" if goes_without_saying else f":{port}")
+
+
+def _normal_host(host: str, origin: str) -> str:
+    """Return a website's host as browsers send it: addresses in their one form.
+
+    Source: the URL Standard, section "Host writing".
+
+    What ends in a number is an address, or nothing that a browser goes to.
+    """
+    parts = host.removesuffix(".").split(".")
+    try:
+        if host.startswith("["):
+            return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+        if re.fullmatch("0x[0-9a-f]*|[0-9]+", parts[-1]):
+            return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        raise ValueError(f"{origin!r}: browsers send addresses as 192.0.2.1 or [2001:db8::1]") from None
+    if not all(parts):
+        raise ValueError(f"{origin!r} has a name with an empty part")
+    return host
 
 
 def _filters(path: Path | None) -> dict[str, Any]:

@@ -72,6 +72,9 @@ def test_railway_is_production_unless_said_otherwise(load: Load, name: str) -> N
     assert settings.log_format == "json"
     assert not load({"GOCHAT_ENV": "development", name: "staging"}).is_production
     assert settings.forwarded_allow_ips == ("100.64.0.0/10",)
+    assert settings.forwarded_real_ip
+    assert not load(PRODUCTION).forwarded_real_ip
+    assert not load(PRODUCTION | {name: "staging", "FORWARDED_REAL_IP": "false"}).forwarded_real_ip
     assert load(
         {"FORWARDED_ALLOW_IPS": "10.0.0.1", name: "staging", "GOCHAT_ENV": "development"}
     ).forwarded_allow_ips == ("10.0.0.1",)
@@ -125,6 +128,12 @@ def test_unsafe_production_does_not_start(load: Load, change: dict[str, str], na
         ("ALLOWED_ORIGINS", "https://chat.example.org:99999"),
         ("ALLOWED_ORIGINS", "https://chat.example.org?x"),
         ("ALLOWED_ORIGINS", "https://"),
+        ("ALLOWED_ORIGINS", "http://127.1"),
+        ("ALLOWED_ORIGINS", "http://192.168.1.300"),
+        ("ALLOWED_ORIGINS", "http://0x7f000001"),
+        ("ALLOWED_ORIGINS", "https://[::1"),
+        ("ALLOWED_ORIGINS", "https://[1::2::3]"),
+        ("ALLOWED_ORIGINS", "https://chat..example.org"),
         ("PING_INTERVAL_S", "0"),
         ("KEEP_ALIVE_S", "0"),
         ("ALLOWED_ORIGINS", "https://chat.example.org/path"),
@@ -219,7 +228,16 @@ def test_proxies_that_are_none_are_refused(proxies: str) -> None:
         ("http://chat.example.org:80/", "http://chat.example.org"),
         ("https://chat.example.org:8443", "https://chat.example.org:8443"),
         ("http://[::1]:3000", "http://[::1]:3000"),
+        ("wss://chat.example.org:443", "wss://chat.example.org"),
+        ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
+        ("https://[2001:DB8:0::1]", "https://[2001:db8::1]"),
+        ("http://192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ("https://1password.example.org.", "https://1password.example.org."),
         ("capacitor://localhost", "capacitor://localhost"),
+        ("tauri://localhost/", "tauri://localhost"),
+        ("app://.", "app://."),
+        ("file://", "file://"),
+        ("FILE:///", "file://"),
         ("null", "null"),
     ],
 )
