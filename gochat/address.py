@@ -104,7 +104,7 @@ def network_of(address: str) -> str:
 def _hops(given: Sequence[str]) -> int:
     """How many proxies any peer is behind; 0: those that are trusted are named."""
     for one in given:
-        if one == ANY or one.isdecimal():
+        if one == ANY or (one.isascii() and one.isdecimal()):
             hops = 1 if one == ANY else int(one)
             if len(given) > 1 or not 1 <= hops <= MAX_HOPS:
                 raise ValueError(f"{one!r} stands alone, and is * or 1 to {MAX_HOPS}")

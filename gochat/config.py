@@ -6,19 +6,21 @@ and no error here shows them.
 """
 
 import difflib
+import errno
 import ipaddress
 import json
 import os
 import re
 import secrets
 import ssl
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -27,6 +29,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -382,7 +385,7 @@ class Settings(BaseSettings):
             return value
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("must be a JSON list of {issuer, jwks_url, audience}") from None
 
     @field_validator("log_level", mode="before")
@@ -422,6 +425,13 @@ class Settings(BaseSettings):
         if rate is not None and not _LOGIN_RATE.fullmatch(rate):
             raise ValueError("must be a rate such as 10/minute")
         return rate
+
+    @field_validator("sqlite_path")
+    @classmethod
+    def _check_sqlite_path(cls, path: Path) -> Path:
+        if str(path) == ":memory:":
+            raise ValueError("must be a file: what is in memory is not shared by connections")
+        return path
 
     @field_validator("mysql_url")
     @classmethod
@@ -468,6 +478,14 @@ class Settings(BaseSettings):
             raise ValueError("must be an address of mail, or of a page")
         return contact
 
+    # Before the others: these may repeat the text, in an error or in a file's name.
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str) and info.field_name is not None:
+            _check_text(value, info.field_name)
+        return value
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if problems := list(self._problems()):
@@ -492,6 +510,10 @@ class Settings(BaseSettings):
             yield "JWT_ISSUERS: two of them have one name"
         if self.metrics_token is not None and len(self.metrics_token.get_secret_value().encode()) < 16:
             yield "METRICS_TOKEN: is shorter than 16 bytes"
+        elif self.metrics_token is not None and self.metrics_token.get_secret_value().strip() != (
+            self.metrics_token.get_secret_value()
+        ):
+            yield "METRICS_TOKEN: begins or ends with a blank, which no header keeps"
         if self.metrics_port is not None and self.metrics_port == self.port != 0:
             yield "METRICS_PORT: is PORT; it needs one of its own, or METRICS_TOKEN instead"
         if self.is_production:
@@ -588,7 +610,7 @@ class Settings(BaseSettings):
         Its parameters say how it is encrypted, as `storage.tls` takes them.
         """
         if self.mysql_url is None:
-            return SecretStr(f"sqlite:///{self.sqlite_path}")
+            return SecretStr(f"sqlite:///{quote(os.fsencode(self.sqlite_path))}")
         _, _, rest = self.mysql_url.get_secret_value().partition("://")
         url = f"mysql+pymysql://{rest}"
         said = urls.parameters(url)
@@ -704,6 +726,29 @@ def _explain(error: ValidationError) -> Iterator[str]:
         yield f"{' or '.join(names)}: {message}" if names else message
 
 
+_ANY_BYTES = {"jwt_secret", "jwt_secrets_old"}
+_NUMBERS = {int, float, bool}
+_USER_OF_URL = re.compile(r"://[^\s/?#]*@")
+
+
+def _check_text(text: str, name: str) -> None:
+    """Refuse what nobody means: what can't be shown in a line, or a secret where it would be shown."""
+    annotation = Settings.model_fields[name].annotation
+    kinds = {annotation, *get_args(annotation)}
+    several = any(get_origin(kind) is tuple for kind in kinds)
+    shown = "".join(text.split()) if several else text
+    fit = _is_unicode(text) if name in _ANY_BYTES else shown.isprintable()
+    if not fit and not kinds & _NUMBERS:
+        raise ValueError("holds a line break, another control character, or bytes that are not UTF-8")
+    if SecretStr not in kinds and _USER_OF_URL.search(text):
+        raise ValueError("holds a URL with a user or password, which is for another setting")
+
+
+def _is_unicode(text: str) -> bool:
+    """Bytes of the environment that are not UTF-8 become lone surrogates, which nothing can encode."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def _ssl_mode(text: str) -> str:
     mode = text.upper()
     if mode not in _SSL_MODES:
@@ -723,6 +768,8 @@ def _check_tls(said: Mapping[str, str]) -> None:
     _check_authority(said.get("ssl_ca"))
     if "ssl_cert" in said:
         try:
+            for name in said.keys() & {"ssl_cert", "ssl_key"}:
+                _check_file(said[name])
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(said["ssl_cert"], said.get("ssl_key"))
         except (OSError, ValueError):
             raise ValueError("ssl_cert and ssl_key are no PEM files of a certificate and its key") from None
@@ -732,10 +779,26 @@ def _check_authority(path: Path | str | None) -> None:
     if path is None:
         return
     try:
+        _check_file(path)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:
         why = "holds no PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
         raise ValueError(f"the file of the certificate authority: {why}") from None
+
+
+def _check_file(path: Path | str) -> None:
+    """Raise OSError unless it is a plain file of sane size: a pipe or a device may never come to an end."""
+    found = os.stat(path)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "Not a plain file")
+    if found.st_size > _FILE_MAX:
+        raise OSError(errno.EFBIG, f"Longer than {_FILE_MAX >> 20} MiB")
+
+
+_FILE_MAX = 16 << 20
+"""Bytes. All authorities of a system take less than 1 MiB."""
 
 
 def _normal_origin(text: str) -> str:
@@ -785,6 +848,7 @@ def _filters(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
+        _check_file(path)
         given = tomllib.loads(path.read_text(encoding="utf-8"))
         unknown = given.keys() - {"words", "patterns", "domains", "links_after_hours", "slow_mode_seconds"}
         if unknown:
@@ -797,8 +861,10 @@ def _filters(path: Path | None) -> dict[str, Any]:
             "links_after_ms": int(float(given.get("links_after_hours", 0)) * 3_600_000),
             "slow_mode_s": float(given.get("slow_mode_seconds", 0)),
         }
-    except (OSError, ValueError, TypeError, re.error) as error:
-        raise ConfigError(f"FILTERS_PATH: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"FILTERS_PATH: {str(path)!r} can't be read: {error.strerror}") from None
+    except (ValueError, TypeError, OverflowError, RecursionError, re.error) as error:
+        raise ConfigError(f"FILTERS_PATH: {' '.join(str(error).split())}") from None
 
 
 def _development_secret(path: Path) -> SecretStr:

@@ -67,8 +67,9 @@ _Address = tuple[
 def _addresses(host: str, port: int, setting: str = "") -> list[_Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise PortTakenError(f"{setting}HOST: {host!r} can't be looked up: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:  # the latter for what is no name at all, such as `a..b`
+        why = error.strerror if isinstance(error, OSError) else "not a name"
+        raise PortTakenError(f"{setting}HOST: {host!r} can't be looked up: {why}") from None
     return list(dict.fromkeys(found))  # type: ignore[arg-type]
 
 

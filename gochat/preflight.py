@@ -37,6 +37,8 @@ def look(settings: Settings) -> None:
 
 
 def _look_at_database(settings: Settings) -> None:
+    if settings.mysql_url is None and settings.sqlite_path.exists() and not settings.sqlite_path.is_file():
+        raise ConfigError("SQLITE_PATH: is a folder, a pipe or a device, and no file")
     engine = write_engine(settings.database_url.get_secret_value())
     try:
         engine.connect().close()

@@ -63,4 +63,4 @@ def with_parameters(url: str, added: Mapping[str, str]) -> str:
 
 def _place_is_usable(path: str, kind: Kind) -> bool:
     """MySQL's is the name of a database, and has to be there; Redis' is a number."""
-    return bool(path) if kind is MYSQL else not path or path.isdecimal()
+    return bool(path) if kind is MYSQL else not path or (path.isascii() and path.isdecimal())

@@ -55,6 +55,10 @@ def options(
 
 def main() -> None:
     """Run a command. What the operator can mend ends in a line each, not in a traceback."""
+    for n, argument in enumerate(sys.argv[1:], 1):
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            typer.echo(f"argument {n}: its bytes are not UTF-8", err=True)
+            sys.exit(2)
     try:
         app()
     except Exception as error:

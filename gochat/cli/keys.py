@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="Keys by which your own backend mak
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: Annotated[str, typer.Argument(help="What it is for.", callback=support.for_the_record)],
     why: support.Why,
     who: support.As = None,
     scope: Annotated[list[str] | None, typer.Option(help="users, tokens; both by default.")] = None,

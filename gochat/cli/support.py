@@ -27,8 +27,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Why = Annotated[str, typer.Option("--why", help="For the record: a ticket, a reason.", prompt=True)]
-As = Annotated[str | None, typer.Option("--as", help="Who acts; else the user of this machine.")]
+NOBODY_ANSWERS = (
+    "No process of these settings (PORT, RUN_DIR) runs on this machine, or this user may not ask it."
+)
+
+
+def for_the_record(text: str | None) -> str | None:
+    """One line that says something: what `gochat log` shows to others."""
+    from gochat.core.errors import InvalidPayload
+    from gochat.core.text import line
+
+    if text is None:
+        return None
+    try:
+        kept = line(text, "this")
+    except InvalidPayload as error:
+        raise typer.BadParameter(str(error)) from None
+    if not kept:
+        raise typer.BadParameter("this says nothing.")
+    return kept
+
+
+Why = Annotated[
+    str,
+    typer.Option("--why", help="For the record: a ticket, a reason.", prompt=True, callback=for_the_record),
+]
+As = Annotated[
+    str | None,
+    typer.Option("--as", help="Who acts; else the user of this machine.", callback=for_the_record),
+]
 User = Annotated[str, typer.Argument(help="Id, username, or phone number with its country code.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
@@ -310,7 +337,5 @@ def queue(as_json: Json = False) -> None:
         if worker != "supervisor":
             rows.append(row)
     if not rows:
-        fail(
-            "No process of these settings (PORT, RUN_DIR) runs on this machine, or this user may not ask it."
-        )
+        fail(NOBODY_ANSWERS)
     show(rows, as_json)

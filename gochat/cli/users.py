@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Help or stop a user.")
 
+NAME_MAX = 100
+"""Characters of a display name, as in `POST auth/register`."""
+
 
 @asynccontextmanager
 async def database() -> "AsyncIterator[Database]":
@@ -127,6 +130,8 @@ def why_slow(name: support.User, as_json: support.Json = False) -> None:
     from gochat.contract.ids import id_out
 
     answers = support.ask("user", user=id_out(identified(name, looked_up=False)))
+    if not answers:
+        support.fail(support.NOBODY_ANSWERS)
     rows = [
         {"worker": worker, **it} for worker, answer in answers.items() for it in answer.get("connections", [])
     ]
@@ -146,12 +151,16 @@ def follow(name: support.User) -> None:
 
     settings, user = read(), id_out(identified(name, looked_up=False))
 
-    async def run() -> None:
+    async def run() -> bool:
+        heard = False
         async for worker, line in follow_all(settings.run_dir, settings.port or None, "follow", user=user):
             if "error" not in line:
+                heard = True
                 typer.echo(orjson.dumps({"worker": worker, **line}).decode())
+        return heard
 
-    asyncio.run(run())
+    if not asyncio.run(run()):
+        support.fail(support.NOBODY_ANSWERS)
 
 
 @app.command("logout")
@@ -243,6 +252,12 @@ def create(
     import asyncio
     import secrets
 
+    from gochat.core.text import line
+
+    shown = username if display_name is None else line(display_name, "display_name")
+    if not 1 <= len(shown) <= NAME_MAX:
+        support.fail(f"display_name: has 1 to {NAME_MAX} characters that show something.")
+
     async def run() -> str:
         from gochat.auth.login import new_code, reset_hash
         from gochat.auth.names import username_in
@@ -254,7 +269,7 @@ def create(
         from gochat.storage.operating import Operator
 
         async with database() as opened:
-            user = User(new_id(), username_in(username), display_name or username)
+            user = User(new_id(), username_in(username), shown)
             passwords = Passwords()
             # Until the code is used nobody knows the password.
             account = Account(user, await passwords.hash(secrets.token_urlsafe(32)))

@@ -23,9 +23,9 @@ def folder(run_dir: Path | None) -> Path:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat(follow_symlinks=False)
     except OSError as error:
-        raise PlaceError(f"RUN_DIR: {path}: {error.strerror}") from None
+        raise PlaceError(f"RUN_DIR: {str(path)!r}: {error.strerror}") from None
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise PlaceError(f"RUN_DIR: {path} has to belong to this user alone, with mode 0700")
+        raise PlaceError(f"RUN_DIR: {str(path)!r} has to belong to this user alone, with mode 0700")
     return path
 
 

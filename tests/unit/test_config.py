@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gochat.config import ConfigError, load_settings
+from gochat.config import ConfigError, Settings, load_settings
+from gochat.preflight import look
 from scripts import settings_table
 from tests.unit.conftest import Load
 
@@ -32,6 +33,13 @@ def test_nothing_configured_is_one_process_on_sqlite(load: Load) -> None:
 def test_mysql_url_as_hosts_give_it(load: Load, name: str, scheme: str) -> None:
     settings = load({name: f"{scheme}://u:p%40@db:3306/chat?charset=utf8mb4"})
     assert settings.database_url.get_secret_value() == "mysql+pymysql://u:p%40@db:3306/chat?charset=utf8mb4"
+
+
+@pytest.mark.parametrize("name", ["a%41.db", "a?b.db", "a b#c.db", "?mode=memory", "ä.db"])
+def test_a_file_is_where_its_name_says(tmp_path: Path, name: str) -> None:
+    settings = Settings(jwt_secret="k" * 32, sqlite_path=tmp_path / name)
+    look(settings)
+    assert [it.name for it in tmp_path.iterdir()] == [name]
 
 
 def test_mysql_url_goes_before_database_url(load: Load) -> None:

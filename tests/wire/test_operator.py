@@ -155,6 +155,52 @@ def test_a_second_server_on_one_sqlite_file_is_refused(gochat: Run, tmp_path: Pa
         first.start()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--why", ""],
+        ["--why", " \t"],
+        ["--why", "\N{ZERO WIDTH SPACE}"],
+        ["--why", "a\nb"],
+        ["--why", "a\x1b[2Jb"],
+        ["--why", "x", "--as", "a\nb"],
+        ["--why", os.fsdecode(b"\xff")],
+    ],
+    ids=ascii,
+)
+def test_what_is_on_the_record_says_something_in_one_line(gochat: Run, arguments: list[str]) -> None:
+    assert gochat("migrate").returncode == 0
+    done = gochat("user", "invite", *arguments)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)
+    assert gochat("log").stdout == "(none)\n"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 101, "\N{RIGHT-TO-LEFT OVERRIDE}x"], ids=ascii)
+def test_a_name_that_no_phone_could_give_is_none_of_the_operators_either(gochat: Run, name: str) -> None:
+    assert gochat("migrate").returncode == 0
+    done = gochat("user", "create", "ann", "--why", "x", "--display-name", name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("display_name: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_argument_that_is_no_text_is_named(gochat: Run) -> None:
+    done = gochat("user", "find", os.fsdecode(b"a\xff"))
+    assert (done.returncode, done.stderr) == (2, "argument 3: its bytes are not UTF-8\n")
+
+
+@pytest.mark.parametrize("command", [["queue"], ["user", "why"], ["user", "follow"]], ids=" ".join)
+def test_that_nobody_could_be_asked_is_said(gochat: Run, tmp_path: Path, command: list[str]) -> None:
+    gone = tmp_path / "run" / "8000-0.sock"
+    gone.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(gone))
+    user = [] if command == ["queue"] else ["0123456789abcdef"]
+    done = gochat(*command, *user, PORT="8000", RUN_DIR=str(gone.parent))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("No process of these settings (PORT, RUN_DIR) runs on this machine")
+
+
 def ready(server: GoChatServer) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
