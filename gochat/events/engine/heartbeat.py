@@ -3,8 +3,11 @@
 A deadline is kept to the tick. An item has one at a time; setting a new one forgets the old.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 
 class Timed(Protocol):
@@ -67,7 +70,7 @@ class Wheel:
         item.bucket = 0
 
     def turn(self, now: float) -> None:
-        """Expire what is due at `now`, in order of time."""
+        """Expire what is due at `now`, in order of time. One that fails harms no other."""
         last = int(now / self.tick)
         if last <= self._done:
             return
@@ -80,4 +83,7 @@ class Wheel:
             for item in self._buckets.pop(bucket):
                 if item.bucket == bucket:
                     item.bucket = 0
-                    item.expire(now)
+                    try:
+                        item.expire(now)
+                    except Exception:
+                        logger.exception("deadline failed")

@@ -388,6 +388,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
         return [option.strip().lower() for option in options.split(b",")]
 
     def _upgrade(self, rest: bytes) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # A request before it is not answered, which nobody could do any more (RFC 9112 section 9.3.2).
+            self.transport.close()
+            return
         try:
             url = httptools.parse_url(self.url)
         except httptools.HttpParserInvalidURLError:

@@ -1,5 +1,6 @@
 """The timing wheel."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,24 @@ def test_an_item_may_set_itself_again_while_it_expires() -> None:
     for now in range(1, 6):
         wheel.turn(now)
     assert item.expired == [1, 2, 3, 4, 5]
+
+
+class Failing(Item):
+    def expire(self, now: float) -> None:
+        super().expire(now)
+        raise ValueError("test")
+
+
+def test_one_that_fails_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    wheel = Wheel(1)
+    wheel.turn(100)
+    items = [Failing() if number % 2 else Item() for number in range(20)]
+    for number, item in enumerate(items):
+        wheel.set(item, 101 + number // 10)
+    wheel.turn(102)
+    assert [len(item.expired) for item in items] == [1] * 20
+    assert not wheel
+    assert caplog.text.count("deadline failed") == 10
 
 
 def test_a_long_sleep_is_caught_up_in_one_turn() -> None:

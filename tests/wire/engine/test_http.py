@@ -1,6 +1,7 @@
 """HTTP as proxies, carriers and libraries speak it. On the fast path, where the connection is the engine's
 own."""
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.wire.engine.conftest import Server, Start
-from tests.wire.engine.wire import TIMEOUT, Poller, Ws, answer, frame
+from tests.wire.engine.wire import KEY, TIMEOUT, UNKNOWN, Poller, Ws, answer, frame
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 UPGRADE = "EIO=4&transport=websocket&sid="
@@ -164,6 +165,31 @@ def test_requests_that_do_not_wait_for_each_other(server: Server) -> None:
         client.sendall(f"GET {target}\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         poller.post('42["back",1]')
         assert answer(client) == (200, '42["back",1]')
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its own websocket", "another"])
+def test_a_websocket_behind_a_poll_that_is_not_answered(start: Start, way: str, own: bool) -> None:
+    """Who answered the poll would answer into the websocket: the connection ends, and nobody else's."""
+    fast_only(way)
+    with (
+        start(connect_timeout=1, ping_interval=1, ping_timeout=5) as server,
+        Ws(server.port, silent=True).connect() as other,
+    ):
+        for _ in range(10):
+            poller = Poller(server.port)
+            with poller.pending_poll() as client:
+                query = f"{UPGRADE}{poller.sid}" if own else "EIO=4&transport=websocket"
+                head = f"GET /socket.io/?{query} HTTP/1.1\r\nHost: x\r\n{WEBSOCKET}"
+                client.sendall(
+                    f"{head}Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+                )
+                client.sendall(frame(b"2probe"))
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.recv(1) == b""
+            assert poller.poll() == UNKNOWN
+        for _ in range(3):
+            other.expect("2")
+            other.send("3")
 
 
 # Connections that are kept
