@@ -12,7 +12,7 @@ from gochat import descriptors
 from gochat.config import Settings
 from gochat.storage.doctor import Finding, examine
 from gochat.storage.engines import write_engine
-from gochat.storage.faults import summary
+from gochat.storage.faults import refusal, summary
 from gochat.storage.fetch import dialect, fetch
 
 CLOCK_MS = 2_000
@@ -35,7 +35,9 @@ def look(settings: Settings) -> Iterator[Finding]:
         if settings.mysql_url is not None:
             yield _clock(url)
     except DBAPIError as error:
-        yield Finding("the database", False, f"it does not answer: {summary(error)}")
+        variable = "SQLITE_PATH" if settings.mysql_url is None else "MYSQL_URL"
+        why = refusal(error) or f"it does not answer ({summary(error)}): start it, or see how it is reached"
+        yield Finding("the database", False, f"{variable}: {why}")
     if settings.redis_url_with_ca is not None:
         yield from _redis(settings.redis_url_with_ca.get_secret_value())
 
@@ -71,7 +73,7 @@ def _clock(url: str) -> Finding:
 
 def _redis(url: str) -> Iterator[Finding]:
     from redis import Redis
-    from redis.exceptions import RedisError
+    from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
     client = Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5, retry=None)
     try:
@@ -89,6 +91,9 @@ def _redis(url: str) -> Iterator[Finding]:
         advice = "limits and presence may be dropped: `maxmemory-policy noeviction`"
         yield Finding(f"Redis evicts by {policy}", kept, advice)
     except (RedisError, OSError) as error:
-        yield Finding("Redis", False, f"it does not answer: {type(error).__name__}")
+        refuses = isinstance(error, ResponseError | AuthenticationError)
+        why = "it refuses this user, password or database" if refuses else "it does not answer"
+        advice = "" if refuses else ": start it, or see how it is reached"
+        yield Finding("Redis", False, f"REDIS_URL: {why} ({type(error).__name__}){advice}")
     finally:
         client.close()

@@ -3,8 +3,13 @@
 import secrets
 import threading
 import time
+from contextvars import ContextVar
 
 _RANDOM_BITS = 21
+
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("REQUEST_ID", default=None)
+"""The id of the request that is being answered, as its client is told it: for other lines of the log."""
 
 
 class _Ids:

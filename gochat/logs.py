@@ -70,8 +70,18 @@ class _Foreign(logging.Filter):
         self._bound = bound
 
     def filter(self, record: logging.LogRecord) -> bool:
-        ours = isinstance(record.msg, dict)
-        return ours or record.levelno >= logging.ERROR or self._bound.left_out(str(record.msg)) is not None
+        if isinstance(record.msg, dict) or record.levelno >= logging.ERROR:  # ours were looked at
+            return True
+        before = self._bound.left_out(str(record.msg))
+        record.suppressed = before
+        return before is not None
+
+
+def _suppressed(logger: Any, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Say of a library's line how many like it were left out before."""
+    if before := getattr(line["_record"], "suppressed", None):
+        line["suppressed"] = before
+    return line
 
 
 def _ids(logger: Any, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -115,7 +125,7 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _suppressed],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 
-from gochat.core.errors import ChatError, RateLimited
+from gochat.core.errors import ChatError
 from gochat.core.measures import Measures
 from gochat.core.model import Device, Millis, Session, SessionId
 from gochat.core.ports.backend import Exchange
 from gochat.core.ports.logins import Identity, LoggedIn, Logins, Sessions
+from gochat.ids import REQUEST_ID
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class ToldLogins:
                 device=device,
                 address=address,
             )
-        log.info("registered", **_whose(logged_in), address=address)
+        _tell("registered", **_whose(logged_in), address=address)
         return logged_in
 
     async def login(
@@ -57,20 +58,20 @@ class ToldLogins:
             logged_in = await self._logins.login(
                 username=username, phone=phone, password=password, device=device, address=address
             )
-        log.info("logged_in", **_whose(logged_in), address=address)
+        _tell("logged_in", **_whose(logged_in), address=address)
         return logged_in
 
     async def change_password(self, identity: Identity, old: str, new: str, address: str | None) -> None:
         """See the port."""
         with self._told.around("password", address=address):
             await self._logins.change_password(identity, old, new, address)
-        log.info("password_changed", user=identity.user_id, session=identity.session_id, address=address)
+        _tell("password_changed", user=identity.user_id, session=identity.session_id, address=address)
 
     async def reset(self, code: str, new: str, address: str | None) -> None:
         """See the port."""
         with self._told.around("reset", address=address):
             await self._logins.reset(code, new, address)
-        log.info("password_reset", address=address)
+        _tell("password_reset", address=address)
 
 
 class ToldExchange:
@@ -84,7 +85,7 @@ class ToldExchange:
         """See the port."""
         with self._told.around("exchange", address=address):
             logged_in = await self._exchange.exchange(token, device, address)
-        log.info("logged_in", **_whose(logged_in), address=address)
+        _tell("logged_in", **_whose(logged_in), address=address)
         return logged_in
 
 
@@ -116,19 +117,19 @@ class ToldSessions:
         """See the port."""
         with self._told.around("logout", user=identity.user_id):
             await self._sessions.end(identity, session_id)
-        log.info("logged_out", user=identity.user_id, session=session_id)
+        _tell("logged_out", user=identity.user_id, session=session_id)
 
     async def delete_account(self, identity: Identity) -> Millis:
         """See the port."""
         deletes_at = await self._sessions.delete_account(identity)
-        log.info("deletion_wished", user=identity.user_id, at=deletes_at)
+        _tell("deletion_wished", user=identity.user_id, at=deletes_at)
         return deletes_at
 
     async def end_others(self, identity: Identity) -> None:
         """See the port."""
         with self._told.around("logout", user=identity.user_id):
             await self._sessions.end_others(identity)
-        log.info("logged_out", user=identity.user_id, but=identity.session_id)
+        _tell("logged_out", user=identity.user_id, but=identity.session_id)
 
 
 class _Told:
@@ -142,11 +143,15 @@ class _Told:
             yield
         except ChatError as error:
             self._measures.logins.add(act, error.code)
-            if isinstance(error, RateLimited):
-                self._measures.limits.add(act)
-            log.info(f"{act}_failed", code=error.code, **known)
+            _tell(f"{act}_failed", code=error.code, **known)
             raise
         self._measures.logins.add(act, "ok")
+
+
+def _tell(event: str, **fields: object) -> None:
+    """A line, with the id of the request that a phone may show."""
+    request_id = REQUEST_ID.get()
+    log.info(event, **fields, **({} if request_id is None else {"request_id": request_id}))
 
 
 def _whose(logged_in: LoggedIn) -> dict[str, object]:

@@ -33,6 +33,8 @@ def told(error: Exception) -> Mistake | None:
             return Mistake(EX_CONFIG, f"the schema: {error}")
         case PlaceError():
             return Mistake(EX_CONFIG, str(error))
+        case Unavailable(__cause__=DBAPIError() as cause) if (mistake := told(cause)) is not None:
+            return mistake
         case Unavailable():
             return Mistake(EX_UNAVAILABLE, "the database does not answer")
         case ChatError():

@@ -13,7 +13,7 @@ from socketio.exceptions import ConnectionRefusedError
 from gochat.contract.encode import error_out
 from gochat.contract.events import AUTH_EXPIRING, SERVER_DRAINING
 from gochat.contract.ids import time_out
-from gochat.core.errors import ChatError, Internal, Overloaded, Unauthenticated
+from gochat.core.errors import ChatError, Internal, Overloaded, RateLimited, Unauthenticated
 from gochat.core.measures import Measures
 from gochat.core.ports.logins import Authenticator
 from gochat.core.rates import CONNECT, Key, Rates
@@ -52,7 +52,8 @@ class Connections:
         most_of_user: int,
         measures: Measures | None = None,
     ) -> None:
-        self._connects = (measures or Measures()).connects
+        measures = measures or Measures()
+        self._connects, self._limits = measures.connects, measures.limits
         self._sockets = sockets
         self._roster = roster
         self._fanout = fanout
@@ -73,6 +74,7 @@ class Connections:
         the client's closes the transport: the libraries take a refusal for final, and come again after this.
         """
         client = client_of(environ.get("HTTP_USER_AGENT", ""))
+        known: dict[str, object] = {"connection": sid, "client": client}
         try:
             if self._draining:
                 raise Overloaded("The server is going down.")
@@ -80,15 +82,18 @@ class Connections:
                 raise Overloaded
             async with self.entrance:
                 identity = await self._authenticator.authenticate(_token(environ, auth), allow_expired=True)
+            known["user"] = identity.user_id
             self._rates.take(CONNECT, Key.USER, identity.user_id)
         except Unauthenticated as error:
             self._connects.add(error.code, client)
             request_id = token_hex(8)
-            log.info("connect_refused", code=error.code, request_id=request_id, connection=sid, client=client)
+            log.info("connect_refused", code=error.code, request_id=request_id, **known)
             raise ConnectionRefusedError(error.message, error_out(error, request_id)) from None
         except ChatError as error:
             self._connects.add(error.code, client)
-            log.info("connect_postponed", code=error.code, connection=sid, client=client)
+            if isinstance(error, RateLimited):
+                self._limits.add(CONNECT)
+            log.info("connect_postponed", code=error.code, **known)
             self._sockets.evict(sid, "postponed")
             raise ConnectionRefusedError(error.message) from None
         except Exception:
@@ -104,7 +109,7 @@ class Connections:
         self._roster.add(connection)
         for oldest in self._roster.of((identity.user_id,))[: -self._most_of_user]:
             # With DISCONNECT, after which the libraries stay away: else each would push another one out.
-            log.info("socket_pushed_out", user=identity.user_id)
+            log.info("socket_pushed_out", user=identity.user_id, connection=oldest.sid)
             self._sockets.dismiss(oldest.sid)
         self.admit(connection)
 

@@ -10,11 +10,15 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gochat.contract.errors import status_of
+from gochat.core.errors import RateLimited
 from gochat.core.measures import Measures
+from gochat.ids import REQUEST_ID
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 HEADER = "x-request-id"
+RATE_LIMITED = status_of(RateLimited)
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -50,14 +54,18 @@ class RequestId:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
+        told = REQUEST_ID.set(request_id)
         try:
             await self._app(scope, receive, send_with_id)
         finally:
+            REQUEST_ID.reset(told)
             self._took(state, perf_counter() - began, status)
 
     def _took(self, state: Mapping[str, Any], seconds: float, status: int) -> None:
         route = state.get("route", "other")
         self._measures.requests.note(seconds, route, str(status))
+        if status == RATE_LIMITED:
+            self._measures.limits.add(route)
         if seconds > self._measures.slow_s:
             ms, user = round(seconds * 1000), state.get("user")
             log.warning(

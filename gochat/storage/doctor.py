@@ -54,6 +54,32 @@ def _probe(engine: Engine) -> Finding:
     return Finding("the statements of the writer work", True)
 
 
+def _session(connection: Connection) -> Iterator[Finding]:
+    """What a connection asked for at its start, as the server has it."""
+    names = ("transaction_isolation", "tx_isolation", "sql_mode", "character_set_connection")
+    marks = ", ".join("?" * len(names))
+    found = fetch(connection, f"SHOW SESSION VARIABLES WHERE Variable_name IN ({marks})", *names)
+    values = {name: value.upper() for name, value in found}
+    isolation = values.get("transaction_isolation") or values["tx_isolation"]
+    told = ((isolation, isolation == "READ-COMMITTED"), (values["sql_mode"], "STRICT" in values["sql_mode"]))
+    charset = values["character_set_connection"]
+    for what, well in (*told, (charset, charset == "UTF8MB4")):
+        advice = "what stands between drops the session's settings: connect straight to the server"
+        yield Finding(f"a session has {what or 'no sql_mode'}", well, advice)
+
+
+def _tables(connection: Connection) -> Finding:
+    rows = fetch(
+        connection,
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
+        " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_COLLATION NOT LIKE ? ORDER BY TABLE_NAME",
+        "utf8mb4%",
+    )
+    others = ", ".join(name for (name,) in rows)
+    what = f"the character set of {others} is not utf8mb4" if others else "all tables are in utf8mb4"
+    return Finding(what, not others, "ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4: else not all text fits")
+
+
 def _mysql(connection: Connection) -> Iterator[Finding]:
     """The settings without which an acknowledged message can be lost."""
     names = (
@@ -71,6 +97,8 @@ def _mysql(connection: Connection) -> Iterator[Finding]:
     yield Finding(f"the server is {values['version']}", True)
     ((_, cipher),) = fetch(connection, "SHOW STATUS LIKE 'Ssl_cipher'")
     yield Finding(f"the connection to it is encrypted by {cipher or 'nothing'}", True)
+    yield from _session(connection)
+    yield _tables(connection)
     yield Finding(
         f"innodb_flush_log_at_trx_commit = {values['innodb_flush_log_at_trx_commit']}",
         values["innodb_flush_log_at_trx_commit"] == "1",

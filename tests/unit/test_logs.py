@@ -1,11 +1,16 @@
 """The log: bounded, with ids as phones have them."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from gochat.contract.ids import id_out
 from gochat.logs import Bound
+
+ROOT = Path(__file__).resolve().parents[2]
+EVENT = re.compile(r"\blog\.(?:info|warning|error|exception)\(\s*\"([a-z_]+)\"")
 
 
 def lines(code: str) -> list[dict[str, object]]:
@@ -50,6 +55,15 @@ def test_errors_all_pass() -> None:
     assert 20 <= sum(it.startswith("session") for it in told) < 50
 
 
+def test_what_was_left_out_is_counted_in_the_next_line_of_libraries_too() -> None:
+    later = f"{MANY}import time; time.sleep(1.1)\n"
+    later += "structlog.get_logger('a').info('usual'); logging.getLogger('b').info('session %s closed', 50)"
+    *_, usual, session = lines(later)
+    assert (usual["event"], session["event"]) == ("usual", "session 50 closed")
+    assert 0 < int(str(usual["suppressed"])) <= 30
+    assert 0 < int(str(session["suppressed"])) <= 30
+
+
 def test_ids_are_those_that_phones_have() -> None:
     told = "'slow', user=255, conversation=None, conversations=[1, 2], session=3"
     (line,) = lines(f"structlog.get_logger('a').info({told})")
@@ -57,3 +71,11 @@ def test_ids_are_those_that_phones_have() -> None:
     assert line["conversations"] == [id_out(1), id_out(2)]
     assert line["session"] == id_out(3)
     assert line["conversation"] is None
+
+
+def test_whoever_looks_up_a_line_finds_it() -> None:
+    code = "".join(file.read_text() for file in (ROOT / "gochat").rglob("*.py"))
+    guide = (ROOT / "docs" / "operations.md").read_text().partition("## Reading the log")[2]
+    told, known = set(EVENT.findall(code)), set(re.findall(r"`([a-z_]+)`", guide))
+    assert len(told) > 50
+    assert told - known == set()

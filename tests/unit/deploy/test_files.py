@@ -113,19 +113,29 @@ def watched() -> Iterator[tuple[str, str]]:
             yield update["package-ecosystem"], folder.strip("/")
 
 
-@pytest.mark.parametrize(
-    ("ecosystem", "patterns"),
-    [
-        ("npm", ("package-lock.json", "*/package-lock.json")),
-        ("maven", ("*/pom.xml",)),
-        ("docker", ("Dockerfile",)),
-        ("docker-compose", ("compose.yaml", "*/compose.yaml")),
-        ("pip", ("pyproject.toml",)),
-    ],
-)
-def test_the_update_bot_watches_every_lock(ecosystem: str, patterns: tuple[str, ...]) -> None:
-    folders = {
-        str(Path(path).parent).removeprefix(".") if "/" not in path else str(Path(path).parent)
-        for path in tracked(*patterns)
+ECOSYSTEMS = {
+    "package.json": "npm",
+    "package-lock.json": "npm",
+    "pom.xml": "maven",
+    "Dockerfile": "docker",
+    "compose.yaml": "docker-compose",
+    "pyproject.toml": "pip",
+    "Cargo.toml": "cargo",
+    "build.gradle": "gradle",
+    "build.gradle.kts": "gradle",
+    "go.mod": "gomod",
+    "Package.swift": "swift",
+    "pubspec.yaml": "pub",
+    "Gemfile": "bundler",
+}
+"""Which of the bot's ecosystems a file belongs to, whether or not we have one."""
+
+
+def test_the_update_bot_watches_every_lock() -> None:
+    found = {
+        (ECOSYSTEMS[path.name], "" if str(path.parent) == "." else str(path.parent))
+        for path in map(Path, tracked())
+        if path.name in ECOSYSTEMS
     }
-    assert folders == {folder for name, folder in watched() if name == ecosystem}
+    assert set(watched()) == found | {("github-actions", "")}
+    assert tracked(".github/workflows/*.yml")
