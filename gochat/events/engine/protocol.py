@@ -150,15 +150,20 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> bytes | None:
         """Feed the parser; return what stands behind the handshake of a websocket. Raises HttpParserError."""
+        left = len(data) + 1
         while True:
             try:
                 self.parser.feed_data(data)
                 return None
             except httptools.HttpParserUpgrade as upgrade:
+                rest = data[upgrade.args[0] :]
                 if self._part is not DECLINED:
-                    return data[upgrade.args[0] :]
+                    return rest
+                if len(rest) >= left:
+                    raise httptools.HttpParserError("it changes over whatever is declined: CONNECT") from None
+                left = len(rest)
                 # The parser takes any offer to change over for accepted, and no body for one.
-                data = self._without_offer() + data[upgrade.args[0] :]
+                data = self._without_offer() + rest
                 self._part = NONE
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
