@@ -1,6 +1,7 @@
 """More than the database takes: who could not be answered in time is told at once, and nothing is lost."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from gochat.events.entrance import AT_ONCE, FEWEST
 from gochat.storage.migrate import upgrade as migrate
 from tests.faults.conftest import SETTINGS
 from tests.services.gochat import GoChatServer
+from tests.services.sql_server import SQLServer
 from tests.wire.account import Account, register
 from tests.wire.engine.wire import Ws
 from tests.wire.phone import Phone, message
@@ -94,6 +96,52 @@ async def test_who_comes_while_the_database_stands_is_refused_at_once_and_served
     for phone in phones:
         await phone.expect_ok("message:send", message(cid, "after"))
         await phone.close()
+
+
+async def test_what_heals_waits_for_no_reader(mariadb: SQLServer, mariadb_url: str, tmp_path: Path) -> None:
+    """While all threads that read hang, what another process committed is heard by the poll."""
+    migrate(mariadb_url)
+    settings = SETTINGS | {"MYSQL_URL": mariadb_url, "REDIS_URL": "redis://127.0.0.1:1", "REPLICAS": "2"}
+    live = "/api/v1/health/live"  # ready it is not, without Redis
+    with ExitStack() as stack:
+        here = stack.enter_context(GoChatServer(tmp_path, settings | {"DB_POOL_SIZE": "1"}, ready_path=live))
+        there = stack.enter_context(GoChatServer(tmp_path, settings, ready_path=live))
+        http = stack.enter_context(httpx2.Client(base_url=there.url, timeout=60))
+        ann, ben = register(http, "ann"), register(http, "ben")
+        created = ann.post("/conversations", {"kind": "group", "title": "x", "member_ids": [ben.id]})
+        cid = created["conversation"]["id"]
+        ben.post("/messages", message(cid, "hello"))
+        phone = Phone("ann")
+        await phone.connect(here.url, ann.token)
+        await phone.expect_ok("sync", {})
+        await phone.expect_ok("conversation:join", {"conversation_id": cid})
+        admin = stack.enter_context(mariadb.admin())
+        with admin.cursor() as cursor:
+            cursor.execute(f"LOCK TABLES {mariadb_url.rpartition('/')[2]}.search_texts WRITE")
+            asked = f"{here.url}/api/v1/messages/search?q=hello"
+            hangs = asyncio.create_task(asyncio.to_thread(httpx2.get, asked, headers=ann.headers, timeout=60))
+            await asyncio.to_thread(wait_until_it_hangs, mariadb)
+            sent = await asyncio.to_thread(ben.post, "/messages", message(cid, "are you there?"))
+            await phone.expect_message(lambda it: it["seq"] == sent["message"]["seq"])
+            assert not hangs.done()
+            cursor.execute("UNLOCK TABLES")
+        await hangs
+        await phone.close()
+
+
+def wait_until_it_hangs(mariadb: SQLServer) -> None:
+    """Return once a search waits for a lock."""
+    deadline = time.monotonic() + 30
+    with mariadb.admin() as admin, admin.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT 1 FROM information_schema.PROCESSLIST"
+                " WHERE STATE LIKE 'Waiting for table metadata lock%' AND INFO LIKE 'SELECT%search_texts%'"
+            )
+            if cursor.fetchall():
+                return
+            time.sleep(0.05)
+    raise AssertionError("no search waits")
 
 
 def test_while_many_wait_to_be_looked_at_the_handshake_of_others_is_answered_503(
