@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gochat.core.measures import Measures
 from gochat.storage.migrate import upgrade
 from tests.services.gochat import GoChatServer
 from tests.services.redis import Redis
@@ -91,6 +92,57 @@ def test_what_happened_is_counted(tmp_path: Path) -> None:
         assert http.get("/metrics", headers={"authorization": "Bearer another"}).status_code == 401
         other = httpx2.get(own_port(server) + "/", timeout=10)
         assert other.status_code == 404
+
+
+def recordings(samples: Samples) -> float:
+    """How often anything was recorded, at most: what counts several at once counts as so many."""
+    read_when_asked = {"gochat_cpu_seconds_total"}
+    counted = (
+        name for name in samples if name.endswith(("_count", "_total")) and name not in read_when_asked
+    )
+    return sum(value for name in counted for _, value in samples[name])
+
+
+def recording_s() -> float:
+    """Seconds of processor time for one recording, at best."""
+    measures, times = Measures(), 10_000
+
+    def once() -> float:
+        began = time.thread_time()
+        for _ in range(times):
+            measures.events.note(0.01, "message:send", "ok")
+            measures.deliveries.add("message:created")
+        return (time.thread_time() - began) / times / 2
+
+    return min(once() for _ in range(5))
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_recording_costs_no_hundredth_of_a_send(tmp_path: Path, at_once: int) -> None:
+    with (
+        GoChatServer(tmp_path, SETTINGS | {"METRICS_TOKEN": TOKEN}) as server,
+        httpx2.Client(base_url=server.url, timeout=30) as http,
+    ):
+        ann = register(http, "ann")
+        cid = ann.post("/conversations", {"kind": "group", "member_ids": []})["conversation"]["id"]
+
+        async def scene() -> tuple[Samples, Samples]:
+            phone = Phone("ann")
+            await phone.connect(server.url, ann.token)
+            await phone.expect_ok("conversation:join", {"conversation_id": cid})
+            before = await asyncio.to_thread(read, server.url)
+            for _ in range(400 // at_once):
+                sends = (phone.expect_ok("message:send", message(cid, "x")) for _ in range(at_once))
+                await asyncio.gather(*sends)
+            after = await asyncio.to_thread(read, server.url)
+            await phone.close()
+            return before, after
+
+        before, after = asyncio.run(scene())
+        recorded = recordings(after) - recordings(before)
+        took_s = total(after, "gochat_cpu_seconds_total") - total(before, "gochat_cpu_seconds_total")
+        assert recorded > 400
+        assert recorded * recording_s() < took_s / 100
 
 
 def test_without_a_token_there_is_no_such_path(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -213,3 +214,20 @@ def test_a_demo_can_be_looked_at(operated: Callable[..., Operated]) -> None:
         if here.http.get("/api/v1/conversations", headers=headers).json()["conversations"]:
             return
     raise AssertionError("no conversations")
+
+
+def test_a_terminal_is_shown_how_far_a_demo_is(operated: Callable[..., Operated]) -> None:
+    here = operated()
+    reader, terminal = pty.openpty()
+    try:
+        command = here.command("demo", "--users", "2", "--groups", "1", "--messages", "400")
+        subprocess.run(
+            command, env=here.env, cwd=here.server.directory, stdout=terminal, check=True, timeout=60
+        )
+        shown = os.read(reader, 65_536).decode()
+    finally:
+        os.close(terminal)
+        os.close(reader)
+    for label in ("Users", "Groups", "Messages"):
+        assert f"{label}  [{'#' * 36}]  100%" in shown
+    assert " 50%" in shown.partition("Messages")[2]
