@@ -408,6 +408,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
             self._begin_scope()
             self.scope["method"] = method
             self.handle_websocket_upgrade()
+            self._let_go()
             return
         client = self._client_address()
         request = Request(method, path, url.query or b"", self.headers, client)

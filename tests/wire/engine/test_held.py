@@ -55,6 +55,8 @@ def come_and_go(port: int, way: str) -> None:
     assert poller.post("x")[0] == 400
     assert request(port, "GET", POLLING.replace("EIO=4", "EIO=3"))[0] == 400
     assert request(port, "GET", "/other")[0] == 404
+    with Ws(port, path="/other") as ws:
+        assert ws.status == 403
 
 
 def test_nothing_is_held_of_what_is_over(way: str) -> None:
