@@ -112,6 +112,9 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if isinstance(self.cycle, _Cycle):
             self.cycle = None  # type: ignore[assignment]
         super().connection_lost(exc)
+        # Requests that nobody will answer any more hold this, and it them.
+        self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what was received, soon."""

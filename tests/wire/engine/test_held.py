@@ -3,12 +3,14 @@
 The collector walks what lives long only once in many thousands of connections.
 """
 
+import contextlib
 import json
+import socket
 import threading
 
 from tests.wire.engine.conftest import running
 from tests.wire.engine.test_http import POLLING, UPGRADE, post
-from tests.wire.engine.wire import Poller, Ws, request
+from tests.wire.engine.wire import TIMEOUT, Poller, Ws, request
 
 TIMES = 5
 
@@ -51,6 +53,11 @@ def come_and_go(port: int, way: str) -> None:
     assert poller.poll() == (200, "431[1]")
     with poller.pending_poll():
         pass
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as client:  # the second is never answered
+        client.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n" * 2 + b"rubbish\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            while client.recv(1000):
+                pass
     poller = Poller(port).connect()
     assert poller.post("x")[0] == 400
     assert request(port, "GET", POLLING.replace("EIO=4", "EIO=3"))[0] == 400
