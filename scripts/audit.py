@@ -23,7 +23,7 @@ from scripts.npm import find_npm
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
 PIP_AUDIT = "pip-audit==2.10.1"
-NPM_FOLDERS = (".github/railway", "benchmarks/js", "benchmarks/transport", "tests/js")
+NPM_FOLDERS = (".github/railway", "benchmarks/js", "benchmarks/transport", "requirements", "tests/js")
 REFUSED = re.compile(r"\b(?:A?GPL|Affero|SSPL|Business Source|Commons Clause|proprietary)\b", re.IGNORECASE)
 """Licences that ask more of who runs a server than to name the authors. LGPL is none of them."""
 

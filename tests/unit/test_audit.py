@@ -1,6 +1,11 @@
 """What production leans on: every licence will do, and the list of it is complete."""
 
+import json
 import re
+import subprocess
+from pathlib import Path
+
+import pytest
 
 from scripts import audit
 
@@ -27,9 +32,17 @@ def test_the_list_has_every_package_with_its_hashes() -> None:
     assert redis["licenses"] == [{"license": {"name": "MIT"}}]
 
 
+LISTED = subprocess.run(
+    ["git", "ls-files", "*package-lock.json"], cwd=audit.ROOT, check=True, capture_output=True
+)
+NPM_LOCKS = LISTED.stdout.decode().split()
+
+
 def test_every_folder_that_npm_locks_is_asked_about() -> None:
-    locks = {
-        path.parent.relative_to(audit.ROOT).as_posix()
-        for path in audit.ROOT.glob("[!.]*/*/package-lock.json")
-    }
-    assert locks | {".github/railway"} == set(audit.NPM_FOLDERS)
+    assert {Path(lock).parent.as_posix() for lock in NPM_LOCKS} == set(audit.NPM_FOLDERS)
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS)
+def test_npm_locks_every_package_by_its_hash(lock: str) -> None:
+    packages = json.loads((audit.ROOT / lock).read_text())["packages"]
+    assert [name for name, it in packages.items() if name and not it.get("integrity")] == []

@@ -1,17 +1,21 @@
 """The scripts behind the Makefile."""
 
+import base64
+import hashlib
 import io
+import json
 import subprocess
 import sys
 import tarfile
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scripts import bootstrap, check_tree, lock, services, web
+from scripts.npm import find_npm
 from tests.services import programs
+from tests.services.programs import missing
 
 PYPROJECT = tomllib.loads((lock.ROOT / "pyproject.toml").read_text())
 
@@ -95,40 +99,54 @@ def test_registry_hosts_are_found(path: str, line: str, is_found: bool) -> None:
     assert found == ([f"{path}:2: {line.strip()}"] if is_found else [])
 
 
-def npm_that_packs(content: bytes) -> Callable[..., bool]:
-    """In place of running npm: packs one file."""
+def packed(content: bytes) -> bytes:
+    """Return a tarball of npm: the package `page` with one file."""
+    files = {"dist/page.js": content, "package.json": b'{"name": "page", "version": "1.0.0"}'}
+    tarball = io.BytesIO()
+    with tarfile.open(fileobj=tarball, mode="w") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
+    return tarball.getvalue()
 
-    def pack(command: list[str]) -> bool:
-        destination = Path(command[command.index("--pack-destination") + 1])
-        with tarfile.open(destination / "page-1.0.0.tgz", "w:gz") as archive:
-            entry = tarfile.TarInfo("package/dist/page.js")
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-        return True
 
-    return pack
+def pin(pins: Path, content: bytes, pinned: bytes) -> None:
+    """Have a lock of npm name a tarball with `content`, and the hash of one with `pinned`."""
+    (pins / "page.tgz").write_bytes(packed(content))
+    integrity = base64.b64encode(hashlib.sha512(packed(pinned)).digest()).decode()
+    asked = {"name": "pages", "dependencies": {"page": f"file:{pins}/page.tgz"}}
+    page = {"version": "1.0.0", "resolved": f"file:{pins}/page.tgz", "integrity": f"sha512-{integrity}"}
+    locked = {"name": "pages", "lockfileVersion": 3, "packages": {"": asked, "node_modules/page": page}}
+    (pins / "package.json").write_text(json.dumps(asked))
+    (pins / "package-lock.json").write_text(json.dumps(locked))
 
 
 def test_what_the_pages_need_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folder, pins = tmp_path / "web", tmp_path / "web.toml"
+    if programs.NODE.find() is None or find_npm() is None:
+        missing("Node with npm is missing")
+    folder, pins = tmp_path / "web", tmp_path / "pins"
+    pins.mkdir()
+    (pins / ".npmrc").touch()
     monkeypatch.setattr(web, "FOLDER", folder)
-    monkeypatch.setattr(web, "LOCK", pins)
-    monkeypatch.setattr(web, "find_npm", lambda: ["npm"])
-    monkeypatch.setattr(web, "integrity", lambda _: "sha512-as-pinned")
-    entry = 'name = "page"\nversion = "1.0.0"\nfiles = ["dist/page.js"]\nintegrity = "sha512-%s"\n'
-    monkeypatch.setattr(web, "run", npm_that_packs(b"good"))
-    pins.write_text("[[package]]\n" + entry % "as-pinned")
+    monkeypatch.setattr(web, "PINS", pins)
+    monkeypatch.setattr(web, "FILES", {"page": "dist/page.js"})
+    pin(pins, b"good", b"good")
     assert web.install() == []
-    monkeypatch.setattr(web, "run", lambda _: pytest.fail("it is there"))
-    assert web.install() == []
-    monkeypatch.setattr(web, "run", npm_that_packs(b"good"))
+    assert sorted(it.name for it in folder.rglob("*")) == ["page", "page.js", "stamp"]
     assert (folder / "page" / "page.js").read_bytes() == b"good"
-    pins.write_text("[[package]]\n" + entry % "of-another")
-    assert web.install() == ["page: what came is not what web.toml pins"]
-    monkeypatch.setattr(web, "run", lambda command: False)
-    assert web.install() == ["the packages of web.toml (npm pack)"]
+    monkeypatch.setattr(web, "find_npm", lambda: pytest.fail("it is there"))
+    assert web.install() == []
+    monkeypatch.setattr(web, "find_npm", find_npm)
+    pin(pins, b"of another", b"newer")
+    assert web.install() == ["what requirements/package-lock.json pins (npm ci)"]
+    assert (folder / "page" / "page.js").read_bytes() == b"good"
     monkeypatch.setattr(web, "find_npm", lambda: None)
     assert web.install() == ["Node with npm (Debian: nodejs, npm)"]
+
+
+def test_the_pages_take_what_npm_is_asked_for() -> None:
+    assert set(json.loads((web.PINS / "package.json").read_text())["dependencies"]) == set(web.FILES)
 
 
 def test_nothing_that_a_server_makes_is_committed() -> None:
