@@ -43,6 +43,8 @@ NORMAL_S, OVER_S, BACK_S = 6, 10, 20
 STATEMENT_S = 0.05
 STORM = 5_000
 GROUP = 10_000
+SOCKETS_OF_ONE = (20, 180)
+"""Of one user, who sends on each the next message when the one before is acked."""
 DESCRIPTORS, FIRST, OTHERS = 1_024, 250, 350
 """How many a server may have; and phones that come beside the senders, then others for which there is no room
 until the first go."""
@@ -374,6 +376,23 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
             await scene.connect()
             return await scene.measured(100, 100, shout)
 
+        async def greedy(inner: ExitStack, url: str, port: int, sockets: int) -> tuple[object, ...]:
+            scene = on(inner, url)
+            user, other = enrol(url, 2)
+            (conversation,) = await converse(url, [[user.id, other.id]])
+            phones = inner.enter_context(Returning(scene.server.port, [user.token] * sockets))
+            await phones.come()
+
+            async def shout() -> None:
+                heard = await phones.shout(id_out(conversation), OVER_S, sockets)
+                page.say(
+                    f"One user on {sockets} sockets: {heard.sent:.0f} of their messages a second were acked,"
+                    f" {heard.refused} refused."
+                )
+
+            await scene.connect()
+            return await scene.measured(100, 100, shout)
+
         async def without_descriptors(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
             scene = on(inner, url, descriptors=DESCRIPTORS)
             tokens = [it.token for it in enrol(url, FIRST + OTHERS)]
@@ -402,6 +421,8 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
         measure("Redis answers after 1 s", redis_slow)
         measure(f"{STORM:,} phones that come back at once", storm)
         measure(f"a group of {GROUP:,} sockets as fast as it goes", hot_group)
+        for sockets in SOCKETS_OF_ONE:
+            measure(f"one user on {sockets} sockets", functools.partial(greedy, sockets=sockets))
         measure(f"{DESCRIPTORS:,} descriptors, and more phones", without_descriptors)
     page.table(
         (

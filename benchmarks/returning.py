@@ -92,9 +92,9 @@ class _Phones:
         seconds = time.perf_counter() - began
         return Came(seconds, percentile(ordered, 0.5), percentile(ordered, 0.99), dict(self._refused))
 
-    async def shout(self, conversation_id: str, seconds: float) -> Heard:
+    async def shout(self, conversation_id: str, seconds: float, senders: int) -> Heard:
         self._delivered, until = 0, time.perf_counter() + seconds
-        sent = await asyncio.gather(*(self._send(n, conversation_id, until) for n in range(SENDERS)))
+        sent = await asyncio.gather(*(self._send(n, conversation_id, until) for n in range(senders)))
         heard = self._delivered
         done = sum(ok for ok, _ in sent)
         return Heard(done / seconds, heard / seconds, sum(refused for _, refused in sent))
@@ -195,9 +195,9 @@ class Returning:
         came: Came = await self._ask("come")
         return came
 
-    async def shout(self, conversation_id: str, seconds: float) -> Heard:
+    async def shout(self, conversation_id: str, seconds: float, senders: int = SENDERS) -> Heard:
         """Send to a conversation as fast as it goes, and count what all hear."""
-        heard: Heard = await self._ask("shout", conversation_id, seconds)
+        heard: Heard = await self._ask("shout", conversation_id, seconds, senders)
         return heard
 
     async def leave(self) -> None:
