@@ -24,7 +24,7 @@ test: ## unit, contract and wire tests, on real services
 test-all: test ## the same, then faults, browser, Java and the long ones
 	@$(PYTHON) scripts/bootstrap.py all
 	@$(BIN)/python scripts/services.py all
-	$(BIN)/python -m pytest -m slow tests $(ARGS)
+	$(BIN)/python -m pytest -m slow $(PARALLEL) tests $(ARGS)
 
 check: ## lint, types, import rules, locks, workflows, licences: all without a network
 	@$(PYTHON) scripts/bootstrap.py test
