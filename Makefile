@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-# A worker for each core; tests/conftest.py says which tests share one.
-PARALLEL ?= -n auto --maxprocesses 4 --dist loadgroup
+# A worker for each core, which runs whole files, in the order in which they stand: the longest are not the last.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check format bench conformance soak contract examples lock clean

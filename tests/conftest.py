@@ -36,22 +36,10 @@ NEWEST = pytest.param("newest_mariadb", marks=pytest.mark.slow)
 DATABASES = ["sqlite", *SERVERS, NEWEST, *(["external"] if EXTERNAL else [])]
 
 
-# What takes long to start. Tests that use the same of these run in one worker, so that it is started once.
-SHARED = ["mysql", "mariadb", "asgi", "serve"]
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW_FOLDERS & set(item.path.relative_to(item.config.rootpath).parts):
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    assert isinstance(item, pytest.Function)
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    used = {*item.fixturenames, *(it for it in parameters if isinstance(it, str))}
-    return next((name for name in SHARED if name in used), str(item.path))
 
 
 FAILED = pytest.StashKey[bool]()

@@ -74,6 +74,7 @@ def test_a_guide_has_contents_and_all_can_be_searched(someone: Someone, width: i
     page = reader.page
     page.get_by_role("link", name="The protocol", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("The protocol")
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_label("Search all guides").fill("unread formula")
     page.locator("#found").get_by_role("link", name="The protocol: The unread formula").click()

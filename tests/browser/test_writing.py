@@ -83,6 +83,7 @@ def test_logging_out_leaves_nothing_that_was_written(
     writer.log_in(ann.name)
     other = writer.other_tab()
     other.open()
+    expect(other.row(eve.name)).to_be_visible()
     writer.choose(eve.name)
     writer.field.fill("a draft")
     writer.context.set_offline(True)
