@@ -247,6 +247,12 @@ class Scene:
         await asyncio.sleep(CALM_S)
         return carried / 4
 
+    async def beside(self, over: Callable[[], Awaitable[object]], *, busy: bool) -> tuple[object, ...]:
+        """The same messages a second all the time, few or a quarter of what it carries: a row."""
+        await self.connect()
+        rate = await self.quarter() if busy else QUIET
+        return await self.measured(rate, rate, over)
+
     async def measured(
         self, rate: float, over_rate: float, over: Callable[[], Awaitable[object]] | None = None
     ) -> tuple[object, ...]:
@@ -344,8 +350,7 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
                 await asyncio.to_thread(redis.start)
 
             scene = on(inner, url)
-            await scene.connect()
-            return await scene.measured(QUIET, QUIET, away)
+            return await scene.beside(away, busy=False)
 
         async def redis_slow(inner: ExitStack, url: str, port: int) -> tuple[object, ...]:
             through, slow = inner.enter_context(slow_line(redis.port))
@@ -356,8 +361,7 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
                 await asyncio.sleep(OVER_S)
                 slow.value = 0.0
 
-            await scene.connect()
-            return await scene.measured(QUIET, QUIET, be_slow)
+            return await scene.beside(be_slow, busy=False)
 
         async def storm(inner: ExitStack, url: str, port: int, busy: bool) -> tuple[object, ...]:
             scene = on(inner, url)
@@ -367,9 +371,7 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
             async def come() -> None:
                 page.say(f"{len(tokens):,} phones came back at once: {told(await phones.come())}")
 
-            await scene.connect()
-            rate = await scene.quarter() if busy else QUIET
-            return await scene.measured(rate, rate, come)
+            return await scene.beside(come, busy=busy)
 
         async def hot_group(inner: ExitStack, url: str, port: int, busy: bool) -> tuple[object, ...]:
             scene = on(inner, url)
@@ -385,9 +387,7 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
                     f" {heard.delivered:,.0f} deliveries."
                 )
 
-            await scene.connect()
-            rate = await scene.quarter() if busy else QUIET
-            return await scene.measured(rate, rate, shout)
+            return await scene.beside(shout, busy=busy)
 
         async def greedy(
             inner: ExitStack, url: str, port: int, sockets: int, busy: bool
@@ -405,9 +405,7 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
                     f" {heard.refused} refused."
                 )
 
-            await scene.connect()
-            rate = await scene.quarter() if busy else QUIET
-            return await scene.measured(rate, rate, shout)
+            return await scene.beside(shout, busy=busy)
 
         async def without_descriptors(
             inner: ExitStack, url: str, port: int, busy: bool
@@ -430,9 +428,7 @@ def run(*, quick: bool, words: Sequence[str] = ("",)) -> Page:
                     f" {told(await coming)}"
                 )
 
-            await scene.connect()
-            rate = await scene.quarter() if busy else QUIET
-            return await scene.measured(rate, rate, come)
+            return await scene.beside(come, busy=busy)
 
         measure("twice the load, all fast", functools.partial(twice, late=0.0))
         measure("twice the load, 50 ms a statement", functools.partial(twice, late=STATEMENT_S))
