@@ -208,15 +208,15 @@ async def _gone(receive: Receive) -> None:
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve nothing: the rest of an engine that stands alone."""
     if scope["type"] == "http":
-        await _respond(send, 404, b"", [])
+        await _respond(send, 404, b"", ())
     elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
     else:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .session import Session
 
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 PREFLIGHT_S: Final = 7200
 """How long a browser may keep the answer to a preflight, in seconds: the longest that Chromium does."""
+_NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"),)
+_TEXT: Final[Headers] = (*_NO_STORE, (b"content-type", b"text/plain; charset=UTF-8"))
+_JSON: Final[Headers] = (*_NO_STORE, (b"content-type", b"application/json"))
 _NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 
 
@@ -38,9 +41,9 @@ class Exchange:
     """
 
     __slots__ = (
+        "_cors",
         "_elsewhere",
         "_engine",
-        "_headers",
         "_more",
         "_polling",
         "_post",
@@ -62,7 +65,7 @@ class Exchange:
         self._request = request
         self._respond = respond
         self._more = more
-        self._headers: Headers = [(b"cache-control", b"no-store")]  # of the answer
+        self._cors: Headers = ()  # of the answer
         # Who answers, at most one of them: a poll's session, a post's, or another process.
         self._polling: Polling | None = None
         self._post: Post | None = None
@@ -78,9 +81,9 @@ class Exchange:
         try:
             origin = self._engine.origins.check(request)
             if origin is not None:
-                self._headers += _cors(origin, request)
+                self._cors = _cors(origin, request)
             if request.method == "OPTIONS":
-                self._end(204, b"")
+                self._end(204, _NO_STORE + self._cors, b"")
                 return None
             query = parse_query(request.query)
             if query.transport != "polling":
@@ -109,16 +112,14 @@ class Exchange:
 
     def answer(self, body: bytes, told: Told | None = None) -> None:
         """Answer with a payload; tell whether that was written to the client's connection."""
-        self._headers.append((b"content-type", b"text/plain; charset=UTF-8"))
         if told is None:
             told = _nothing if self._polling is None else self._polling.settle
-        self._end(200, body, told)
+        self._end(200, _TEXT + self._cors, body, told)
 
     def refuse(self, refused: Refused) -> None:
         """Answer with an error."""
         self.refused = refused.with_traceback(None)  # whose frames would hold this exchange
-        self._headers += ((b"content-type", b"application/json"), *refused.headers)
-        self._end(refused.status, refused.body)
+        self._end(refused.status, (*_JSON, *self._cors, *refused.headers), refused.body)
 
     # The body
 
@@ -187,7 +188,7 @@ class Exchange:
         else:
             self.refuse(refused)
 
-    def _end(self, status: int, body: bytes, told: Told = _nothing) -> None:
+    def _end(self, status: int, headers: Headers, body: bytes, told: Told = _nothing) -> None:
         if self.over:
             told(False)
             return
@@ -195,7 +196,7 @@ class Exchange:
         respond = self._respond
         self._let_go()
         self._told = told
-        written = respond(status, self._headers, body)
+        written = respond(status, headers, body)
         if written is not None:
             self.written(written)
 
@@ -207,19 +208,20 @@ class Exchange:
 
 def _cors(origin: str, request: Request) -> Headers:
     """Return what lets a page of that origin read the answer, and ask with headers of its own."""
-    headers = [
+    headers: Headers = (
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-allow-credentials", b"true"),
         (b"vary", b"origin"),
-    ]
-    if request.method == "OPTIONS":
-        wanted = request.header(b"access-control-request-headers") or b""
-        headers += [
-            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-            (
-                b"access-control-allow-headers",
-                wanted if _NAMES.fullmatch(wanted) else b"content-type, authorization",
-            ),
-            (b"access-control-max-age", b"%d" % PREFLIGHT_S),
-        ]
-    return headers
+    )
+    if request.method != "OPTIONS":
+        return headers
+    wanted = request.header(b"access-control-request-headers") or b""
+    return (
+        *headers,
+        (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+        (
+            b"access-control-allow-headers",
+            wanted if _NAMES.fullmatch(wanted) else b"content-type, authorization",
+        ),
+        (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+    )

@@ -70,10 +70,12 @@ def unframe(frames: bytes) -> Iterator[tuple[int, bytes]]:
         position += size
 
 
-def short_text(frames: bytes) -> bytes | None:
-    """Return the payload if `frames` is one text of fewer than 126 bytes, as most are. None says nothing."""
-    size = frames[1]
-    return frames[2:] if size == len(frames) - 2 and size < 126 and frames[0] == _WHOLE_TEXT else None
+def one_text(frames: bytes) -> bytes | None:
+    """Return the payload if `frames` is one text of less than 64 KiB, as most are. None says nothing."""
+    size, head = frames[1], 2
+    if size == 126:
+        size, head = frames[2] << 8 | frames[3], 4
+    return frames[head:] if frames[0] == _WHOLE_TEXT and len(frames) == head + size else None
 
 
 def whole_text(data: bytes, limit: int) -> str | None:

@@ -9,17 +9,19 @@ import binascii
 import hashlib
 import re
 import urllib.parse
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from .errors import Refused
 
-_PARAMETERS: Final = frozenset({b"EIO", b"transport", b"sid"})
+_TRANSPORTS: Final = {b"polling": "polling", b"websocket": "websocket"}
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-class Request(NamedTuple):
+@dataclass(slots=True)
+class Request:
     """One HTTP request or websocket handshake, however it came in."""
 
     method: str
@@ -80,7 +82,8 @@ _known_key = lru_cache(maxsize=1024)(_key)
 _known = lru_cache(maxsize=1024)(_text)
 
 
-class Query(NamedTuple):
+@dataclass(slots=True)
+class Query:
     """The parameters that Engine.IO reads."""
 
     transport: str
@@ -93,21 +96,23 @@ def parse_query(query: bytes) -> Query:
     Of a repeated parameter the first counts, and an empty `sid` is none, as the reference server has it:
     users of the Swift library were told to add EIO by hand, which doubles it.
     """
-    found: dict[bytes, bytes] = {}
+    version = transport = sid = b""
     encoded = b"%" in query
-    for pair in query.split(b"&"):
+    for pair in reversed(query.split(b"&")):
         name, _, value = pair.partition(b"=")
         if encoded:
             name, value = urllib.parse.unquote_to_bytes(name), urllib.parse.unquote_to_bytes(value)
-        if name in _PARAMETERS and name not in found:
-            found[name] = value
-    transport = found.get(b"transport", b"").decode("latin-1")
-    if transport not in ("polling", "websocket"):
+        if name == b"sid":
+            sid = value
+        elif name == b"transport":
+            transport = value
+        elif name == b"EIO":
+            version = value
+    if transport not in _TRANSPORTS:
         raise Refused(400, 0, "Transport unknown")
-    sid = found.get(b"sid", b"")
-    if found.get(b"EIO") != b"4":
+    if version != b"4":
         raise Refused(400, 5, "Unsupported protocol version")
-    return Query(transport, sid.decode("latin-1") or None)
+    return Query(_TRANSPORTS[transport], sid.decode("latin-1") or None)
 
 
 def accept_key(request: Request) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from .errors import ProtocolError
-from .frames import TEXT, frame, short_text, unframe
+from .frames import TEXT, frame, one_text, unframe
 
 SEPARATOR: Final = b"\x1e"
 PONG: Final = b"3"
@@ -44,7 +44,7 @@ def take_payload(queue: deque[bytes]) -> tuple[bytes, int]:
 
     Binary packets travel as `b` and base64. What was queued together stays together.
     """
-    if len(queue) == 1 and (text := short_text(queue[0])) is not None:
+    if len(queue) == 1 and (text := one_text(queue[0])) is not None:
         return text, len(queue.popleft())
     packets: list[bytes] = []
     taken = 0

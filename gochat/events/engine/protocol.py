@@ -30,7 +30,7 @@ from .websocket import WebSocket
 
 logger = logging.getLogger(__name__)
 
-_METHODS: Final = frozenset({b"GET", b"POST", b"OPTIONS"})
+_METHODS: Final = {b"GET": "GET", b"POST": "POST", b"OPTIONS": "OPTIONS"}
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -65,7 +65,7 @@ def engine_protocol_class(
     class BoundProtocol(EngineHttpProtocol):
         engine = server.eio
         paths = tuple(socketio_paths)
-        plain_paths = frozenset(form.encode() for path in paths for form in (path, path.rstrip("/")))
+        plain_paths: ClassVar = {form.encode(): form for path in paths for form in (path, path.rstrip("/"))}
 
     return BoundProtocol
 
@@ -80,7 +80,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     engine: ClassVar[Engine]
     paths: ClassVar[tuple[str, ...]]
-    plain_paths: ClassVar[frozenset[bytes]]
+    plain_paths: ClassVar[dict[bytes, str]]
     """How the paths look in a request that hides nothing."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -211,6 +211,10 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if self._part is not BODY:
             return  # it is about to change over
         self._part = NONE
+        if self.cycle.response_complete:  # its answer came before its end
+            self._wait(self.engine.options.keep_alive)
+        else:
+            self._due = math.inf
         exchange, self._upload = self._upload, None
         if exchange is not None:
             self.flow.resume_reading()  # or it would not be heard that the client has gone
@@ -218,10 +222,6 @@ class EngineHttpProtocol(HttpToolsProtocol):
             self._feed(exchange, piece, last=True)
         else:
             super().on_message_complete()
-        if self.cycle.response_complete:
-            self._wait(self.engine.options.keep_alive)
-        else:
-            self._due = math.inf
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or begin the one that came meanwhile."""
@@ -264,7 +264,8 @@ class EngineHttpProtocol(HttpToolsProtocol):
     # Requests
 
     def _wait(self, seconds: float) -> None:
-        self._wait_until(self.engine.now() + seconds)
+        self._due = due = self.engine.now() + seconds
+        self.engine.wheel.hasten(self, due)
 
     def _wait_until(self, due: float) -> None:
         self._due = due
@@ -287,13 +288,14 @@ class EngineHttpProtocol(HttpToolsProtocol):
 
     def _begin_exchange(self) -> bool:
         """Answer a request of the engine's here, if it is one."""
-        path, _, query = self.url.partition(b"?")
-        if path not in self.plain_paths or (self.cycle is not None and not self.cycle.response_complete):
+        plain, _, query = self.url.partition(b"?")
+        path = self.plain_paths.get(plain)
+        if path is None or (self.cycle is not None and not self.cycle.response_complete):
             return False
-        method = self.parser.get_method()
-        if method not in _METHODS:
+        method = _METHODS.get(self.parser.get_method())
+        if method is None:
             return False
-        request = Request(method.decode(), path.decode(), query, self.headers, self._client_address())
+        request = Request(method, path, query, self.headers, self._client_address())
         exchange = Exchange(self.engine, request, self._respond, self._read_on)
         keep_alive = (
             self.parser.get_http_version() != "1.0"
@@ -331,7 +333,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
     def _fail(self) -> None:
         """Answer what failed because of a fault of ours; the parser would take it for the client's."""
         logger.exception("request failed")
-        self._respond(500, [], b"")
+        self._respond(500, (), b"")
         self.transport.close()
 
     def _respond(self, status: int, headers: Headers, body: bytes) -> bool:
@@ -341,14 +343,17 @@ class EngineHttpProtocol(HttpToolsProtocol):
         if own is None or self.transport.is_closing():
             return False
         own.response_complete = True
-        out = [_STATUS_LINES[status], _lines(tuple(self.server_state.default_headers))]
-        for name, value in headers:
-            out += (name, b": ", value, b"\r\n")
-        if not own.keep_alive:
-            out.append(b"connection: close\r\n")
-        out.append(b"content-length: %d\r\n\r\n" % len(body))
-        out.append(body)
-        self.transport.write(b"".join(out))
+        self.transport.write(
+            b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
+            % (
+                _STATUS_LINES[status],
+                _lines(tuple(self.server_state.default_headers)),
+                _lines(headers),
+                b"" if own.keep_alive else b"connection: close\r\n",
+                len(body),
+                body,
+            )
+        )
         taken = not self.transport.is_closing()
         if not own.keep_alive:
             self.transport.close()
@@ -465,9 +470,9 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-@lru_cache(maxsize=4)
-def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Return the headers that every answer of a second has."""
+@lru_cache(maxsize=16)
+def _lines(headers: Headers) -> bytes:
+    """Return headers as they are written. Most answers of a second have the same; those of pages do not."""
     return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
