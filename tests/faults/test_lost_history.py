@@ -28,6 +28,7 @@ async def test_phones_fetch_anew_what_an_older_copy_tells(
     ann, ben = Phone("ann"), Phone("ben")
     await ann.connect(place.urls[0], place.ann.token)
     await ben.connect(place.urls[1], place.ben.token)
+    await ben.expect_ok("sync", {})
     for n in range(3):
         await ann.expect_ok("message:send", message(cid, f"kept {n}"))
     await ben.expect_message(lambda it: it["seq"] == 3)

@@ -155,6 +155,7 @@ async def get_over(
     """While it lasts sends are answered, and it is not ready; afterwards all goes on, on the same socket."""
     phone = Phone("ann")
     await phone.connect(server.url, ann.token)
+    await phone.expect_ok("sync", {})
     await phone.expect_ok("message:send", message(cid, "before"))
     await asyncio.to_thread(begin)
     async with asyncio.timeout(60):

@@ -12,6 +12,8 @@ from tests.contract.schema import validate_ack, validate_event
 
 ACK_TIMEOUT_S = 60
 EVENT_TIMEOUT_S = 30
+OWN_EVENTS = ("auth:expiring", "server:draining", "session:revoked")
+"""What a socket is told as soon as it is connected."""
 
 
 class Phone:
@@ -26,6 +28,8 @@ class Phone:
             **{"reconnection_delay": 0.1, "http_session": self._open_session, **options}
         )
         self.connects = 0
+        self.knows = False
+        """Whether it has asked for what there was before it came, and so hears all that comes after."""
         self.client.on("*", self._hear)
         self.client.on("connect", self._connected)
         self.client.on("connect_error", self.refusals.append)
@@ -58,6 +62,7 @@ class Phone:
         ack = await self.client.call(event, payload, timeout=ACK_TIMEOUT_S)
         if self._strict:
             validate_ack(event, ack)
+        self.knows |= event in ("sync", "conversation:join") and ack["ok"]
         return ack
 
     async def expect_ok(self, event: str, payload: Any) -> Any:
@@ -92,6 +97,7 @@ class Phone:
         )
 
     async def _expect(self, events: tuple[str, ...], wanted: Callable[[Any], bool]) -> Any:
+        assert self.knows or events[0] in OWN_EVENTS, "only a sync tells what was said before it"
         try:
             async with asyncio.timeout(EVENT_TIMEOUT_S):
                 while True:

@@ -336,13 +336,16 @@ class Fanout:
     def _welcome_late(self, notice: Notice) -> None:
         """Another member came, so the conversation is heard here, from after this: who joined is told it now.
 
-        They may be gone again, told or not: they enter when it has been read that they are members.
+        They may be gone again, told or not: they enter when it has been read that they are members. Whose
+        conversations are being read most likely comes with that.
         """
         conversation_id = notice.conversation_id
         members = self._sockets.members(conversation_room(conversation_id))
         for connection in self._admitted(notice.joined):
             sid = connection.sid
-            if sid not in members and not self._visibility.knows(conversation_id, sid, notice.members_as_of):
+            if sid in members or self._visibility.knows(conversation_id, sid, notice.members_as_of):
+                continue
+            if not self._put_off(notice, (connection,)):
                 self._tell_apart(connection, notice, None)
 
     def _let_in(self, connection: Connection, notice: Notice) -> None:

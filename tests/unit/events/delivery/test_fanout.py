@@ -237,7 +237,7 @@ async def test_who_joined_before_another_member_came_is_told_late() -> None:
     """Ann's socket opens the conversation at its revision of now, while Ben's joining is still to be read."""
     sockets, database, roster = Sockets(), Database(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.READY))
     database.send()
     joined = database.add_ben()
     database.send()
@@ -261,7 +261,7 @@ async def test_who_joined_before_another_member_came_is_told_late() -> None:
 async def test_who_joined_and_is_gone_by_the_time_it_is_learnt_hears_nothing() -> None:
     sockets, database, roster = Sockets(), Database(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.READY))
     joined = database.add_ben()
     database.send()
     ann = await ann_comes(fanout, roster)
@@ -283,7 +283,7 @@ async def ben_is_told_late(sockets: Sockets, database: Database) -> tuple[Fanout
     """It is being read whether he, who joined before Ann's socket came, is a member."""
     roster = Roster()
     fanout = fanout_of(sockets, roster, database)
-    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED))
+    roster.add(Connection(SID, Identity(BEN, 1, 0), state=State.READY))
     joined = database.add_ben()
     database.send()
     ann = await ann_comes(fanout, roster)
@@ -376,6 +376,39 @@ async def test_what_the_log_tells_while_one_connects_makes_no_repair(
     fanout.publish(Committed((database.send(), database.remove_ben())))
     assert sockets.events[-2:] == ["message:created", "member:removed"]
     assert database.reads == (1 if read == "before" else 0)
+    assert not fanout._until_ready
+    fanout.close()
+
+
+async def test_what_the_log_tells_while_one_connects_to_what_is_heard_here_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ann's socket has opened the conversation; Ben's comes with what he is a member of, and syncs after."""
+    sockets, database, roster = Sockets(), Database(), Roster()
+    database.may_read.set()
+    joined = database.add_ben()
+    fanout = fanout_of(sockets, roster, database)
+    await ann_comes(fanout, roster)
+    may_list = asyncio.Event()
+
+    async def memberships(user_id: int) -> Memberships:
+        await may_list.wait()
+        return Memberships(0, (Membership(CID, database.revision, 1),), Standing())
+
+    monkeypatch.setattr(database, "memberships", memberships)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
+    roster.add(ben)
+    attaching = asyncio.create_task(fanout.attach(ben))
+    await asyncio.sleep(0)
+    fanout.learn([Batch(1, 1, {CID: (joined.delta.since, joined.delta.revision)}, {}, {CID: (BEN,)})])
+    for _ in range(10):
+        await asyncio.sleep(0)
+    may_list.set()
+    await attaching
+    fanout.publish(Committed((database.send(),)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert sockets.events == ["message:created"]
     assert not fanout._until_ready
     fanout.close()
 
@@ -591,7 +624,7 @@ async def test_who_is_out_by_the_time_it_is_read_has_no_right_left() -> None:
     """Ben joined before Ann's socket came, which is learnt late: he enters, and is out again."""
     sockets, database, roster = Sockets(), Database(), Roster()
     fanout = fanout_of(sockets, roster, database)
-    ben = Connection(SID, Identity(BEN, 1, 0), state=State.ADMITTED)
+    ben = Connection(SID, Identity(BEN, 1, 0), state=State.READY)
     roster.add(ben)
     joined = database.add_ben()
     database.send()
