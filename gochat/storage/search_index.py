@@ -4,8 +4,9 @@ It is behind by what the follower has not done yet: whoever searches looks at th
 """
 # ruff: noqa: S608 (statements are put together of nothing but this package's constants)
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from time import sleep
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,10 @@ EVERY_S = 15.0
 """What comes to a block in that time is written at once. Who searches looks meanwhile at what is behind."""
 MESSAGES = 4_096
 """Indexed in one step."""
+AT_ONCE = 128
+"""Of those, if they are of several conversations, read and folded without a pause: some 2 ms of work, so that
+whoever sends meanwhile does not wait for the interpreter at each turn until all is done."""
+PAUSE_S = 0.005
 _TOGETHER = 200
 """Conversations asked for at once."""
 _WINDOW = 1_000
@@ -82,14 +87,16 @@ class SearchIndex:
     def work(self, connection: Connection, changed: Collection[ConversationId]) -> Writes:
         """Index the messages that changed, of one conversation after the other."""
         behind = _behind(connection, sorted(changed))
-        some = behind[: _as_many(behind)]
-        messages = _changed(connection, some)
+        some = behind[: _as_many(behind, MESSAGES)]
         reached = {it.conversation_id: it.revision for it in some}
         done = len(some) == len(behind)
-        if len(some) == 1 and len(messages) == MESSAGES:
-            # The last revision may have more messages.
-            reached, done = {some[0].conversation_id: messages[-1].revision - 1}, False
-        texts = list(_texts(connection, messages))
+        if len(some) == 1:
+            messages = _first_changed(connection, some[0])
+            texts = list(_texts(connection, messages))
+            if len(messages) == MESSAGES:  # the last revision may have more of them
+                reached, done = {some[0].conversation_id: messages[-1].revision - 1}, False
+        else:
+            texts = list(_texts_of_all(connection, some))
         words = dialect(connection)
         return Writes(
             ((_put(words, SEARCH_TEXTS), texts), (_put(words, SEARCH_MARKS), list(reached.items()))), done
@@ -122,9 +129,8 @@ def _behind(connection: Connection, ids: Sequence[ConversationId]) -> list[_Behi
     return found
 
 
-def _as_many(behind: Sequence[_Behind]) -> int:
-    """The first so many have about `MESSAGES` changed messages, if each has one for each revision."""
-    left = MESSAGES
+def _as_many(behind: Sequence[_Behind], left: int) -> int:
+    """The first so many have about `left` changed messages, if each has one for each revision."""
     for n, it in enumerate(behind):
         left -= it.revision - it.indexed
         if n and left < 0:
@@ -132,15 +138,26 @@ def _as_many(behind: Sequence[_Behind]) -> int:
     return len(behind)
 
 
+def _first_changed(connection: Connection, it: _Behind) -> list[_Message]:
+    """The first `MESSAGES` of a conversation that changed since, by their revisions."""
+    rows = fetch(connection, _MESSAGES + _MOST, it.conversation_id, it.indexed)
+    return [_Message._make(row) for row in rows]
+
+
 def _changed(connection: Connection, behind: Sequence[_Behind]) -> list[_Message]:
-    """The messages that changed since; of a single conversation the first `MESSAGES`, by their revisions."""
-    found: Iterable[Sequence[Any]]
-    if len(behind) == 1:
-        found = fetch(connection, _MESSAGES + _MOST, behind[0].conversation_id, behind[0].indexed)
-    else:
-        keys = [(it.conversation_id, it.indexed) for it in behind]
-        found = fetch_any(connection, _MESSAGES, _CHANGED, keys)
-    return [_Message._make(row) for row in found]
+    """The messages that changed since."""
+    keys = [(it.conversation_id, it.indexed) for it in behind]
+    return [_Message._make(row) for row in fetch_any(connection, _MESSAGES, _CHANGED, keys)]
+
+
+def _texts_of_all(connection: Connection, behind: Sequence[_Behind]) -> Iterator[tuple[object, ...]]:
+    """Rows of `SEARCH_TEXTS` for what changed in several conversations, with pauses."""
+    while behind:
+        size = _as_many(behind, AT_ONCE)
+        yield from _texts(connection, _changed(connection, behind[:size]))
+        behind = behind[size:]
+        if behind:
+            sleep(PAUSE_S)
 
 
 def _texts(connection: Connection, messages: Sequence[_Message]) -> Iterator[tuple[object, ...]]:

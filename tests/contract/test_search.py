@@ -2,11 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from gochat.core.errors import NotFound
 from gochat.core.members import AddMembers, RemoveMember
@@ -14,6 +14,7 @@ from gochat.core.messages import DeleteMessage, EditMessage, SendMessage, Sent
 from gochat.core.model import Attachment, ConversationId, UserId
 from gochat.core.search import BLOCK, Found, Has, SearchRequest, fold, holds, ranges
 from gochat.storage import search as module
+from gochat.storage import search_index
 from gochat.storage.engines import write_engine
 from gochat.storage.fetch import fetch, run
 from gochat.storage.followers import Follower
@@ -264,6 +265,38 @@ def test_much_that_is_not_indexed_says_so(database_url: str, monkeypatch: pytest
             page = await reader.search(anna, SearchRequest("5", 10))
             assert page.complete
             assert [at.message.seq for at in page.found] == [5]
+        await asyncio.to_thread(follower.stop)
+
+    asyncio.run(scenario())
+
+
+def test_others_get_the_interpreter_between_a_few_that_are_indexed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many conversations no more is read without a pause than of one; all of it becomes known together."""
+    did: list[str | int] = []
+    work = search_index._texts
+
+    def texts(
+        connection: Connection, messages: Sequence[search_index._Message]
+    ) -> Iterator[tuple[object, ...]]:
+        did.append(len(messages))
+        return work(connection, messages)
+
+    monkeypatch.setattr(search_index, "AT_ONCE", 6)
+    monkeypatch.setattr(search_index, "_texts", texts)
+    monkeypatch.setattr(search_index, "sleep", lambda _: did.append("pause"))
+    anna, ben, carl, dora = prepare(database_url, 4)
+
+    async def scenario() -> None:
+        follower = Follower(database_url, SearchIndex())
+        async with writing(database_url) as it, reading(database_url) as reader:
+            for other in (ben, carl, dora):
+                cid = await it.create(direct(anna, other))
+                await send_many(it, cid, anna, 5)
+            await caught_up(follower)
+            assert did == [5, "pause", 5, "pause", 5]
+            assert await check(reader, anna, SearchRequest("5", 10)) == 3
         await asyncio.to_thread(follower.stop)
 
     asyncio.run(scenario())
