@@ -164,6 +164,8 @@ class Scene:
         self.accounts()
         ann, ben = await self.phone("ann"), await self.phone("ben")
         try:
+            for phone in (ann, ben):
+                await phone.expect_ok("sync", {})
             await self.talk(ann, ben)
             await self.groups(ann, ben)
             await self.refusals(ann)
