@@ -44,7 +44,7 @@ class Server:
             "node": node,
             "uws": [*newest_c_library(), *node, "uws"],
             "rust": [str(programs / "rust"), str(ping_interval)],
-            "floor": [str(programs / "floor")],
+            "floor": [str(programs / "floor"), str(ping_interval)],
         }.get(kind, [sys.executable, "-m", "benchmarks.transport.server", name, str(ping_interval)])
         tree = programs / "compiled" if kind == "compiled" else ROOT
         environment = os.environ | {"PYTHONPATH": str(tree)}
@@ -222,7 +222,8 @@ def plan(*, quick: bool) -> Iterator[Row]:
         yield Row(many, unit, "8 KiB", "connect 100 100", memory(10_000), 1, kinds)
     count = 1000 if quick else 2000
     beat, name = heartbeat(count, 3.0), "heartbeat of an idle connection"
-    yield Row(name, "µs per ping and pong", "0.25 of Node", f"connect {count} {count}", beat, 4, real, 3.0)
+    unit, setup = "µs per ping and pong", f"connect {count} {count}"
+    yield Row(name, unit, "0.25 of Node", setup, beat, 4, (*real, "floor"), 3.0)
     name = "a client that reads nothing, sent 30 MB"
     yield Row(name, "MiB more memory", "1 MiB", "connect 10 1", stalling(30_000), 1, real)
 

@@ -1,6 +1,7 @@
 /* The floor: the least that any server does for the load client, a loop of read() and send() and nothing else.
  *
- *   floor       prints its port; speaks just enough of the protocol for load.c, parses no JSON, checks nothing
+ *   floor SECONDS   prints its port; speaks just enough of the protocol for load.c, parses no JSON, checks nothing;
+ *                   pings each client once in so many seconds, and does not look whether it answers
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -11,9 +12,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MAX = 20000 };
+enum { MAX = 20000, TURNS = 32 };
 static int rooms[MAX], open_fds[MAX], upgraded[MAX], last;
 static unsigned char buffer[1 << 20];
 
@@ -82,11 +84,26 @@ static void on_readable(int fd) {
   }
 }
 
-int main(void) {
+static double milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
+}
+
+/* Ping those whose turn it is: not all at once, as they did not come at once. */
+static void ping(int turn) {
+  for (int fd = turn; fd <= last; fd += TURNS)
+    if (upgraded[fd]) send_text(fd, "2", 1);
+}
+
+int main(int argc, char **argv) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   struct epoll_event events[512], event = {.events = EPOLLIN};
   int listener = socket(AF_INET, SOCK_STREAM, 0), poller = epoll_create1(0), one = 1;
+  if (argc != 2) return 2;
+  double pause = atof(argv[1]) * 1e3 / TURNS, due = milliseconds() + pause;
+  int turn = 0;
   if (bind(listener, (void *)&address, size) || listen(listener, 4096)) return 1;
   getsockname(listener, (void *)&address, &size);
   printf("%d\n", ntohs(address.sin_port));
@@ -94,7 +111,12 @@ int main(void) {
   event.data.fd = listener;
   epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);
   for (;;) {
-    int found = epoll_wait(poller, events, 512, -1);
+    double left = due - milliseconds();
+    int found = epoll_wait(poller, events, 512, left > 0 ? (int)left + 1 : 0);
+    if (milliseconds() >= due) {
+      ping(turn++ % TURNS);
+      due += pause;
+    }
     for (int i = 0; i < found; i++) {
       int fd = events[i].data.fd;
       if (fd != listener) {
