@@ -24,6 +24,8 @@ PREFLIGHT_S: Final = 7200
 _NO_STORE: Final[Headers] = ((b"cache-control", b"no-store"),)
 _TEXT: Final[Headers] = (*_NO_STORE, (b"content-type", b"text/plain; charset=UTF-8"))
 _JSON: Final[Headers] = (*_NO_STORE, (b"content-type", b"application/json"))
+FIXED: Final = 2
+"""An answer with no more headers has one of these: what is a page's or an error's own comes behind them."""
 _NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 
 

@@ -23,7 +23,7 @@ from . import frames
 from .asgi import PATHS, HasEngine, matches
 from .engine import Engine
 from .errors import Refused
-from .exchange import Exchange, Headers
+from .exchange import FIXED, Exchange, Headers
 from .handshake import Request, accept_key, subprotocol
 from .pace import Pace
 from .websocket import WebSocket
@@ -264,8 +264,7 @@ class EngineHttpProtocol(HttpToolsProtocol):
     # Requests
 
     def _wait(self, seconds: float) -> None:
-        self._due = due = self.engine.now() + seconds
-        self.engine.wheel.hasten(self, due)
+        self._wait_until(self.engine.now() + seconds)
 
     def _wait_until(self, due: float) -> None:
         self._due = due
@@ -347,8 +346,8 @@ class EngineHttpProtocol(HttpToolsProtocol):
             b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
             % (
                 _STATUS_LINES[status],
-                _lines(tuple(self.server_state.default_headers)),
-                _lines(headers),
+                _fixed_lines(tuple(self.server_state.default_headers)),
+                _fixed_lines(headers) if len(headers) <= FIXED else _lines(headers),
                 b"" if own.keep_alive else b"connection: close\r\n",
                 len(body),
                 body,
@@ -470,10 +469,13 @@ class EngineHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-@lru_cache(maxsize=16)
 def _lines(headers: Headers) -> bytes:
-    """Return headers as they are written. Most answers of a second have the same; those of pages do not."""
+    """Return headers as they are written."""
     return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+_fixed_lines = lru_cache(maxsize=4)(_lines)
+"""The same of what most answers of a second have, and nothing of a client's."""
 
 
 class _Cycle:

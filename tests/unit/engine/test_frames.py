@@ -129,6 +129,16 @@ def test_own_frames_come_apart_again(payload: bytes, opcode: int) -> None:
     assert list(frames.unframe(joined)) == [(opcode, payload), (BINARY, b"x")]
 
 
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 255, 256, 65_535])
+def test_one_text_is_taken_out_of_its_frame_and_nothing_else_is(size: int) -> None:
+    text = b"x" * size
+    framed = frames.frame(text)
+    assert frames.one_text(framed) == text
+    for other in (frames.frame(text, BINARY), framed + frames.frame(b""), framed + framed):
+        assert frames.one_text(other) is None
+    assert frames.one_text(frames.frame(b"x" * 65_536)) is None
+
+
 def test_the_limit_is_met_before_the_payload() -> None:
     reader = FrameReader(LIMIT)
     reader.feed(masked(b"x" * (LIMIT + 1), 0x82)[:8])
